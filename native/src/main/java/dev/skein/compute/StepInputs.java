@@ -3,6 +3,7 @@ package dev.skein.compute;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 
 /**
  * All inputs of a step in one piece of host memory, filled in place by the step loop and copied up in one go. Nothing is
@@ -131,7 +132,7 @@ public final class StepInputs {
 
     /** Forgets the step before. */
     public void clear() {
-        java.util.Arrays.fill(used, 0);
+        Arrays.fill(used, 0);
         sequences = 0;
     }
 
@@ -283,6 +284,26 @@ public final class StepInputs {
         }
         arena.close();
         arena = next;
+    }
+
+    /**
+     * Takes over all that another holds, with its regions at the same offsets, and ends {@link Region#BLOCK_START}. For
+     * backends: one's own copy lives until the step is done.
+     */
+    public void copyFrom(StepInputs other) {
+        if (!Arrays.equals(capacity, other.capacity)) {
+            System.arraycopy(other.capacity, 0, capacity, 0, capacity.length);
+            arena.close();
+            arena = Arena.ofShared();
+            memory = arena.allocate(layOut(), 64);
+        }
+        System.arraycopy(other.used, 0, used, 0, used.length);
+        sequences = other.sequences;
+        for (Region region : REGIONS) {
+            long at = offset(region);
+            MemorySegment.copy(other.memory, at, memory, at, 4L * used(region));
+        }
+        memory.set(INT, offset(Region.BLOCK_START) + 4L * sequences, used(Region.BLOCKS));
     }
 
     /** Frees the memory. */

@@ -1,0 +1,36 @@
+package dev.skein.compute.cpu;
+
+import dev.skein.compute.HostMatrix;
+import dev.skein.compute.Weight;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/** Floats of a norm or a bias. */
+record HostVector(int columns, MemorySegment data) implements Weight {
+    static HostVector of(HostMatrix matrix, Arena arena) {
+        if (matrix.rows() != 1 || matrix.type().blockElements() != 1) {
+            throw new IllegalArgumentException("%s: a vector is one row of F32, F16 or BF16, not %d rows of %s"
+                    .formatted(matrix.name(), matrix.rows(), matrix.type()));
+        }
+        MemorySegment data = arena.allocate(4L * matrix.columns(), 64);
+        float[] values = new float[matrix.columns()];
+        HostRows.read(matrix, 0, values);
+        MemorySegment.copy(values, 0, data, ValueLayout.JAVA_FLOAT, 0, values.length);
+        return new HostVector(matrix.columns(), data);
+    }
+
+    @Override
+    public int rows() {
+        return 1;
+    }
+
+    @Override
+    public long bytes() {
+        return data.byteSize();
+    }
+
+    float[] values() {
+        return data.toArray(ValueLayout.JAVA_FLOAT);
+    }
+}
