@@ -1,0 +1,24 @@
+/// The decision core of the scheduler: what to do next for a group, given what is wanted and what was seen.
+///
+/// Everything here is a pure function over records: no clock, no thread, no process. Three functions make the core:
+///
+/// - [Lifecycle#decide] says which actions are due now and when to ask again. Asking twice gives the same answer.
+/// - [Observed#begun] notes that an action was handed to the substrate.
+/// - [Observed#after] notes what the substrate saw. Randomness for the jitter of the back-off comes in as a parameter.
+///
+/// A rank is one process. Each start of it gets a new *incarnation* number, and every event names the incarnation that
+/// it
+/// speaks of, so news of a process that is already replaced is dropped. The core asks for a new process of a rank only
+/// after it was told that the old one has exited: there are never two processes for one rank.
+///
+/// A failure is *quick* when the rank had not been ready for a while ([Policy#stableMillis]). Quick failures lengthen
+/// the
+/// wait before the next start and, after [Policy#quickFailures] of them, end in FAILED with the reason; a rank that was
+/// ready for a while starts the count anew.
+///
+/// Groups of several ranks are lists here already: the leader (rank 0) starts first, the others once it listens, and a
+/// lost rank is started again alone.
+@NullMarked
+package dev.skein.scheduler.lifecycle;
+
+import org.jspecify.annotations.NullMarked;
