@@ -46,6 +46,11 @@ public record Observed(List<Rank> ranks, int quickFailures, int restarts, long r
         return withRanks(placed);
     }
 
+    /// Its failures are forgotten; its processes are not.
+    public Observed forgiven() {
+        return new Observed(ranks, 0, restarts, 0, false, "");
+    }
+
     /// The action was handed to the substrate.
     public Observed begun(Action action, long now) {
         return switch (action) {

@@ -1,0 +1,89 @@
+package dev.skein.scheduler;
+
+import dev.skein.scheduler.lifecycle.Event;
+import dev.skein.scheduler.lifecycle.GroupSpec;
+import java.io.IOException;
+import java.security.SecureRandom;
+import java.util.Collections;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/// Runs ranks as child processes of this process, on this machine. [#close] ends them all.
+public final class LocalSubstrate implements Substrate, AutoCloseable {
+    private static final int TOKEN_BYTES = 32;
+
+    private final List<String> command;
+    private final Consumer<String> log;
+    private final SecureRandom random = new SecureRandom();
+    private final Map<Key, LocalProcess> processes = new ConcurrentHashMap<>();
+
+    private record Key(String group, int rank, long incarnation) {}
+
+    /// @param command starts a process that reads a [RankOrder] and writes [RankReport]s
+    /// @param log takes each line that a child logs, from any thread
+    public LocalSubstrate(List<String> command, Consumer<String> log) {
+        this.command = List.copyOf(command);
+        this.log = log;
+    }
+
+    @Override
+    public List<String> place(GroupSpec spec) {
+        return Collections.nCopies(spec.size(), "127.0.0.1");
+    }
+
+    @Override
+    public void start(GroupSpec spec, int rank, long incarnation, Consumer<Event> events) {
+        Key key = new Key(spec.name(), rank, incarnation);
+        RankOrder order = new RankOrder(spec.name(), rank, token(), spec.parameters());
+        try {
+            Process process = new ProcessBuilder(command).start();
+            events.accept(new Event.Spawned(rank, incarnation, process.pid(), order.token()));
+            LocalProcess child = new LocalProcess(process, rank, incarnation, log, event -> {
+                if (event instanceof Event.Exited) {
+                    processes.remove(key);
+                }
+                events.accept(event);
+            });
+            processes.put(key, child);
+            child.begin(order);
+        } catch (IOException e) {
+            events.accept(new Event.Exited(rank, incarnation, "cannot start a process: " + e.getMessage(), false));
+        }
+    }
+
+    @Override
+    public void drain(GroupSpec spec, int rank, long incarnation) {
+        LocalProcess child = child(spec, rank, incarnation);
+        if (child != null) {
+            child.drain();
+        }
+    }
+
+    @Override
+    public void kill(GroupSpec spec, int rank, long incarnation) {
+        LocalProcess child = child(spec, rank, incarnation);
+        if (child != null) {
+            child.kill();
+        }
+    }
+
+    /// Ends all children at once.
+    @Override
+    public void close() {
+        processes.values().forEach(LocalProcess::kill);
+    }
+
+    private @Nullable LocalProcess child(GroupSpec spec, int rank, long incarnation) {
+        return processes.get(new Key(spec.name(), rank, incarnation));
+    }
+
+    private String token() {
+        byte[] bytes = new byte[TOKEN_BYTES];
+        random.nextBytes(bytes);
+        return HexFormat.of().formatHex(bytes);
+    }
+}

@@ -1,0 +1,118 @@
+package dev.skein.scheduler;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.skein.protocol.v1.GroupState;
+import dev.skein.protocol.v1.Groups;
+import dev.skein.protocol.v1.SchedulerGrpcClient;
+import dev.skein.protocol.v1.WatchGroupsRequest;
+import dev.skein.scheduler.lifecycle.Event;
+import dev.skein.scheduler.lifecycle.GroupSpec;
+import dev.skein.scheduler.lifecycle.Policy;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.net.SocketAddress;
+import io.vertx.core.streams.ReadStream;
+import io.vertx.grpc.client.GrpcClient;
+import io.vertx.grpc.client.GrpcClientRequest;
+import io.vertx.grpc.common.GrpcStatus;
+import java.util.Random;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class GroupsServerTest {
+    private static final int CHANGES = 20_000;
+
+    private final Vertx vertx = Vertx.vertx();
+    private final FakeSubstrate substrate = new FakeSubstrate();
+    private final Scheduler scheduler = new Scheduler(substrate, new GroupStore(), Policy.DEFAULT, new Random(1));
+    private HttpServer server;
+    private GrpcClient client;
+
+    @BeforeEach
+    void listen() throws Exception {
+        server = await(new GroupsServer(vertx, scheduler, "secret").listen());
+        client = GrpcClient.client(vertx);
+    }
+
+    @AfterEach
+    void close() throws Exception {
+        scheduler.close();
+        await(vertx.close());
+    }
+
+    @Test
+    void tellsThePictureAtOnceAndAtEachChange() throws Exception {
+        BlockingQueue<Groups> seen = new LinkedBlockingQueue<>();
+        await(watch("secret")).handler(seen::add).resume();
+        assertThat(seen.poll(30, TimeUnit.SECONDS).getGroupsCount()).isZero();
+        scheduler.serve(new GroupSpec("g", "model", 1, "{}"));
+        substrate.next();
+        substrate.happens(new Event.Spawned(0, 1, 77, "token"));
+        substrate.happens(new Event.Listening(0, 1, 4711));
+        substrate.happens(new Event.Ready(0, 1, "warm"));
+        Groups last = seen.take();
+        while (last.getGroupsCount() == 0 || last.getGroups(0).getState() != GroupState.GROUP_STATE_READY) {
+            last = seen.poll(30, TimeUnit.SECONDS);
+        }
+        assertThat(last.getGroups(0).getModel()).isEqualTo("model");
+        assertThat(last.getGroups(0).getRanks(0).getPort()).isEqualTo(4711);
+        assertThat(last.getGroups(0).getRanks(0).getToken()).isEqualTo("token");
+        assertThat(last.getGroups(0).getRanks(0).getProcessId()).isEqualTo(77);
+    }
+
+    @Test
+    void aSlowWatcherMissesPicturesButNotTheLast() throws Exception {
+        scheduler.serve(new GroupSpec("g", "model", 1, "{}"));
+        substrate.next();
+        BlockingQueue<String> seen = new LinkedBlockingQueue<>();
+        ReadStream<Groups> stream = await(watch("secret"));
+        stream.handler(groups -> seen.add(groups.getGroups(0).getReason()));
+        String padding = "x".repeat(1000);
+        for (int i = 0; i <= CHANGES; i++) {
+            substrate.happens(new Event.Progress(0, 1, i + padding));
+        }
+        stream.resume();
+        String last = "";
+        int count = 0;
+        while (!last.equals(CHANGES + padding)) {
+            last = seen.poll(30, TimeUnit.SECONDS);
+            count++;
+        }
+        assertThat(count).isLessThan(CHANGES);
+    }
+
+    @Test
+    void refusesAnotherToken() {
+        assertThatThrownBy(() -> await(watch("other")))
+                .isInstanceOf(ExecutionException.class)
+                .hasMessageContaining("status " + GrpcStatus.UNAUTHENTICATED.code);
+    }
+
+    /// The stream comes paused, so that nothing is lost before a handler is set.
+    private Future<ReadStream<Groups>> watch(String token) {
+        SocketAddress address = SocketAddress.inetSocketAddress(server.actualPort(), "127.0.0.1");
+        return client.request(address, SchedulerGrpcClient.WatchGroups).compose(request -> answer(request, token));
+    }
+
+    private static Future<ReadStream<Groups>> answer(
+            GrpcClientRequest<WatchGroupsRequest, Groups> request, String token) {
+        request.headers().set("authorization", "Bearer " + token);
+        return request.end(WatchGroupsRequest.getDefaultInstance())
+                .compose(sent -> request.response())
+                .compose(response -> response.status() == null
+                        ? Future.succeededFuture(response.pause())
+                        : Future.failedFuture("status " + response.status().code));
+    }
+
+    private static <T> T await(Future<T> future) throws Exception {
+        return future.toCompletionStage().toCompletableFuture().get(30, TimeUnit.SECONDS);
+    }
+}
