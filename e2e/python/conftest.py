@@ -1,0 +1,43 @@
+"""The server under test: the one that SKEIN_BASE_URL names, or else a `./skein serve` of our own."""
+
+import os
+
+import httpx
+import openai
+import pytest
+
+from server import Server, Skein
+
+# Only a server that we started may be killed, and only the default model has goldens.
+collect_ignore = []
+if os.environ.get("SKEIN_BASE_URL"):
+    collect_ignore += ["test_faults.py", "test_start.py"]
+if os.environ.get("SKEIN_MODEL"):
+    collect_ignore += ["test_reference.py"]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    given = os.environ.get("SKEIN_BASE_URL")
+    if given:
+        yield Server(given)
+        return
+    with Skein(tmp_path_factory.mktemp("server")) as skein:
+        yield skein
+
+
+@pytest.fixture(scope="session")
+def http(server):
+    with httpx.Client(base_url=server.url, timeout=120) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def client(server):
+    with openai.OpenAI(base_url=server.url + "/v1", api_key="any", max_retries=0, timeout=120) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def model(server):
+    return server.model()
