@@ -1,0 +1,438 @@
+package dev.skein.worker.engine;
+
+import static dev.skein.worker.engine.EngineException.invalid;
+
+import dev.skein.compute.Backend;
+import dev.skein.compute.ComputeException;
+import dev.skein.compute.KvCache;
+import dev.skein.compute.StepOutputs;
+import dev.skein.worker.engine.EngineException.Code;
+import dev.skein.worker.model.Architecture;
+import dev.skein.worker.model.Architecture.LoadProgress;
+import dev.skein.worker.model.ForwardPass;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.Queue;
+import java.util.Set;
+import java.util.SplittableRandom;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The step loop: one platform thread that owns the backend, the planner and every sequence. It loads the model, then
+ * takes commands, plans, computes and hands out, until it is closed or fails for good.
+ *
+ * <p>A step that fails ends the sequences in it and no others. If the backend says that it cannot go on, or the loop
+ * itself breaks, all sequences end, {@link #failure} is completed and nothing is admitted any more.
+ */
+public final class Engine implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(Engine.class);
+
+    /** What other threads ask of the loop. */
+    sealed interface Command {
+        record Submit(Generation generation) implements Command {}
+
+        record Cancel(Generation generation) implements Command {}
+
+        record Pause(Generation generation, boolean on) implements Command {}
+
+        record Drain(CompletableFuture<Void> done) implements Command {}
+
+        record Stop() implements Command {}
+    }
+
+    private enum State {
+        OPEN,
+        DRAINING,
+        CLOSED
+    }
+
+    private final EngineOptions options;
+    private final Architecture architecture;
+    private final Backend backend;
+    private final LoadProgress progress;
+    private final Thread thread;
+    private final Queue<Command> commands = new ConcurrentLinkedQueue<>();
+    /** Requests that no step has computed anything of. */
+    private final AtomicInteger queued = new AtomicInteger();
+    /** Those of them that the loop has not seen. */
+    private final AtomicInteger unseen = new AtomicInteger();
+
+    private final EngineStatistics statistics = new EngineStatistics();
+    private final CompletableFuture<Void> loaded = new CompletableFuture<>();
+    private final CompletableFuture<Throwable> failure = new CompletableFuture<>();
+    /** Written by the loop and by {@link #drain}; read by threads that submit. */
+    private volatile State state = State.OPEN;
+
+    // From here on: the loop's.
+    private final BlockPool pool;
+    private final Planner planner;
+    private final StepBatch batch;
+    private final SplittableRandom seeds;
+    private final Set<Generation> active = new LinkedHashSet<>();
+    private final List<CompletableFuture<Void>> drains = new ArrayList<>();
+    private boolean stopped;
+
+    private Engine(EngineOptions options, Architecture architecture, Backend backend, LoadProgress progress) {
+        this.options = options;
+        this.architecture = architecture;
+        this.backend = backend;
+        this.progress = progress;
+        pool = new BlockPool(options.blocks());
+        planner = new Planner(options.plannerLimits(), pool);
+        batch = new StepBatch(options.stepLimits(), options.eosTokenIds());
+        seeds = new SplittableRandom(options.seed());
+        thread = Thread.ofPlatform().name("skein-engine").daemon(true).unstarted(this::run);
+    }
+
+    /**
+     * Starts loading in the loop's thread. Requests may be submitted at once; they wait for the weights.
+     *
+     * @param backend closed by the engine
+     */
+    public static Engine start(
+            EngineOptions options, Architecture architecture, Backend backend, LoadProgress progress) {
+        Engine engine = new Engine(options, architecture, backend, progress);
+        engine.thread.start();
+        return engine;
+    }
+
+    public EngineOptions options() {
+        return options;
+    }
+
+    public EngineStatistics statistics() {
+        return statistics;
+    }
+
+    /** Requests that the loop has not put into its waiting queue yet. */
+    public int unseen() {
+        return unseen.get();
+    }
+
+    /** Done when the weights are loaded; failed if they cannot be. */
+    public CompletableFuture<Void> loaded() {
+        return loaded.copy();
+    }
+
+    /** Done with the reason if the engine breaks; never if it is closed. */
+    public CompletableFuture<Throwable> failure() {
+        return failure.copy();
+    }
+
+    /**
+     * Puts a request into the queue.
+     *
+     * @throws EngineException if it cannot be served as it stands, the queue is full, or the engine admits nothing
+     */
+    public Generation submit(GenerationRequest request, TokenSink sink) {
+        check(request);
+        if (state != State.OPEN) {
+            throw unavailable();
+        }
+        if (queued.incrementAndGet() > options.maxQueued()) {
+            queued.decrementAndGet();
+            throw new EngineException(
+                    Code.RESOURCE_EXHAUSTED,
+                    "%d requests are waiting and the queue holds no more; try again later".formatted(options.maxQueued()));
+        }
+        Generation generation = new Generation(this, request, sink, System.nanoTime());
+        unseen.incrementAndGet();
+        send(new Command.Submit(generation));
+        return generation;
+    }
+
+    private EngineException unavailable() {
+        return new EngineException(
+                Code.UNAVAILABLE,
+                state == State.DRAINING ? "the worker is draining and admits nothing" : "the worker has stopped");
+    }
+
+    private void check(GenerationRequest request) {
+        int length = request.prompt().length;
+        int most = options.maxModelLen() - (request.maxTokens() > 0 ? 1 : 0);
+        if (length > most) {
+            throw invalid(
+                    "the prompt has %d ids; with max_model_len %d it may have %d", length, options.maxModelLen(), most);
+        }
+        Sampling sampling = request.sampling();
+        for (int id : request.prompt()) {
+            id("prompt", id);
+        }
+        sampling.logitBias().keySet().forEach(id -> id("logit_bias", id));
+        sampling.stopTokenIds().forEach(id -> id("stop_token_ids", id));
+        sampling.allowedTokenIds().forEach(id -> id("allowed_token_ids", id));
+        logprobs("logprobs", sampling.logprobs());
+        logprobs("prompt_logprobs", sampling.promptLogprobs());
+    }
+
+    private void id(String where, int id) {
+        if (id < 0 || id >= architecture.vocabularySize()) {
+            throw invalid(
+                    "%s holds the id %s; the vocabulary has %d ids",
+                    where, Integer.toUnsignedString(id), architecture.vocabularySize());
+        }
+    }
+
+    private void logprobs(String name, OptionalInt wanted) {
+        if (wanted.isPresent() && (wanted.getAsInt() < 0 || wanted.getAsInt() > options.maxLogprobs())) {
+            throw invalid(
+                    "%s is %s; it is at most %d",
+                    name, Integer.toUnsignedString(wanted.getAsInt()), options.maxLogprobs());
+        }
+    }
+
+    /** Admits nothing more; done when all admitted requests have ended. */
+    public CompletableFuture<Void> drain() {
+        if (state == State.OPEN) {
+            state = State.DRAINING;
+        }
+        CompletableFuture<Void> done = new CompletableFuture<>();
+        send(new Command.Drain(done));
+        return done;
+    }
+
+    void send(Command command) {
+        commands.add(command);
+        if (state == State.CLOSED) {
+            refuseCommands();
+        } else {
+            LockSupport.unpark(thread);
+        }
+    }
+
+    /** Ends what runs with UNAVAILABLE, and closes the backend. Waits for the step that is being computed. */
+    @Override
+    public void close() {
+        send(new Command.Stop());
+        boolean interrupted = false;
+        while (thread.isAlive()) {
+            try {
+                thread.join();
+            } catch (InterruptedException again) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    // The loop
+
+    private void run() {
+        @Nullable Throwable reason = null;
+        try {
+            KvCache cache = backend.kvCache(architecture.cache(options.blocks()));
+            ForwardPass model = architecture.load(backend, options.stepLimits(), progress);
+            loaded.complete(null);
+            while (!stopped) {
+                turn(model, cache);
+            }
+        } catch (Throwable broken) {
+            reason = broken;
+            log.error("engine=failed", broken);
+        }
+        end(reason);
+    }
+
+    private void end(@Nullable Throwable reason) {
+        state = State.CLOSED;
+        refuseCommands();
+        for (Generation generation : List.copyOf(active)) {
+            EngineException why = reason == null
+                    ? unavailable()
+                    : new EngineException(Code.INTERNAL, "the worker failed; try again");
+            fail(generation, why);
+        }
+        drains.forEach(drain -> drain.complete(null));
+        batch.close();
+        backend.close();
+        if (reason != null) {
+            loaded.completeExceptionally(reason);
+            failure.complete(reason);
+        }
+    }
+
+    /** After the loop: whoever adds a command and sees it closed, or the loop itself at its end, empties the queue. */
+    private void refuseCommands() {
+        for (Command command = commands.poll(); command != null; command = commands.poll()) {
+            switch (command) {
+                case Command.Submit submit -> submit.generation().sink().failed(unavailable());
+                case Command.Drain drain -> drain.done().complete(null);
+                case Command.Cancel _, Command.Pause _, Command.Stop _ -> {}
+            }
+        }
+    }
+
+    private void turn(ForwardPass model, KvCache cache) {
+        obeyCommands();
+        Plan plan = planner.plan();
+        statistics.gauges(planner, pool);
+        if (plan.size() > 0) {
+            step(plan, model, cache);
+        } else if (!stopped && commands.isEmpty()) {
+            finishDrains();
+            LockSupport.park(this);
+        }
+    }
+
+    private void finishDrains() {
+        if (active.isEmpty() && !drains.isEmpty()) {
+            drains.forEach(drain -> drain.complete(null));
+            drains.clear();
+        }
+    }
+
+    private void obeyCommands() {
+        for (Command command = commands.poll(); command != null; command = commands.poll()) {
+            switch (command) {
+                case Command.Submit submit -> admit(submit.generation());
+                case Command.Cancel cancel -> remove(cancel.generation());
+                case Command.Pause pause -> pause.generation().paused(pause.on());
+                case Command.Drain drain -> drains.add(drain.done());
+                case Command.Stop _ -> stopped = true;
+            }
+        }
+    }
+
+    private void admit(Generation generation) {
+        unseen.decrementAndGet();
+        generation.seed(generation.sampling().seed().orElseGet(seeds::nextLong));
+        active.add(generation);
+        if (generation.wantsToken() || generation.wantsScores()) {
+            planner.add(generation);
+        } else {
+            long now = System.nanoTime();
+            if (generation.scored()) {
+                generation.sink().promptLogprobs(List.of());
+            }
+            finish(generation, Completion.Reason.LENGTH, OptionalInt.empty(), now);
+        }
+    }
+
+    /** Takes a sequence out of everything; nothing if it is out already. */
+    private boolean remove(Generation generation) {
+        if (!active.remove(generation)) {
+            return false;
+        }
+        if (generation.admittedAt(Long.MIN_VALUE)) {
+            queued.decrementAndGet();
+        }
+        planner.remove(generation);
+        return true;
+    }
+
+    private void fail(Generation generation, EngineException reason) {
+        if (remove(generation)) {
+            generation.sink().failed(reason);
+        }
+    }
+
+    private void finish(Generation generation, Completion.Reason reason, OptionalInt stopTokenId, long now) {
+        Completion completion = generation.completion(reason, stopTokenId, now);
+        if (remove(generation)) {
+            generation.sink().finished(completion);
+        }
+    }
+
+    private void step(Plan plan, ForwardPass model, KvCache cache) {
+        noteAdmissions(plan);
+        try {
+            batch.fill(plan);
+            backend.begin(batch.inputs());
+            model.enqueue(cache);
+            deliver(plan, backend.finish());
+        } catch (ComputeException failed) {
+            failStep(plan, failed);
+            if (failed.fatal()) {
+                throw failed;
+            }
+        }
+        statistics.step(plan.totalTokens());
+    }
+
+    private void noteAdmissions(Plan plan) {
+        long now = System.nanoTime();
+        for (int i = 0; i < plan.size(); i++) {
+            if (((Generation) plan.sequence(i)).admittedAt(now)) {
+                queued.decrementAndGet();
+            }
+        }
+    }
+
+    private void failStep(Plan plan, ComputeException failed) {
+        log.error("step=failed sequences={} tokens={}", plan.size(), plan.totalTokens(), failed);
+        for (int i = 0; i < plan.size(); i++) {
+            fail((Generation) plan.sequence(i), new EngineException(Code.INTERNAL, "the step failed; try again"));
+        }
+    }
+
+    private void deliver(Plan plan, StepOutputs outputs) {
+        long now = System.nanoTime();
+        for (int i = 0; i < plan.size(); i++) {
+            Generation generation = (Generation) plan.sequence(i);
+            deliver(generation, plan.tokens(i), outputs, batch.firstOutput(i), now);
+        }
+    }
+
+    private void deliver(Generation generation, int count, StepOutputs outputs, int firstOutput, long now) {
+        int output = firstOutput;
+        int end = generation.computed();
+        for (int position = end - count; position < end; position++) {
+            if (generation.scores(position)) {
+                generation.score(logprobs(outputs, output++));
+            }
+        }
+        if (end == generation.known()) {
+            promptDone(generation, now);
+            if (generation.wantsToken()) {
+                token(generation, outputs, output, now);
+            } else {
+                finish(generation, Completion.Reason.LENGTH, OptionalInt.empty(), now);
+            }
+        }
+    }
+
+    private void promptDone(Generation generation, long now) {
+        if (generation.promptDoneAt(now)) {
+            statistics.prompt(generation.request().promptLength());
+            if (generation.scored()) {
+                generation.sink().promptLogprobs(generation.takeScores());
+            }
+        }
+    }
+
+    private void token(Generation generation, StepOutputs outputs, int output, long now) {
+        int id = outputs.id(output);
+        generation.append(id);
+        statistics.generated();
+        generation.sink().token(id, generation.sampling().logprobs().isPresent() ? logprobs(outputs, output) : null);
+        Sampling sampling = generation.sampling();
+        if (!sampling.ignoreEos() && options.eosTokenIds().contains(id)) {
+            finish(generation, Completion.Reason.STOP, OptionalInt.empty(), now);
+        } else if (!sampling.stopTokenIds().isEmpty() && sampling.stopTokenIds().contains(id)) {
+            finish(generation, Completion.Reason.STOP, OptionalInt.of(id), now);
+        } else if (!generation.wantsToken() || generation.known() == options.maxModelLen()) {
+            finish(generation, Completion.Reason.LENGTH, OptionalInt.empty(), now);
+        }
+    }
+
+    private static TokenLogprobs logprobs(StepOutputs outputs, int output) {
+        int top = outputs.topCount(output);
+        int[] ids = new int[top];
+        float[] values = new float[top];
+        for (int k = 0; k < top; k++) {
+            ids[k] = outputs.topId(output, k);
+            values[k] = outputs.topLogprob(output, k);
+        }
+        return new TokenLogprobs(outputs.logprob(output), outputs.rank(output), ids, values);
+    }
+}

@@ -1,0 +1,65 @@
+package dev.skein.worker.engine;
+
+import dev.skein.compute.StepInputs;
+import java.util.Set;
+
+/**
+ * What an engine may take on.
+ *
+ * @param maxModelLen prompt and output ids of a sequence together
+ * @param maxNumSeqs sequences in a step
+ * @param maxNumBatchedTokens tokens in a step
+ * @param blocks of the cache
+ * @param maxQueued requests that wait for their first step
+ * @param maxLogprobs likeliest ids that may be asked for
+ * @param seed of the seeds of requests that bring none
+ * @param eosTokenIds ids that end a sequence
+ */
+public record EngineOptions(
+        int maxModelLen,
+        int maxNumSeqs,
+        int maxNumBatchedTokens,
+        int blocks,
+        int maxQueued,
+        int maxLogprobs,
+        long seed,
+        Set<Integer> eosTokenIds) {
+
+    /** Rows of logits in a step for scored prompts: each takes a whole row of the vocabulary. */
+    private static final int MAX_SCORED_ROWS = 64;
+
+    public EngineOptions {
+        eosTokenIds = Set.copyOf(eosTokenIds);
+        if (maxModelLen < 1 || Sequence.blocksFor(maxModelLen) > blocks) {
+            throw new IllegalArgumentException(
+                    "a sequence of %d tokens does not fit into %d blocks".formatted(maxModelLen, blocks));
+        }
+        if (maxQueued < 1) {
+            throw new IllegalArgumentException("a queue of %d requests; it must be 1 or more".formatted(maxQueued));
+        }
+    }
+
+    Planner.Limits plannerLimits() {
+        return new Planner.Limits(maxNumBatchedTokens, maxNumSeqs, scoredRows(maxNumBatchedTokens));
+    }
+
+    private static int scoredRows(int maxNumBatchedTokens) {
+        return Math.min(MAX_SCORED_ROWS, maxNumBatchedTokens);
+    }
+
+    StepInputs.Limits stepLimits() {
+        return stepLimits(maxModelLen, maxNumSeqs, maxNumBatchedTokens, blocks);
+    }
+
+    /** What the step's inputs hold at most. */
+    public static StepInputs.Limits stepLimits(
+            int maxModelLen, int maxNumSeqs, int maxNumBatchedTokens, int blocks) {
+        long tables = Math.min(blocks, (long) maxNumSeqs * Sequence.blocksFor(maxModelLen));
+        return new StepInputs.Limits(
+                maxNumBatchedTokens,
+                maxNumSeqs,
+                maxNumSeqs + scoredRows(maxNumBatchedTokens),
+                (int) tables,
+                maxModelLen);
+    }
+}

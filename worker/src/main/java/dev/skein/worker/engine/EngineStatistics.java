@@ -1,0 +1,94 @@
+package dev.skein.worker.engine;
+
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicLongArray;
+
+/**
+ * Gauges of this moment and counters since start. Written by the step loop alone, with ordered stores; read by anybody,
+ * each number for itself.
+ */
+public final class EngineStatistics {
+    /** Upper bounds of the buckets of tokens in a step; one more bucket is for what is above. */
+    static final int[] STEP_BOUNDS = {1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384};
+
+    private final AtomicLong running = new AtomicLong();
+    private final AtomicLong waiting = new AtomicLong();
+    private final AtomicLong blocksUsed = new AtomicLong();
+    private final AtomicLong promptTokens = new AtomicLong();
+    private final AtomicLong generationTokens = new AtomicLong();
+    private final AtomicLong preemptions = new AtomicLong();
+    private final AtomicLong steps = new AtomicLong();
+    private final AtomicLong stepTokens = new AtomicLong();
+    private final AtomicLongArray stepBuckets = new AtomicLongArray(STEP_BOUNDS.length + 1);
+
+    public long running() {
+        return running.get();
+    }
+
+    /** Sequences in the planner's waiting queue; those not yet seen by the loop are not among them. */
+    public long waiting() {
+        return waiting.get();
+    }
+
+    public long blocksUsed() {
+        return blocksUsed.get();
+    }
+
+    public long promptTokens() {
+        return promptTokens.get();
+    }
+
+    public long generationTokens() {
+        return generationTokens.get();
+    }
+
+    public long preemptions() {
+        return preemptions.get();
+    }
+
+    public long steps() {
+        return steps.get();
+    }
+
+    public long stepTokens() {
+        return stepTokens.get();
+    }
+
+    public int stepBuckets() {
+        return stepBuckets.length();
+    }
+
+    /** Steps in that bucket alone. */
+    public long stepBucket(int index) {
+        return stepBuckets.get(index);
+    }
+
+    void gauges(Planner planner, BlockPool pool) {
+        running.lazySet(planner.running());
+        waiting.lazySet(planner.waiting());
+        blocksUsed.lazySet(pool.used());
+        preemptions.lazySet(planner.preemptions());
+    }
+
+    void step(int tokens) {
+        add(steps, 1);
+        add(stepTokens, tokens);
+        int bucket = 0;
+        while (bucket < STEP_BOUNDS.length && tokens > STEP_BOUNDS[bucket]) {
+            bucket++;
+        }
+        stepBuckets.lazySet(bucket, stepBuckets.getPlain(bucket) + 1);
+    }
+
+    void prompt(int tokens) {
+        add(promptTokens, tokens);
+    }
+
+    void generated() {
+        add(generationTokens, 1);
+    }
+
+    private static void add(AtomicLong counter, long amount) {
+        counter.lazySet(counter.getPlain() + amount);
+    }
+}

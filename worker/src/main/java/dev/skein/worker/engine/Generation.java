@@ -1,0 +1,134 @@
+package dev.skein.worker.engine;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+
+/**
+ * A request in the engine. {@link #cancel}, {@link #pause} and {@link #resume} may be called by any thread and act before
+ * the next step; the rest belongs to the step loop.
+ */
+public final class Generation extends Sequence {
+    private final Engine engine;
+    private final GenerationRequest request;
+    private final TokenSink sink;
+    private final IntList tokens;
+    private final List<TokenLogprobs> promptLogprobs = new ArrayList<>();
+    private final long submitted;
+    private final int rowsToScore;
+    private long seed;
+    private int scored;
+    private boolean promptDone;
+    private long admitted;
+    private long firstToken;
+
+    Generation(Engine engine, GenerationRequest request, TokenSink sink, long now) {
+        int[] prompt = request.prompt();
+        super(prompt.length, request.sampling().promptLogprobs().isPresent());
+        this.engine = engine;
+        this.request = request;
+        this.sink = sink;
+        this.tokens = new IntList(prompt);
+        this.rowsToScore = scored() ? request.promptLength() - 1 : 0;
+        this.submitted = now;
+    }
+
+    /** Ends it without another word to its sink. Its blocks are free before the next step. */
+    public void cancel() {
+        engine.send(new Engine.Command.Cancel(this));
+    }
+
+    /** Computes nothing more for it until {@link #resume}; its place is kept. */
+    public void pause() {
+        engine.send(new Engine.Command.Pause(this, true));
+    }
+
+    public void resume() {
+        engine.send(new Engine.Command.Pause(this, false));
+    }
+
+    GenerationRequest request() {
+        return request;
+    }
+
+    Sampling sampling() {
+        return request.sampling();
+    }
+
+    TokenSink sink() {
+        return sink;
+    }
+
+    long seed() {
+        return seed;
+    }
+
+    void seed(long value) {
+        seed = value;
+    }
+
+    int token(int position) {
+        return tokens.get(position);
+    }
+
+    /** Output ids so far, resumed ones included. */
+    int outputs() {
+        return tokens.size() - request.promptLength();
+    }
+
+    boolean wantsToken() {
+        return outputs() < request.maxTokens();
+    }
+
+    boolean wantsScores() {
+        return scored < rowsToScore;
+    }
+
+    /** Whether the logits at a position say how likely the next prompt id was, and nobody has looked yet. */
+    boolean scores(int position) {
+        return position >= scored && position < rowsToScore;
+    }
+
+    void score(TokenLogprobs logprobs) {
+        promptLogprobs.add(logprobs);
+        scored++;
+    }
+
+    /** The scores, to be handed out once. */
+    List<TokenLogprobs> takeScores() {
+        List<TokenLogprobs> scores = List.copyOf(promptLogprobs);
+        promptLogprobs.clear();
+        return scores;
+    }
+
+    void append(int id) {
+        tokens.add(id);
+        append();
+    }
+
+    /** Notes the first step that computes something of it; true if this is that step. */
+    boolean admittedAt(long now) {
+        boolean first = admitted == 0;
+        if (first) {
+            admitted = now;
+        }
+        return first;
+    }
+
+    /** Notes that the whole prompt is computed; true if it is the first time. */
+    boolean promptDoneAt(long now) {
+        boolean first = !promptDone;
+        if (first) {
+            promptDone = true;
+            firstToken = now;
+        }
+        return first;
+    }
+
+    Completion completion(Completion.Reason reason, OptionalInt stopTokenId, long now) {
+        long started = admitted == 0 ? now : admitted;
+        long decoding = promptDone ? firstToken : now;
+        return new Completion(
+                reason, stopTokenId, started - submitted, decoding - started, now - decoding, preemptions());
+    }
+}

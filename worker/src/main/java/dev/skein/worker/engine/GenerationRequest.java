@@ -1,0 +1,40 @@
+package dev.skein.worker.engine;
+
+import static dev.skein.worker.engine.EngineException.invalid;
+
+/**
+ * One sequence to generate.
+ *
+ * @param id names it in logs
+ * @param prompt never empty
+ * @param resumed how many ids at the prompt's end are output of an earlier attempt: they count as output and are not
+ *     handed out again
+ * @param maxTokens output ids at most, resumed ones included
+ */
+public record GenerationRequest(String id, int[] prompt, int resumed, Sampling sampling, int maxTokens) {
+    public GenerationRequest {
+        prompt = prompt.clone();
+        if (prompt.length == 0) {
+            throw invalid("the prompt is empty; it must have at least one id");
+        }
+        if (resumed < 0 || resumed >= prompt.length) {
+            throw invalid("%s of %d prompt ids are resumed; at least one must not be", Integer.toUnsignedString(resumed), prompt.length);
+        }
+        if (maxTokens < 0) {
+            throw invalid("max_tokens is %s; it is at most %d", Integer.toUnsignedString(maxTokens), Integer.MAX_VALUE);
+        }
+        if (sampling.minTokens() > maxTokens) {
+            throw invalid("min_tokens is %d; it is at most max_tokens, %d", sampling.minTokens(), maxTokens);
+        }
+    }
+
+    @Override
+    public int[] prompt() {
+        return prompt.clone();
+    }
+
+    /** Ids of the prompt as the client gave it. */
+    int promptLength() {
+        return prompt.length - resumed;
+    }
+}

@@ -1,0 +1,241 @@
+package dev.skein.worker.engine;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Decides which tokens of which sequences the next step computes, and which cache blocks they get.
+ *
+ * <h2>A step</h2>
+ *
+ * <ol>
+ *   <li>Running sequences, in the order they were admitted, get what they have outstanding as far as the token budget
+ *       goes. Who needs a block when none is free takes those of a victim: the last paused running sequence, or else
+ *       the last running sequence. A victim loses all its blocks and goes back to its place in the waiting queue, which
+ *       is in order of arrival, to be computed again. If the victim is the asker itself, the step goes without it.
+ *   <li>If nobody lost its blocks, waiting sequences are admitted in order while budget and seats last. The first one
+ *       whose known tokens do not fit into the free blocks ends that, unless blocks of paused sequences make room.
+ *       All blocks for the tokens known are given at admission, so a prompt computed in chunks cannot run dry halfway.
+ * </ol>
+ *
+ * <h2>Paused sequences</h2>
+ *
+ * A sequence whose reader is slow is skipped and keeps its place, in either list. It does not count against the seats,
+ * and it is the first to lose its blocks: a slow reader can slow nobody but itself.
+ *
+ * <h2>Promises</h2>
+ *
+ * No block belongs to two sequences or to none. No step exceeds its budget, its seats or its rows. Sequences are admitted
+ * for the first time in the order they arrived, but for paused ones. The first running sequence that is not paused can
+ * always go on, since everybody behind it can lose its blocks; so everything ends, provided that each sequence alone fits
+ * into the cache, which whoever calls {@link #add} has checked.
+ *
+ * <p>Here is no clock, no thread and no randomness: the same calls give the same plans. One thread makes all calls.
+ */
+final class Planner {
+    /**
+     * Limits of a step.
+     *
+     * @param tokens tokens in a step
+     * @param sequences sequences in a step, and running sequences that are not paused
+     * @param scoredRows rows of logits in a step for prompts that are scored
+     */
+    record Limits(int tokens, int sequences, int scoredRows) {
+        Limits {
+            if (sequences < 1 || tokens < sequences || scoredRows < 1) {
+                throw new IllegalArgumentException(
+                        "a step of %d tokens for %d sequences and %d scored rows; each at least 1, tokens at least as many as sequences"
+                                .formatted(tokens, sequences, scoredRows));
+            }
+        }
+    }
+
+    private final Limits limits;
+    private final BlockPool pool;
+    /** In order of arrival, always. */
+    private final List<Sequence> waiting = new ArrayList<>();
+    /** In order of admission. */
+    private final List<Sequence> running = new ArrayList<>();
+    private final Plan plan = new Plan();
+    private long arrivals;
+    private long preemptions;
+    /** While running sequences are planned: which is next. */
+    private int next;
+    private int rowsLeft;
+    private boolean preempted;
+
+    Planner(Limits limits, BlockPool pool) {
+        this.limits = limits;
+        this.pool = pool;
+    }
+
+    int waiting() {
+        return waiting.size();
+    }
+
+    int running() {
+        return running.size();
+    }
+
+    /** Sequences that lost their blocks since the start. */
+    long preemptions() {
+        return preemptions;
+    }
+
+    /** Puts a sequence at the end of the waiting queue. */
+    void add(Sequence sequence) {
+        if (Sequence.blocksFor(sequence.known()) > pool.total()) {
+            throw new IllegalArgumentException(
+                    "%d tokens do not fit into a cache of %d blocks".formatted(sequence.known(), pool.total()));
+        }
+        sequence.arrive(arrivals++);
+        waiting.add(sequence);
+    }
+
+    /** Takes a sequence out, finished or not; its blocks are free at once. */
+    void remove(Sequence sequence) {
+        if (sequence.state() == Sequence.State.RUNNING) {
+            running.remove(sequence);
+        } else if (sequence.state() == Sequence.State.WAITING) {
+            waiting.remove(sequence);
+        }
+        sequence.state(Sequence.State.GONE);
+        pool.release(sequence.blocks());
+    }
+
+    /** The next step; empty if nothing can be computed. Valid until the next call. "Computed" is advanced at once. */
+    Plan plan() {
+        plan.clear();
+        rowsLeft = limits.scoredRows;
+        preempted = false;
+        planRunning();
+        if (!preempted) {
+            admit();
+        }
+        return plan;
+    }
+
+    private void planRunning() {
+        for (next = 0; next < running.size() && room(); ) {
+            Sequence sequence = running.get(next++);
+            int tokens = share(sequence);
+            if (tokens > 0 && makeRoom(sequence, tokens)) {
+                schedule(sequence, tokens);
+            }
+        }
+    }
+
+    private boolean room() {
+        return plan.totalTokens() < limits.tokens && plan.size() < limits.sequences;
+    }
+
+    /** Tokens that a sequence gets out of what is left of the step. */
+    private int share(Sequence sequence) {
+        if (sequence.paused()) {
+            return 0;
+        }
+        int tokens = Math.min(sequence.outstanding(), limits.tokens - plan.totalTokens());
+        return sequence.scored() ? Math.min(tokens, rowsLeft) : tokens;
+    }
+
+    private void schedule(Sequence sequence, int tokens) {
+        sequence.advance(tokens);
+        plan.add(sequence, tokens);
+        if (sequence.scored()) {
+            rowsLeft -= tokens;
+        }
+    }
+
+    /** Gets the blocks for a running sequence's next tokens; false if it lost its own instead. */
+    private boolean makeRoom(Sequence sequence, int tokens) {
+        int wanted = Sequence.blocksFor(sequence.computed() + tokens);
+        while (wanted - sequence.blocks().size() > pool.free()) {
+            int paused = lastPaused();
+            int victim = paused >= 0 ? paused : running.size() - 1;
+            boolean self = running.get(victim) == sequence;
+            preempt(victim);
+            if (self) {
+                return false;
+            }
+        }
+        pool.extend(sequence.blocks(), wanted);
+        return true;
+    }
+
+    /** Index of the last paused running sequence, or -1. */
+    private int lastPaused() {
+        int index = running.size() - 1;
+        while (index >= 0 && !running.get(index).paused()) {
+            index--;
+        }
+        return index;
+    }
+
+    private void preempt(int index) {
+        Sequence victim = running.remove(index);
+        if (index < next) {
+            next--;
+        }
+        pool.release(victim.blocks());
+        victim.forget();
+        preemptions++;
+        victim.state(Sequence.State.WAITING);
+        waiting.add(placeOf(victim), victim);
+        preempted = true;
+    }
+
+    /** Where a sequence that arrived earlier than those never admitted goes. */
+    private int placeOf(Sequence sequence) {
+        int place = 0;
+        while (place < waiting.size() && waiting.get(place).arrival() < sequence.arrival()) {
+            place++;
+        }
+        return place;
+    }
+
+    private void admit() {
+        int seats = limits.sequences - seated();
+        int index = 0;
+        while (index < waiting.size() && seats > 0 && room()) {
+            Sequence sequence = waiting.get(index);
+            int wanted = Sequence.blocksFor(sequence.known());
+            if (sequence.paused()) {
+                index++;
+            } else if (share(sequence) == 0) {
+                return;
+            } else if (wanted <= pool.free()) {
+                admit(index, wanted);
+                seats--;
+            } else if (lastPaused() >= 0 && wanted <= pool.free() + pausedBlocks()) {
+                preempt(lastPaused());
+                index = 0;
+            } else {
+                return;
+            }
+        }
+    }
+
+    private void admit(int index, int blocks) {
+        Sequence sequence = waiting.remove(index);
+        sequence.state(Sequence.State.RUNNING);
+        running.add(sequence);
+        pool.extend(sequence.blocks(), blocks);
+        schedule(sequence, share(sequence));
+    }
+
+    private int seated() {
+        int seated = 0;
+        for (int i = 0; i < running.size(); i++) {
+            seated += running.get(i).paused() ? 0 : 1;
+        }
+        return seated;
+    }
+
+    private int pausedBlocks() {
+        int blocks = 0;
+        for (int i = 0; i < running.size(); i++) {
+            blocks += running.get(i).paused() ? running.get(i).blocks().size() : 0;
+        }
+        return blocks;
+    }
+}

@@ -1,0 +1,115 @@
+package dev.skein.worker.engine;
+
+import dev.skein.compute.KvCache;
+import dev.skein.compute.StepInputs;
+import dev.skein.compute.StepInputs.Output;
+import java.util.Set;
+
+/** Writes a plan into a step's inputs and remembers which outputs belong to which of its sequences. */
+final class StepBatch implements AutoCloseable {
+    private final StepInputs inputs;
+    private final Set<Integer> eosTokenIds;
+    private final int[] firstOutput;
+
+    StepBatch(StepInputs.Limits limits, Set<Integer> eosTokenIds) {
+        this.inputs = new StepInputs(limits);
+        this.eosTokenIds = eosTokenIds;
+        this.firstOutput = new int[limits.sequences()];
+    }
+
+    StepInputs inputs() {
+        return inputs;
+    }
+
+    /** The first output of the plan's sequence of that index; its others follow. */
+    int firstOutput(int index) {
+        return firstOutput[index];
+    }
+
+    void fill(Plan plan) {
+        inputs.clear();
+        for (int i = 0; i < plan.size(); i++) {
+            firstOutput[i] = inputs.outputs();
+            sequence((Generation) plan.sequence(i), plan.tokens(i));
+        }
+    }
+
+    private void sequence(Generation generation, int count) {
+        int end = generation.computed();
+        IntList blocks = generation.blocks();
+        inputs.sequence();
+        for (int i = 0; i < Sequence.blocksFor(end); i++) {
+            inputs.block(blocks.get(i));
+        }
+        for (int position = end - count; position < end; position++) {
+            int slot = blocks.get(position / KvCache.BLOCK_SIZE) * KvCache.BLOCK_SIZE + position % KvCache.BLOCK_SIZE;
+            inputs.token(generation.token(position), position, slot);
+            if (generation.scores(position)) {
+                score(generation, position);
+            }
+        }
+        if (end == generation.known() && generation.wantsToken()) {
+            sample(generation);
+        }
+    }
+
+    private void score(Generation generation, int position) {
+        int output = inputs.output();
+        inputs.set(output, Output.TARGET, generation.token(position + 1));
+        inputs.set(output, Output.LOGPROBS, generation.sampling().promptLogprobs().orElseThrow());
+    }
+
+    private void sample(Generation generation) {
+        Sampling sampling = generation.sampling();
+        int output = inputs.output();
+        inputs.set(output, Output.LOGPROBS, sampling.logprobs().orElse(-1));
+        inputs.set(output, Output.TOP_K, sampling.topK());
+        inputs.set(output, Output.TEMPERATURE, sampling.temperature());
+        inputs.set(output, Output.TOP_P, sampling.topP());
+        inputs.set(output, Output.MIN_P, sampling.minP());
+        inputs.set(output, Output.REPETITION_PENALTY, sampling.repetitionPenalty());
+        inputs.set(output, Output.FREQUENCY_PENALTY, sampling.frequencyPenalty());
+        inputs.set(output, Output.PRESENCE_PENALTY, sampling.presencePenalty());
+        inputs.set(output, Output.SEED_LOW, (int) generation.seed());
+        inputs.set(output, Output.SEED_HIGH, (int) (generation.seed() >>> 32));
+        inputs.set(output, Output.POSITION, generation.outputs());
+        if (sampling.penalises()) {
+            history(generation, output);
+        }
+        bias(generation, output);
+        for (int id : sampling.allowedTokenIds()) {
+            inputs.allow(output, id);
+        }
+    }
+
+    private void history(Generation generation, int output) {
+        int prompt = generation.request().promptLength();
+        for (int i = generation.sampling().repeats() ? 0 : prompt; i < generation.known(); i++) {
+            inputs.history(output, generation.token(i), i < prompt);
+        }
+    }
+
+    private void bias(Generation generation, int output) {
+        Sampling sampling = generation.sampling();
+        if (!sampling.logitBias().isEmpty()) {
+            sampling.logitBias().forEach((id, value) -> inputs.bias(output, id, value));
+        }
+        if (generation.outputs() < sampling.minTokens()) {
+            if (!sampling.ignoreEos()) {
+                ban(output, eosTokenIds);
+            }
+            ban(output, sampling.stopTokenIds());
+        }
+    }
+
+    private void ban(int output, Iterable<Integer> ids) {
+        for (int id : ids) {
+            inputs.bias(output, id, Float.NEGATIVE_INFINITY);
+        }
+    }
+
+    @Override
+    public void close() {
+        inputs.close();
+    }
+}
