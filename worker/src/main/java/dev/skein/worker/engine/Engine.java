@@ -141,7 +141,8 @@ public final class Engine implements AutoCloseable {
             queued.decrementAndGet();
             throw new EngineException(
                     Code.RESOURCE_EXHAUSTED,
-                    "%d requests are waiting and the queue holds no more; try again later".formatted(options.maxQueued()));
+                    "%d requests are waiting and the queue holds no more; try again later"
+                            .formatted(options.maxQueued()));
         }
         Generation generation = new Generation(this, request, sink, System.nanoTime());
         unseen.incrementAndGet();
@@ -247,9 +248,8 @@ public final class Engine implements AutoCloseable {
         state = State.CLOSED;
         refuseCommands();
         for (Generation generation : List.copyOf(active)) {
-            EngineException why = reason == null
-                    ? unavailable()
-                    : new EngineException(Code.INTERNAL, "the worker failed; try again");
+            EngineException why =
+                    reason == null ? unavailable() : new EngineException(Code.INTERNAL, "the worker failed; try again");
             fail(generation, why);
         }
         drains.forEach(drain -> drain.complete(null));
@@ -379,7 +379,12 @@ public final class Engine implements AutoCloseable {
         long now = System.nanoTime();
         for (int i = 0; i < plan.size(); i++) {
             Generation generation = (Generation) plan.sequence(i);
-            deliver(generation, plan.tokens(i), outputs, batch.firstOutput(i), now);
+            try {
+                deliver(generation, plan.tokens(i), outputs, batch.firstOutput(i), now);
+            } catch (RuntimeException broken) {
+                log.error("sink=failed request={}", generation.request().id(), broken);
+                remove(generation);
+            }
         }
     }
 
@@ -416,9 +421,9 @@ public final class Engine implements AutoCloseable {
         statistics.generated();
         generation.sink().token(id, generation.sampling().logprobs().isPresent() ? logprobs(outputs, output) : null);
         Sampling sampling = generation.sampling();
-        if (!sampling.ignoreEos() && options.eosTokenIds().contains(id)) {
+        if (!sampling.ignoreEos() && batch.endsSequence(id)) {
             finish(generation, Completion.Reason.STOP, OptionalInt.empty(), now);
-        } else if (!sampling.stopTokenIds().isEmpty() && sampling.stopTokenIds().contains(id)) {
+        } else if (generation.stopsAt(id)) {
             finish(generation, Completion.Reason.STOP, OptionalInt.of(id), now);
         } else if (!generation.wantsToken() || generation.known() == options.maxModelLen()) {
             finish(generation, Completion.Reason.LENGTH, OptionalInt.empty(), now);

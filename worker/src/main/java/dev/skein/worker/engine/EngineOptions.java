@@ -52,8 +52,7 @@ public record EngineOptions(
     }
 
     /** What the step's inputs hold at most. */
-    public static StepInputs.Limits stepLimits(
-            int maxModelLen, int maxNumSeqs, int maxNumBatchedTokens, int blocks) {
+    public static StepInputs.Limits stepLimits(int maxModelLen, int maxNumSeqs, int maxNumBatchedTokens, int blocks) {
         long tables = Math.min(blocks, (long) maxNumSeqs * Sequence.blocksFor(maxModelLen));
         return new StepInputs.Limits(
                 maxNumBatchedTokens,

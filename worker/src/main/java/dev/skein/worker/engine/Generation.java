@@ -1,6 +1,7 @@
 package dev.skein.worker.engine;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
 
@@ -14,6 +15,7 @@ public final class Generation extends Sequence {
     private final TokenSink sink;
     private final IntList tokens;
     private final List<TokenLogprobs> promptLogprobs = new ArrayList<>();
+    private final int[] stopTokenIds;
     private final long submitted;
     private final int rowsToScore;
     private long seed;
@@ -30,6 +32,10 @@ public final class Generation extends Sequence {
         this.sink = sink;
         this.tokens = new IntList(prompt);
         this.rowsToScore = scored() ? request.promptLength() - 1 : 0;
+        this.stopTokenIds = request.sampling().stopTokenIds().stream()
+                .mapToInt(Integer::intValue)
+                .sorted()
+                .toArray();
         this.submitted = now;
     }
 
@@ -104,6 +110,10 @@ public final class Generation extends Sequence {
     void append(int id) {
         tokens.add(id);
         append();
+    }
+
+    boolean stopsAt(int id) {
+        return Arrays.binarySearch(stopTokenIds, id) >= 0;
     }
 
     /** Notes the first step that computes something of it; true if this is that step. */

@@ -18,7 +18,9 @@ public record GenerationRequest(String id, int[] prompt, int resumed, Sampling s
             throw invalid("the prompt is empty; it must have at least one id");
         }
         if (resumed < 0 || resumed >= prompt.length) {
-            throw invalid("%s of %d prompt ids are resumed; at least one must not be", Integer.toUnsignedString(resumed), prompt.length);
+            throw invalid(
+                    "%s of %d prompt ids are resumed; at least one must not be",
+                    Integer.toUnsignedString(resumed), prompt.length);
         }
         if (maxTokens < 0) {
             throw invalid("max_tokens is %s; it is at most %d", Integer.toUnsignedString(maxTokens), Integer.MAX_VALUE);

@@ -56,11 +56,13 @@ final class Planner {
     private final List<Sequence> waiting = new ArrayList<>();
     /** In order of admission. */
     private final List<Sequence> running = new ArrayList<>();
+
     private final Plan plan = new Plan();
     private long arrivals;
     private long preemptions;
     /** While running sequences are planned: which is next. */
     private int next;
+
     private int rowsLeft;
     private boolean preempted;
 

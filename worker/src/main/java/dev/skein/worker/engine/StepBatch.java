@@ -3,18 +3,27 @@ package dev.skein.worker.engine;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.StepInputs.Output;
+import java.util.BitSet;
 import java.util.Set;
 
 /** Writes a plan into a step's inputs and remembers which outputs belong to which of its sequences. */
 final class StepBatch implements AutoCloseable {
     private final StepInputs inputs;
     private final Set<Integer> eosTokenIds;
+    /** The same, found without a box. */
+    private final BitSet ends = new BitSet();
+
     private final int[] firstOutput;
 
     StepBatch(StepInputs.Limits limits, Set<Integer> eosTokenIds) {
         this.inputs = new StepInputs(limits);
         this.eosTokenIds = eosTokenIds;
         this.firstOutput = new int[limits.sequences()];
+        eosTokenIds.forEach(ends::set);
+    }
+
+    boolean endsSequence(int id) {
+        return ends.get(id);
     }
 
     StepInputs inputs() {
@@ -56,7 +65,8 @@ final class StepBatch implements AutoCloseable {
     private void score(Generation generation, int position) {
         int output = inputs.output();
         inputs.set(output, Output.TARGET, generation.token(position + 1));
-        inputs.set(output, Output.LOGPROBS, generation.sampling().promptLogprobs().orElseThrow());
+        inputs.set(
+                output, Output.LOGPROBS, generation.sampling().promptLogprobs().orElseThrow());
     }
 
     private void sample(Generation generation) {

@@ -19,8 +19,9 @@ public interface Architecture {
         String name = file.metadata().requiredText("general.architecture");
         return switch (name) {
             case Llama.NAME -> new Llama(file);
-            default -> throw new GgufException(
-                    file.path(), "the architecture %s is not supported yet; %s is".formatted(name, Llama.NAME));
+            default ->
+                throw new GgufException(
+                        file.path(), "the architecture %s is not supported yet; %s is".formatted(name, Llama.NAME));
         };
     }
 

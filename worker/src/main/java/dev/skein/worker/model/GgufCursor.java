@@ -80,7 +80,8 @@ final class GgufCursor {
     }
 
     void skipString(String what) {
-        position += stringLength(what, 0, MAX_STRING_BYTES);
+        long length = stringLength(what, 0, MAX_STRING_BYTES);
+        position += length;
     }
 
     void skip(long count, String what) {
@@ -92,7 +93,9 @@ final class GgufCursor {
         long length = int64(what);
         if (length < 0 || length > remaining()) {
             throw refused(
-                    "length of " + what, Long.toUnsignedString(length), "only %d bytes are left".formatted(remaining()));
+                    "length of " + what,
+                    Long.toUnsignedString(length),
+                    "only %d bytes are left".formatted(remaining()));
         }
         if (length < least || length > most) {
             throw refused("length of " + what, length, "it may be from %d to %d".formatted(least, most));

@@ -45,7 +45,8 @@ public final class GgufFile implements AutoCloseable {
     public static GgufFile open(Path path) {
         if (!Files.isRegularFile(path)) {
             throw new GgufException(
-                    path, Files.exists(path) ? "%s is not a file".formatted(path) : "there is no file %s".formatted(path));
+                    path,
+                    Files.exists(path) ? "%s is not a file".formatted(path) : "there is no file %s".formatted(path));
         }
         Arena arena = Arena.ofShared();
         try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
@@ -79,10 +80,15 @@ public final class GgufFile implements AutoCloseable {
     public HostMatrix matrix(String name, int rows, int columns) {
         GgufTensor tensor = required(name);
         boolean vector = rows == 1 && tensor.dimensions().size() == 1;
-        long fileRows = vector ? 1 : tensor.dimensions().size() == 2 ? tensor.dimensions().get(1) : -1;
+        long fileRows = vector
+                ? 1
+                : tensor.dimensions().size() == 2 ? tensor.dimensions().get(1) : -1;
         if (tensor.dimensions().getFirst() != columns || fileRows != rows) {
             throw new GgufException(
-                    path, "the shape of " + name, tensor.dimensions(), "the model's keys ask for [%d, %d]".formatted(columns, rows));
+                    path,
+                    "the shape of " + name,
+                    tensor.dimensions(),
+                    "the model's keys ask for [%d, %d]".formatted(columns, rows));
         }
         return new HostMatrix(name, tensor.type(), rows, columns, bytes.asSlice(tensor.offset(), tensor.bytes()));
     }

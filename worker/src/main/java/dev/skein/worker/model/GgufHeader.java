@@ -69,14 +69,17 @@ final class GgufHeader {
     private void magicAndVersion() {
         int magic = cursor.int32("magic number");
         if (magic != MAGIC) {
-            throw cursor.refused("magic number", "0x%08x".formatted(magic), "a GGUF file starts with 0x%08x".formatted(MAGIC));
+            throw cursor.refused(
+                    "magic number", "0x%08x".formatted(magic), "a GGUF file starts with 0x%08x".formatted(MAGIC));
         }
         int version = cursor.int32("version");
         if (version != 3 && version != 2) {
             throw cursor.refused(
                     "version",
                     Integer.toUnsignedString(version),
-                    Integer.reverseBytes(version) == 3 ? "big-endian files are not supported" : "2 and 3 are supported");
+                    Integer.reverseBytes(version) == 3
+                            ? "big-endian files are not supported"
+                            : "2 and 3 are supported");
         }
     }
 
@@ -169,10 +172,11 @@ final class GgufHeader {
     private ElementType elementType(String name) {
         int number = cursor.int32("type");
         return TensorTypes.supported(number).orElseThrow(() -> {
-            String type = TensorTypes.unsupportedName(number)
-                    .orElseGet(() -> "type " + Integer.toUnsignedString(number));
+            String type =
+                    TensorTypes.unsupportedName(number).orElseGet(() -> "type " + Integer.toUnsignedString(number));
             return new GgufException(
-                    file, "%s of tensor %s is not supported yet; F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are"
+                    file,
+                    "%s of tensor %s is not supported yet; F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are"
                             .formatted(type, name));
         });
     }
@@ -239,7 +243,9 @@ final class GgufHeader {
             GgufTensor before = ordered.get(i - 1);
             if (before.offset() + before.bytes() > ordered.get(i).offset()) {
                 throw new GgufException(
-                        file, "the tensors %s and %s overlap".formatted(before.name(), ordered.get(i).name()));
+                        file,
+                        "the tensors %s and %s overlap"
+                                .formatted(before.name(), ordered.get(i).name()));
             }
         }
     }

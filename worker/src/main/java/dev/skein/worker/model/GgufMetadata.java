@@ -55,7 +55,8 @@ public final class GgufMetadata {
     }
 
     public Optional<Boolean> flag(String key) {
-        return entry(key, "a boolean", GgufValueType.BOOL).map(entry -> bytes.get(ValueLayout.JAVA_BYTE, entry.offset) != 0);
+        return entry(key, "a boolean", GgufValueType.BOOL)
+                .map(entry -> bytes.get(ValueLayout.JAVA_BYTE, entry.offset) != 0);
     }
 
     /** An integer of any width from `least` to `most`. */
@@ -81,13 +82,14 @@ public final class GgufMetadata {
 
     /** A finite number from `least` to `most`. */
     public Optional<Float> number(String key, double least, double most) {
-        return entry(key, "a number", GgufValueType.FLOAT32, GgufValueType.FLOAT64).map(entry -> {
-            double value = numberAt(entry.type, entry.offset);
-            if (!(value >= least && value <= most)) {
-                throw new GgufException(file, key, value, "it may be from %s to %s".formatted(least, most));
-            }
-            return (float) value;
-        });
+        return entry(key, "a number", GgufValueType.FLOAT32, GgufValueType.FLOAT64)
+                .map(entry -> {
+                    double value = numberAt(entry.type, entry.offset);
+                    if (!(value >= least && value <= most)) {
+                        throw new GgufException(file, key, value, "it may be from %s to %s".formatted(least, most));
+                    }
+                    return (float) value;
+                });
     }
 
     public float requiredNumber(String key, double least, double most) {
@@ -102,7 +104,10 @@ public final class GgufMetadata {
         }
         if (entry.end - entry.offset > MAX_TEXT_BYTES) {
             throw new GgufException(
-                    file, "the size of " + key, entry.end - entry.offset, "it may be %d at most".formatted(MAX_TEXT_BYTES));
+                    file,
+                    "the size of " + key,
+                    entry.end - entry.offset,
+                    "it may be %d at most".formatted(MAX_TEXT_BYTES));
         }
         List<String> texts = new ArrayList<>((int) entry.count);
         for (long at = entry.offset; texts.size() < entry.count; at += Long.BYTES + lengthAt(at)) {
@@ -152,8 +157,7 @@ public final class GgufMetadata {
         return Optional.ofNullable(entry);
     }
 
-    private @Nullable Entry array(
-            String key, String wanted, int most, GgufValueType... elements) {
+    private @Nullable Entry array(String key, String wanted, int most, GgufValueType... elements) {
         Entry entry = entries.get(key);
         if (entry == null) {
             return null;
@@ -162,8 +166,7 @@ public final class GgufMetadata {
             throw wrongType(key, entry, "an array of " + wanted);
         }
         if (entry.count > most) {
-            throw new GgufException(
-                    file, "the length of " + key, entry.count, "it may be %d at most".formatted(most));
+            throw new GgufException(file, "the length of " + key, entry.count, "it may be %d at most".formatted(most));
         }
         return entry;
     }

@@ -101,9 +101,8 @@ final class Llama implements Architecture {
 
     private int rotated() {
         int size = heads.headSize();
-        int rotated = file.metadata()
-                .integer(NAME + ".rope.dimension_count", 2, size)
-                .orElse(size);
+        int rotated =
+                file.metadata().integer(NAME + ".rope.dimension_count", 2, size).orElse(size);
         if (rotated % 2 != 0) {
             throw refused("rope.dimension_count", rotated, "it must be even");
         }
@@ -113,11 +112,16 @@ final class Llama implements Architecture {
     private int vocabulary() {
         GgufTensor table = file.tensor("token_embd.weight")
                 .orElseThrow(() -> new GgufException(file.path(), "the tensor token_embd.weight is missing"));
-        int rows = table.dimensions().size() == 2 ? Math.toIntExact(table.dimensions().get(1)) : 1;
+        int rows = table.dimensions().size() == 2
+                ? Math.toIntExact(table.dimensions().get(1))
+                : 1;
         long tokens = file.metadata().count("tokenizer.ggml.tokens");
         if (tokens > rows) {
             throw new GgufException(
-                    file.path(), "the length of tokenizer.ggml.tokens", tokens, "token_embd.weight has %d rows".formatted(rows));
+                    file.path(),
+                    "the length of tokenizer.ggml.tokens",
+                    tokens,
+                    "token_embd.weight has %d rows".formatted(rows));
         }
         return rows;
     }
@@ -132,8 +136,8 @@ final class Llama implements Architecture {
     }
 
     private void refuseUnknownTensors() {
-        Set<String> known = new HashSet<>(
-                Set.of("token_embd.weight", "output_norm.weight", "output.weight", RopeScaling.FACTORS));
+        Set<String> known =
+                new HashSet<>(Set.of("token_embd.weight", "output_norm.weight", "output.weight", RopeScaling.FACTORS));
         for (int i = 0; i < layers; i++) {
             for (String part : LAYER_PARTS) {
                 known.add(layerTensor(i, part));

@@ -45,8 +45,9 @@ final class RopeScaling {
             case "none" -> linear(frequencies, keys.has(prefix + "scale_linear") ? factor : 1);
             case "linear" -> linear(frequencies, factor);
             case "yarn" -> yarn(frequencies, factor, contextLength);
-            default -> throw new GgufException(
-                    file.path(), prefix + "scaling.type", type, "only none, linear and yarn are supported");
+            default ->
+                throw new GgufException(
+                        file.path(), prefix + "scaling.type", type, "only none, linear and yarn are supported");
         };
     }
 
@@ -72,7 +73,10 @@ final class RopeScaling {
         for (int i = 0; i < divisors.length; i++) {
             if (!(divisors[i] > 0 && divisors[i] < Float.POSITIVE_INFINITY)) {
                 throw new GgufException(
-                        file.path(), "element %d of %s".formatted(i, FACTORS), divisors[i], "it must be a positive number");
+                        file.path(),
+                        "element %d of %s".formatted(i, FACTORS),
+                        divisors[i],
+                        "it must be a positive number");
             }
             frequencies[i] /= divisors[i];
         }
@@ -91,7 +95,8 @@ final class RopeScaling {
             double divided = Math.clamp((i - low) / Math.max(0.001, high - low), 0, 1);
             frequencies[i] = frequencies[i] * (1 - divided) + frequencies[i] / factor * divided;
         }
-        double attention = keys.number(prefix + "scaling.attn_factor", 1e-3, 1e3).orElse(1f);
+        double attention =
+                keys.number(prefix + "scaling.attn_factor", 1e-3, 1e3).orElse(1f);
         return rope(frequencies, 1, attention * (factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1));
     }
 
