@@ -123,7 +123,7 @@ test('an aborted stream is forgotten by the server', async () => {
   for await (const chunk of stream) {
     assert.ok(chunk);
     if (++seen === 4) {
-      assert.equal(await metric(server.url, 'vllm:num_requests_running'), 1);
+      assert.ok(await until(async () => (await metric(server.url, 'vllm:num_requests_running')) === 1));
       stream.controller.abort();
     }
   }

@@ -1,10 +1,8 @@
 """Processes that die: every stream ends properly, service comes back, nothing is left behind."""
 
 import json
-import os
 import signal
 import threading
-import time
 
 import httpx
 import pytest

@@ -5,7 +5,6 @@ import shutil
 import socket
 
 import httpx
-import pytest
 
 from server import Skein, free_port, run_skein
 

@@ -2,10 +2,7 @@
 
 import json
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
-
-import pytest
 
 from server import chunks, events, until
 
@@ -57,10 +54,10 @@ def test_a_chat_cancelled_in_the_package_is_forgotten(server, client, model):
         extra_body={"ignore_eos": True})
     for _, _chunk in zip(range(4), stream):
         pass
-    assert server.metric("vllm:num_requests_running") == 1
+    assert until(lambda: server.metric("vllm:num_requests_running") == 1)
     stream.close()
     assert until(server.idle)
-    assert server.metric("vllm:kv_cache_usage_perc") == 0
+    assert until(lambda: server.metric("vllm:kv_cache_usage_perc") == 0)
 
 
 def test_a_plain_request_given_up_is_forgotten(server, model):
@@ -126,4 +123,4 @@ def test_clients_that_come_and_go(server, http, model):
     with ThreadPoolExecutor(6) as crowd:
         list(crowd.map(come_and_go, range(18)))
     assert until(server.idle)
-    assert server.metric("vllm:kv_cache_usage_perc") == 0
+    assert until(lambda: server.metric("vllm:kv_cache_usage_perc") == 0)

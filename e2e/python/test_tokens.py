@@ -2,7 +2,7 @@
 
 import pytest
 
-from server import chunks
+from server import chunks, until
 
 PATH = "/v1/completions"
 
@@ -68,8 +68,8 @@ def test_metrics_are_prometheus_text_and_count(server, http, model):
     names = ("vllm:generation_tokens_total", "vllm:prompt_tokens_total", "vllm:request_success_total")
     before = [server.metric(name) for name in names]
     done = http.post(PATH, json={"model": model, "prompt": "one two three", "max_tokens": 5, "ignore_eos": True}).json()
-    after = [server.metric(name) for name in names]
-    assert [b - a for a, b in zip(before, after)] == [5, done["usage"]["prompt_tokens"], 1]
+    expected = [before[0] + 5, before[1] + done["usage"]["prompt_tokens"], before[2] + 1]
+    assert until(lambda: [server.metric(name) for name in names] == expected)
 
 
 @pytest.mark.parametrize("prompt", ["I had a great day 😀🎉👩‍👩‍👧‍👦! 🌱🌱🌱🌱", "北京是中国的", "昔々、あるところに、おじいさんと", "สวัสดี ฉันชื่อ"])
