@@ -102,7 +102,7 @@ def layers(reference):
             {"norms": numbers(state.norm(dim=-1)), "head": numbers(state[-1, :8])} for state in stages
         ],
         "final_norm": numbers(final[0]),
-        "logits": {str(i): round(float(logits[i]), 6) for i in best + spread},
+        "logits": {str(i): round(float(logits[i]), 4) for i in best + spread},
     }
 
 
@@ -122,7 +122,7 @@ def tokenization(reference):
 
 
 def numbers(tensor):
-    return [float(f"{x:.7g}") for x in tensor.tolist()]
+    return [float(f"{x:.5g}") for x in tensor.tolist()]
 
 
 def write(path, provenance, golden):
