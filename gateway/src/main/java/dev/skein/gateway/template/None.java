@@ -1,0 +1,6 @@
+package dev.skein.gateway.template;
+
+/// Python's None; Java's null never appears inside a render.
+enum None {
+    NONE
+}
