@@ -17,6 +17,7 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
     private static final int TOKEN_BYTES = 32;
 
     private final List<String> command;
+    private final long began;
     private final Consumer<String> log;
     private final SecureRandom random = new SecureRandom();
     private final Map<Key, LocalProcess> processes = new ConcurrentHashMap<>();
@@ -24,9 +25,11 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
     private record Key(String group, int rank, long incarnation) {}
 
     /// @param command starts a process that reads a [RankOrder] and writes [RankReport]s
+    /// @param began when the first processes were asked for, in milliseconds since 1970
     /// @param log takes each line that a child logs, from any thread
-    public LocalSubstrate(List<String> command, Consumer<String> log) {
+    public LocalSubstrate(List<String> command, long began, Consumer<String> log) {
         this.command = List.copyOf(command);
+        this.began = began;
         this.log = log;
     }
 
@@ -38,7 +41,7 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
     @Override
     public void start(GroupSpec spec, int rank, long incarnation, Consumer<Event> events) {
         Key key = new Key(spec.name(), rank, incarnation);
-        RankOrder order = new RankOrder(spec.name(), rank, token(), spec.parameters());
+        RankOrder order = new RankOrder(spec.name(), rank, token(), asked(incarnation), spec.parameters());
         try {
             Process process = new ProcessBuilder(command).start();
             events.accept(new Event.Spawned(rank, incarnation, process.pid(), order.token()));
@@ -79,6 +82,10 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
 
     private @Nullable LocalProcess child(GroupSpec spec, int rank, long incarnation) {
         return processes.get(new Key(spec.name(), rank, incarnation));
+    }
+
+    private long asked(long incarnation) {
+        return incarnation == 1 ? began : System.currentTimeMillis();
     }
 
     private String token() {

@@ -7,8 +7,9 @@ import io.vertx.core.json.JsonObject;
 /// [#DRAIN] tells the rank to finish its streams and end, the end of the input tells it to end at once.
 ///
 /// @param token the secret that calls to this rank must carry
+/// @param askedMillis when this start was asked for, in milliseconds since 1970, for the rank to tell how long it took
 /// @param parameters the group's parameters as its specification holds them
-public record RankOrder(String group, int rank, String token, String parameters) {
+public record RankOrder(String group, int rank, String token, long askedMillis, String parameters) {
 
     public static final String DRAIN = "drain";
 
@@ -17,6 +18,7 @@ public record RankOrder(String group, int rank, String token, String parameters)
                 .put("group", group)
                 .put("rank", rank)
                 .put("token", token)
+                .put("asked", askedMillis)
                 .put("parameters", parameters)
                 .encode();
     }
@@ -29,6 +31,7 @@ public record RankOrder(String group, int rank, String token, String parameters)
                     json.getString("group"),
                     json.getInteger("rank"),
                     json.getString("token"),
+                    json.getLong("asked"),
                     json.getString("parameters"));
         } catch (DecodeException | ClassCastException | NullPointerException e) {
             throw new IllegalArgumentException("standard input does not begin with an order of the scheduler", e);

@@ -35,7 +35,7 @@ class LocalSubstrateTest {
         assertThat(next()).isEqualTo(new Event.Progress(0, 7, "weights"));
         assertThat(next()).isEqualTo(new Event.Ready(0, 7, "warm"));
         RankOrder order = RankOrder.of(log.take());
-        assertThat(order).isEqualTo(new RankOrder("g", 0, spawned.token(), "what to serve"));
+        assertThat(order).isEqualTo(new RankOrder("g", 0, spawned.token(), order.askedMillis(), "what to serve"));
         assertThat(spawned.token()).hasSize(64);
         substrate.drain(SPEC, 0, 7);
         assertThat(((Event.Exited) next()).reason()).startsWith("ended with exit code 0");
@@ -70,7 +70,7 @@ class LocalSubstrateTest {
 
     @Test
     void aCommandThatDoesNotExistIsAnExit() throws Exception {
-        new LocalSubstrate(List.of("/no/such/command"), log::add).start(SPEC, 0, 7, events::add);
+        new LocalSubstrate(List.of("/no/such/command"), 0, log::add).start(SPEC, 0, 7, events::add);
         assertThat(((Event.Exited) next()).reason()).startsWith("cannot start a process");
     }
 
@@ -88,7 +88,7 @@ class LocalSubstrateTest {
     }
 
     private LocalSubstrate start(String script) {
-        LocalSubstrate substrate = new LocalSubstrate(List.of("sh", "-c", script), log::add);
+        LocalSubstrate substrate = new LocalSubstrate(List.of("sh", "-c", script), 0, log::add);
         substrate.start(SPEC, 0, 7, events::add);
         return substrate;
     }

@@ -1,0 +1,95 @@
+package dev.skein.cli;
+
+import dev.skein.cli.settings.NearestName;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.slf4j.LoggerFactory;
+
+/// The entry: finds the subcommand and turns its end into an exit code.
+public final class Skein {
+
+    /// Runs to its end and returns the exit code.
+    @FunctionalInterface
+    interface Subcommand {
+        int run(List<String> arguments) throws Exception;
+    }
+
+    private record Entry(String help, Subcommand command) {}
+
+    private static final Map<String, Entry> COMMANDS = commands();
+
+    private Skein() {}
+
+    private static Map<String, Entry> commands() {
+        Map<String, Entry> commands = new LinkedHashMap<>();
+        commands.put("model", new Entry("print the file of the default model, fetched if need be", ModelCommand::run));
+        commands.put("version", new Entry("print the version", Skein::version));
+        commands.put("help", new Entry("print this, or a command's help", Skein::help));
+        return commands;
+    }
+
+    static void main(String[] arguments) {
+        List<String> words = List.of(arguments);
+        int code;
+        if (!words.isEmpty() && words.getFirst().equals("worker")) {
+            code = 1;
+        } else {
+            code = run(words);
+        }
+        // Threads of libraries must not keep a finished command alive.
+        System.out.flush();
+        System.exit(code);
+    }
+
+    /// A wrong use or a refusal is one line; what nobody foresaw is logged with its trace.
+    static int run(List<String> words) {
+        try {
+            return find(words).run(words.isEmpty() ? words : words.subList(1, words.size()));
+        } catch (CommandException e) {
+            System.err.println("skein: " + e.getMessage());
+            return e.exitCode();
+        } catch (Exception e) {
+            LoggerFactory.getLogger(Skein.class).error("skein {} failed", String.join(" ", words), e);
+            return CommandException.FAILED;
+        }
+    }
+
+    private static Subcommand find(List<String> words) {
+        String word = words.isEmpty() ? "help" : words.getFirst();
+        String name = switch (word) {
+            case "--version", "-V" -> "version";
+            case "--help", "-h" -> "help";
+            default -> word;
+        };
+        Entry entry = COMMANDS.get(name);
+        if (entry == null) {
+            throw CommandException.usage("there is no command '" + word + "'"
+                    + NearestName.of(word, COMMANDS.keySet())
+                            .map(nearest -> "; the nearest is " + nearest)
+                            .orElse("; see skein help"));
+        }
+        return entry.command();
+    }
+
+    private static int version(List<String> arguments) {
+        System.out.println("skein " + Version.TEXT);
+        return 0;
+    }
+
+    private static int help(List<String> arguments) throws Exception {
+        if (!arguments.isEmpty()) {
+            return find(arguments).run(List.of("--help"));
+        }
+        System.out.println(
+                "skein COMMAND [flags]      Skein " + Version.TEXT + ", a server of large language models\n");
+        COMMANDS.forEach((name, entry) -> System.out.printf("  %-10s %s%n", name, entry.help()));
+        System.out.println("\nskein COMMAND --help tells a command's flags. ./skein test runs all checks and tests.");
+        return 0;
+    }
+
+    static boolean wantsHelp(List<String> arguments) {
+        return arguments.stream().anyMatch(Arrays.asList("--help", "-h")::contains);
+    }
+}

@@ -1,0 +1,27 @@
+package dev.skein.cli.model;
+
+import java.nio.file.Path;
+import java.util.Map;
+
+/// The folder of what is kept between runs: `SKEIN_HOME`, else `skein` under the user's cache folder.
+public record SkeinHome(Path folder) {
+
+    public static SkeinHome of(Map<String, String> environment) {
+        String given = environment.getOrDefault("SKEIN_HOME", "");
+        if (!given.isEmpty()) {
+            return new SkeinHome(Path.of(given).toAbsolutePath());
+        }
+        String cache = environment.getOrDefault("XDG_CACHE_HOME", "");
+        Path base = cache.isEmpty() ? Path.of(System.getProperty("user.home"), ".cache") : Path.of(cache);
+        return new SkeinHome(base.resolve("skein").toAbsolutePath());
+    }
+
+    public Path models() {
+        return folder.resolve("models");
+    }
+
+    /// Where native libraries are unpacked.
+    public Path libraries() {
+        return folder.resolve("lib");
+    }
+}

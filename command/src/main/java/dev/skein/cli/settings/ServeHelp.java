@@ -1,0 +1,57 @@
+package dev.skein.cli.settings;
+
+import java.util.List;
+
+/// The help text of `skein serve`, grouped by sections.
+public final class ServeHelp {
+    private static final int COLUMN = 36;
+    private static final int WIDTH = 100;
+
+    private ServeHelp() {}
+
+    public static String text() {
+        StringBuilder text = new StringBuilder("""
+                skein serve [MODEL] [flags]      serve a model with OpenAI's HTTP interface
+
+                MODEL is a GGUF file. Without it SmolLM2-135M-Instruct (Q4_1, 99 MB) is fetched once and kept.
+                Flags carry vLLM's names; --flag value and --flag=value, dashes and underscores all do. Switches have a
+                --no- form. Numbers take k, m, g (thousands) and K, M, G (1024s). Each flag is also a variable, such as
+                SKEIN_PORT for --port, and a key of the YAML file that --config names. The command line wins over the
+                variables, these over the file.
+                """);
+        for (Setting.Section section : Setting.Section.values()) {
+            text.append('\n').append(section.heading()).append(":\n");
+            ServeSettings.ALL.stream()
+                    .filter(setting -> setting.section() == section)
+                    .forEach(setting -> append(text, setting));
+        }
+        return text.toString();
+    }
+
+    private static void append(StringBuilder text, Setting<?> setting) {
+        String names = String.join(", ", setting.shorts().isEmpty() ? List.of() : setting.shorts());
+        String flag = "  " + (names.isEmpty() ? "" : names + ", ") + setting.flag()
+                + (setting.isSwitch() ? "" : " " + setting.label())
+                + (setting.many() ? " ..." : "");
+        String help = setting.help()
+                + (setting.fallback() == null || setting.isSwitch() ? "" : " [" + setting.fallback() + "]");
+        text.append(flag);
+        int column = flag.length();
+        if (column >= COLUMN) {
+            text.append('\n');
+            column = 0;
+        }
+        text.repeat(' ', COLUMN - column);
+        column = COLUMN;
+        for (String word : help.split(" ")) {
+            if (column + word.length() > WIDTH) {
+                text.append('\n').repeat(' ', COLUMN);
+                column = COLUMN;
+            }
+            text.append(word).append(' ');
+            column += word.length() + 1;
+        }
+        text.setLength(text.length() - 1);
+        text.append('\n');
+    }
+}

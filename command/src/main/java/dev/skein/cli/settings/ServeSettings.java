@@ -1,0 +1,292 @@
+package dev.skein.cli.settings;
+
+import static dev.skein.cli.settings.Setting.Section.ACCEPTED;
+import static dev.skein.cli.settings.Setting.Section.ACCESS;
+import static dev.skein.cli.settings.Setting.Section.ENGINE;
+import static dev.skein.cli.settings.Setting.Section.LOGGING;
+import static dev.skein.cli.settings.Setting.Section.MODEL;
+import static dev.skein.cli.settings.Setting.Section.SERVER;
+import static dev.skein.cli.settings.Setting.Section.TEMPLATE;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.function.Function;
+
+/// All settings of `skein serve`. Names, defaults and meanings are those of vLLM 0.2x's `vllm serve` unless the help
+/// says
+/// otherwise.
+public final class ServeSettings {
+    /// For [#MAX_MODEL_LEN]: as much as the model allows and the memory holds.
+    public static final int AUTO = -1;
+
+    private static final int MOST_TOKENS = 1 << 24;
+
+    public static final Setting<String> MODEL_FILE = Setting.text(
+            MODEL,
+            "model",
+            "FILE",
+            null,
+            "the model, a GGUF file; the word after `serve` says the same and wins."
+                    + " Without either: SmolLM2-135M-Instruct, fetched once");
+    public static final Setting<String> SERVED_MODEL_NAME = Setting.text(
+                    MODEL,
+                    "served-model-name",
+                    "NAME",
+                    null,
+                    "names that requests may give; answers carry the first." + " Default: the model's own name")
+            .several();
+    public static final Setting<Integer> MAX_MODEL_LEN = Setting.of(
+            MODEL,
+            "max-model-len",
+            "TOKENS",
+            "auto",
+            ServeSettings::modelLength,
+            "prompt and output together; auto or -1 takes what the model allows and the memory holds");
+    public static final Setting<String> DTYPE = Setting.of(
+            MODEL,
+            "dtype",
+            "TYPE",
+            "auto",
+            ServeSettings::dtype,
+            "how activations are computed: auto or float32, which on a CPU are the same");
+
+    public static final Setting<String> HOST = Setting.text(
+            SERVER,
+            "host",
+            "ADDRESS",
+            "127.0.0.1",
+            "address to listen on. Unlike vLLM only this machine by default; 0.0.0.0 is everyone");
+    public static final Setting<Integer> PORT = Setting.of(
+            SERVER,
+            "port",
+            "PORT",
+            "8000",
+            Readers.integer(0, 65_535),
+            "0 lets the system choose; the ready line says which");
+    public static final Setting<Duration> SHUTDOWN_TIMEOUT = Setting.of(
+            SERVER,
+            "shutdown-timeout",
+            "SECONDS",
+            "30",
+            Readers::seconds,
+            "how long answers may go on after SIGTERM or Ctrl-C; a second signal ends them at once. vLLM's is 0");
+    public static final Setting<String> CONFIG = Setting.text(
+            SERVER,
+            "config",
+            "FILE",
+            null,
+            "a YAML file with these settings as keys, dashes or underscores."
+                    + " The command line and SKEIN_... variables win over it");
+
+    public static final Setting<String> API_KEY = Setting.text(
+                    ACCESS,
+                    "api-key",
+                    "KEY",
+                    null,
+                    "a bearer token that calls must carry; may be given several times."
+                            + " Better from SKEIN_API_KEY or VLLM_API_KEY, which other users of the machine cannot read")
+            .several();
+    public static final Setting<String> ALLOWED_ORIGINS = Setting.text(
+                    ACCESS,
+                    "allowed-origins",
+                    "ORIGIN",
+                    null,
+                    "web pages that may call from a browser, * for all." + " Unlike vLLM none by default")
+            .several();
+    public static final Setting<Boolean> REQUEST_ID_HEADERS =
+            Setting.off(ACCESS, "enable-request-id-headers", "answer with X-Request-Id");
+
+    public static final Setting<Integer> MAX_NUM_SEQS =
+            Setting.of(ENGINE, "max-num-seqs", "N", "256", Readers.integer(1, 65_536), "sequences that run at once");
+    public static final Setting<Integer> MAX_NUM_BATCHED_TOKENS = Setting.of(
+            ENGINE, "max-num-batched-tokens", "N", "2048", Readers.integer(1, 1 << 20), "tokens in one step");
+    public static final Setting<Integer> MAX_NUM_QUEUED_REQS = Setting.of(
+            ENGINE,
+            "max-num-queued-reqs",
+            "N",
+            "1024",
+            Readers.integer(1, 1 << 20),
+            "requests that wait for their first step; more are answered 503");
+    public static final Setting<Long> KV_CACHE_MEMORY = Setting.of(
+            ENGINE,
+            "kv-cache-memory-bytes",
+            "BYTES",
+            null,
+            Readers.count(1, 1L << 50),
+            "memory of the KV cache, such as 2G. Default: what --max-num-seqs needs, within the free memory");
+    public static final Setting<Integer> BLOCK_SIZE = Setting.of(
+            ENGINE, "block-size", "TOKENS", "16", ServeSettings::blockSize, "tokens in a KV block; there is only 16");
+    public static final Setting<Long> SEED = Setting.of(
+            ENGINE, "seed", "N", "0", Readers.count(Long.MIN_VALUE, Long.MAX_VALUE), "of requests that bring no seed");
+    public static final Setting<Integer> MAX_LOGPROBS = Setting.of(
+            ENGINE, "max-logprobs", "N", "20", Readers.integer(0, 1000), "likeliest tokens that a request may ask for");
+    public static final Setting<Integer> THREADS = Setting.of(
+            ENGINE, "threads", "N", "auto", ServeSettings::threads, "threads that compute; auto takes all cores");
+    public static final Setting<String> CPU = Setting.of(
+            ENGINE,
+            "cpu",
+            "SET",
+            "auto",
+            Readers.choice("auto", "vnni", "avx512", "avx2", "java"),
+            "instruction set: auto, vnni, avx512, avx2 or java (no native code)");
+    public static final Setting<Integer> TENSOR_PARALLEL = Setting.of(
+                    ENGINE,
+                    "tensor-parallel-size",
+                    "N",
+                    "1",
+                    ServeSettings::alone,
+                    "devices that share each layer; only 1 yet")
+            .alias("-tp");
+    public static final Setting<Integer> PIPELINE_PARALLEL = Setting.of(
+                    ENGINE,
+                    "pipeline-parallel-size",
+                    "N",
+                    "1",
+                    ServeSettings::alone,
+                    "ranks that share the layers; only 1 yet")
+            .alias("-pp");
+
+    public static final Setting<String> CHAT_TEMPLATE = Setting.text(
+            TEMPLATE,
+            "chat-template",
+            "FILE",
+            null,
+            "a Jinja template in place of the model's: a file or the text itself");
+    public static final Setting<String> CONTENT_FORMAT = Setting.of(
+            TEMPLATE,
+            "chat-template-content-format",
+            "FORMAT",
+            "auto",
+            ServeSettings::contentFormat,
+            "how a template gets a message's content: auto or string");
+    public static final Setting<String> RESPONSE_ROLE =
+            Setting.text(TEMPLATE, "response-role", "ROLE", "assistant", "role of generated messages");
+    public static final Setting<String> GENERATION_CONFIG = Setting.of(
+            TEMPLATE,
+            "generation-config",
+            "WHICH",
+            "auto",
+            Readers.choice("auto", "vllm"),
+            "auto takes sampling defaults from the model; vllm takes none");
+
+    public static final Setting<String> LOG_LEVEL = Setting.of(
+            LOGGING,
+            "log-level",
+            "LEVEL",
+            "info",
+            Readers.choice("trace", "debug", "info", "warning", "error", "critical"),
+            "trace, debug, info, warning, error or critical");
+    public static final Setting<String> UVICORN_LOG_LEVEL = Setting.of(
+            LOGGING,
+            "uvicorn-log-level",
+            "LEVEL",
+            null,
+            Readers.choice("trace", "debug", "info", "warning", "error", "critical"),
+            "vLLM's name for --log-level");
+    public static final Setting<Boolean> DISABLE_LOG_STATS =
+            Setting.off(LOGGING, "disable-log-stats", "no line of statistics every ten seconds; metrics stay");
+
+    public static final Setting<Boolean> TRUST_REMOTE_CODE =
+            Setting.off(ACCEPTED, "trust-remote-code", "no code of a model is ever run");
+    public static final Setting<String> GPU_MEMORY_UTILIZATION =
+            Setting.text(ACCEPTED, "gpu-memory-utilization", "SHARE", null, "there is no GPU backend yet");
+    public static final Setting<String> SWAP_SPACE =
+            Setting.text(ACCEPTED, "swap-space", "GIB", null, "preempted requests are computed again, not swapped");
+    public static final Setting<String> NUM_SCHEDULER_STEPS =
+            Setting.text(ACCEPTED, "num-scheduler-steps", "N", null, "each step is planned by itself");
+    public static final Setting<Boolean> DISABLE_LOG_REQUESTS =
+            Setting.off(ACCEPTED, "disable-log-requests", "requests are logged at level debug only");
+    public static final Setting<Boolean> USE_V2_BLOCK_MANAGER =
+            Setting.off(ACCEPTED, "use-v2-block-manager", "there is one block manager");
+    public static final Setting<Boolean> ENFORCE_EAGER =
+            Setting.off(ACCEPTED, "enforce-eager", "nothing is captured or compiled at start");
+    public static final Setting<Boolean> CHUNKED_PREFILL =
+            Setting.on(ACCEPTED, "enable-chunked-prefill", "prompts are always prefilled in chunks");
+
+    /// All of them, in the order of the help text.
+    public static final List<Setting<?>> ALL = List.of(
+            MODEL_FILE,
+            SERVED_MODEL_NAME,
+            MAX_MODEL_LEN,
+            DTYPE,
+            HOST,
+            PORT,
+            SHUTDOWN_TIMEOUT,
+            CONFIG,
+            API_KEY,
+            ALLOWED_ORIGINS,
+            REQUEST_ID_HEADERS,
+            MAX_NUM_SEQS,
+            MAX_NUM_BATCHED_TOKENS,
+            MAX_NUM_QUEUED_REQS,
+            KV_CACHE_MEMORY,
+            BLOCK_SIZE,
+            SEED,
+            MAX_LOGPROBS,
+            THREADS,
+            CPU,
+            TENSOR_PARALLEL,
+            PIPELINE_PARALLEL,
+            CHAT_TEMPLATE,
+            CONTENT_FORMAT,
+            RESPONSE_ROLE,
+            GENERATION_CONFIG,
+            LOG_LEVEL,
+            UVICORN_LOG_LEVEL,
+            DISABLE_LOG_STATS,
+            TRUST_REMOTE_CODE,
+            GPU_MEMORY_UTILIZATION,
+            SWAP_SPACE,
+            NUM_SCHEDULER_STEPS,
+            DISABLE_LOG_REQUESTS,
+            USE_V2_BLOCK_MANAGER,
+            ENFORCE_EAGER,
+            CHUNKED_PREFILL);
+
+    private ServeSettings() {}
+
+    private static int modelLength(String text) {
+        return text.equalsIgnoreCase("auto") || text.equals("-1")
+                ? AUTO
+                : Readers.integer(1, MOST_TOKENS).apply(text);
+    }
+
+    private static int threads(String text) {
+        return text.equalsIgnoreCase("auto")
+                ? Runtime.getRuntime().availableProcessors()
+                : Readers.integer(1, 256).apply(text);
+    }
+
+    private static int blockSize(String text) {
+        return only(text, "16", "blocks hold 16 tokens");
+    }
+
+    private static int alone(String text) {
+        return only(text, "1", "groups of several ranks are not there yet, so it can only be 1");
+    }
+
+    private static int only(String text, String value, String why) {
+        if (!text.equals(value)) {
+            throw new IllegalArgumentException("is " + text + "; " + why);
+        }
+        return Integer.parseInt(value);
+    }
+
+    private static String dtype(String text) {
+        return oneOf(
+                text, "a CPU computes activations in float32; leave it out or say auto", "auto", "float32", "float");
+    }
+
+    private static String contentFormat(String text) {
+        return oneOf(text, "there are auto and string", "auto", "string");
+    }
+
+    private static String oneOf(String text, String why, String... words) {
+        Function<String, String> choice = Readers.choice(words);
+        try {
+            return choice.apply(text);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException("is '" + text + "'; " + why, e);
+        }
+    }
+}

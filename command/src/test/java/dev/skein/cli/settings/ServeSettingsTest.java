@@ -1,0 +1,272 @@
+package dev.skein.cli.settings;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.skein.cli.CommandException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ServeSettingsTest {
+    @TempDir
+    private Path folder;
+
+    @Test
+    void allNames() {
+        assertThat(ServeSettings.ALL)
+                .extracting(Setting::flag)
+                .containsExactly(
+                        "--model",
+                        "--served-model-name",
+                        "--max-model-len",
+                        "--dtype",
+                        "--host",
+                        "--port",
+                        "--shutdown-timeout",
+                        "--config",
+                        "--api-key",
+                        "--allowed-origins",
+                        "--enable-request-id-headers",
+                        "--max-num-seqs",
+                        "--max-num-batched-tokens",
+                        "--max-num-queued-reqs",
+                        "--kv-cache-memory-bytes",
+                        "--block-size",
+                        "--seed",
+                        "--max-logprobs",
+                        "--threads",
+                        "--cpu",
+                        "--tensor-parallel-size",
+                        "--pipeline-parallel-size",
+                        "--chat-template",
+                        "--chat-template-content-format",
+                        "--response-role",
+                        "--generation-config",
+                        "--log-level",
+                        "--uvicorn-log-level",
+                        "--disable-log-stats",
+                        "--trust-remote-code",
+                        "--gpu-memory-utilization",
+                        "--swap-space",
+                        "--num-scheduler-steps",
+                        "--disable-log-requests",
+                        "--use-v2-block-manager",
+                        "--enforce-eager",
+                        "--enable-chunked-prefill");
+    }
+
+    @Test
+    void allDefaults() {
+        Settings none = read();
+        Map<String, String> defaults = ServeSettings.ALL.stream()
+                .filter(setting -> none.find(setting).isPresent())
+                .collect(Collectors.toMap(
+                        Setting::name, setting -> none.get(setting).toString()));
+        assertThat(defaults)
+                .isEqualTo(Map.ofEntries(
+                        Map.entry("max-model-len", "-1"),
+                        Map.entry("dtype", "auto"),
+                        Map.entry("host", "127.0.0.1"),
+                        Map.entry("port", "8000"),
+                        Map.entry("shutdown-timeout", "PT30S"),
+                        Map.entry("enable-request-id-headers", "false"),
+                        Map.entry("max-num-seqs", "256"),
+                        Map.entry("max-num-batched-tokens", "2048"),
+                        Map.entry("max-num-queued-reqs", "1024"),
+                        Map.entry("block-size", "16"),
+                        Map.entry("seed", "0"),
+                        Map.entry("max-logprobs", "20"),
+                        Map.entry("threads", "" + Runtime.getRuntime().availableProcessors()),
+                        Map.entry("cpu", "auto"),
+                        Map.entry("tensor-parallel-size", "1"),
+                        Map.entry("pipeline-parallel-size", "1"),
+                        Map.entry("chat-template-content-format", "auto"),
+                        Map.entry("response-role", "assistant"),
+                        Map.entry("generation-config", "auto"),
+                        Map.entry("log-level", "info"),
+                        Map.entry("disable-log-stats", "false"),
+                        Map.entry("trust-remote-code", "false"),
+                        Map.entry("disable-log-requests", "false"),
+                        Map.entry("use-v2-block-manager", "false"),
+                        Map.entry("enforce-eager", "false"),
+                        Map.entry("enable-chunked-prefill", "true")));
+    }
+
+    @Test
+    void dashesUnderscoresEqualsAndWordsAllDo() {
+        Settings settings =
+                read("--max_model_len=1k", "--max-num-seqs", "8", "some.gguf", "--tensor_parallel_size", "1");
+        assertThat(settings.get(ServeSettings.MAX_MODEL_LEN)).isEqualTo(1000);
+        assertThat(settings.get(ServeSettings.MAX_NUM_SEQS)).isEqualTo(8);
+        assertThat(settings.get(ServeSettings.MODEL_FILE)).isEqualTo("some.gguf");
+        assertThat(read("-tp", "1").get(ServeSettings.TENSOR_PARALLEL)).isEqualTo(1);
+    }
+
+    @Test
+    void theWordWinsOverTheFlagAndTheLastOfTwoOverTheFirst() {
+        assertThat(read("--model", "a.gguf", "b.gguf").get(ServeSettings.MODEL_FILE))
+                .isEqualTo("b.gguf");
+        assertThat(read("b.gguf", "--model=a.gguf").get(ServeSettings.MODEL_FILE))
+                .isEqualTo("b.gguf");
+        assertThat(read("--port", "1", "--port", "2").get(ServeSettings.PORT)).isEqualTo(2);
+    }
+
+    @Test
+    void switchesTakeNoWordAndHaveANoForm() {
+        Settings settings = read("--enforce-eager", "model.gguf", "--no-enable-chunked-prefill");
+        assertThat(settings.get(ServeSettings.ENFORCE_EAGER)).isTrue();
+        assertThat(settings.get(ServeSettings.CHUNKED_PREFILL)).isFalse();
+        assertThat(settings.get(ServeSettings.MODEL_FILE)).isEqualTo("model.gguf");
+        assertThat(read("--enforce-eager", "--no-enforce-eager").get(ServeSettings.ENFORCE_EAGER))
+                .isFalse();
+        assertThat(read("--enforce-eager=false").get(ServeSettings.ENFORCE_EAGER))
+                .isFalse();
+    }
+
+    @Test
+    void severalNamesAndKeys() {
+        Settings settings = read("m.gguf", "--served-model-name", "a", "b", "--api-key", "x", "--api-key=y");
+        assertThat(settings.all(ServeSettings.SERVED_MODEL_NAME)).containsExactly("a", "b");
+        assertThat(settings.all(ServeSettings.API_KEY)).containsExactly("x", "y");
+        assertThat(settings.get(ServeSettings.MODEL_FILE)).isEqualTo("m.gguf");
+        assertThat(read("--api-key", "x", "m.gguf").get(ServeSettings.MODEL_FILE))
+                .isEqualTo("m.gguf");
+    }
+
+    @Test
+    void theCommandLineWinsOverTheEnvironmentAndThatOverTheFile() throws Exception {
+        Path file = Files.writeString(folder.resolve("skein.yaml"), """
+                port: 1
+                host: file
+                max_num_seqs: 7
+                served-model-name: [from, file]
+                enforce-eager: true
+                enable-chunked-prefill: false
+                """);
+        Map<String, String> environment =
+                Map.of("SKEIN_PORT", "2", "SKEIN_HOST", "env", "SKEIN_API_KEY", "k,l", "PATH", "x");
+        Settings settings = read(environment, "--config", file.toString(), "--port", "3");
+        assertThat(settings.get(ServeSettings.PORT)).isEqualTo(3);
+        assertThat(settings.get(ServeSettings.HOST)).isEqualTo("env");
+        assertThat(settings.get(ServeSettings.MAX_NUM_SEQS)).isEqualTo(7);
+        assertThat(settings.get(ServeSettings.ENFORCE_EAGER)).isTrue();
+        assertThat(settings.get(ServeSettings.CHUNKED_PREFILL)).isFalse();
+        assertThat(settings.all(ServeSettings.SERVED_MODEL_NAME)).containsExactly("from", "file");
+        assertThat(settings.all(ServeSettings.API_KEY)).containsExactly("k", "l");
+        assertThat(read(environment, "--config", file.toString(), "--served-model-name", "line")
+                        .all(ServeSettings.SERVED_MODEL_NAME))
+                .containsExactly("line");
+    }
+
+    @Test
+    void vllmsVariableIsOnlyForTheKey() {
+        Settings settings = read(Map.of("VLLM_API_KEY", "v", "VLLM_PORT", "9"));
+        assertThat(settings.all(ServeSettings.API_KEY)).containsExactly("v");
+        assertThat(settings.get(ServeSettings.PORT)).isEqualTo(8000);
+        assertThat(read(Map.of("VLLM_API_KEY", "v", "SKEIN_API_KEY", "s")).all(ServeSettings.API_KEY))
+                .containsExactly("s");
+    }
+
+    @Test
+    void secretsAreNotShown() {
+        assertThat(read("--api-key", "geheim", "--port", "1").toString())
+                .doesNotContain("geheim")
+                .contains("port=1", "api-key=(1 hidden)");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "--max-model-length, --max-model-len",
+        "--prot, --port",
+        "--max-num-sequences, --max-num-seqs",
+        "--api-keys=x, --api-key",
+        "--servedmodelname, --served-model-name"
+    })
+    void anUnknownFlagNamesTheNearest(String given, String nearest) {
+        assertRefused(nearest, given, "1");
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "--port=70000, --port is 70000; it must be 0 to 65535",
+        "--port=http, --port is 'http'",
+        "--max-num-seqs=0, --max-num-seqs is 0",
+        "--max-model-len=0, --max-model-len is 0",
+        "--tensor-parallel-size=2, --tensor-parallel-size is 2; groups of several ranks are not there yet",
+        "--block-size=32, --block-size is 32",
+        "--dtype=bfloat16, --dtype is 'bfloat16'",
+        "--cpu=neon, --cpu is 'neon'",
+        "--enforce-eager=perhaps, --enforce-eager is 'perhaps'",
+        "--shutdown-timeout=-1, --shutdown-timeout is '-1'",
+        "--chat-template-content-format=openai, there are auto and string"
+    })
+    void aWrongValueIsNamedWithItsBound(String given, String message) {
+        assertRefused(message, given);
+    }
+
+    @Test
+    void wrongUseIsRefused() {
+        assertRefused("--port", "--port");
+        assertRefused("second word", "a.gguf", "b.gguf");
+        assertRefused("no file", "--config", folder.resolve("none.yaml").toString());
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"port: [1, 2]", "port: {a: 1}", "ports: 1", "- 1", "port: \"", "config: other.yaml", "port:"})
+    void aWrongFileIsRefused(String yaml) throws Exception {
+        Path file = Files.writeString(folder.resolve("wrong.yaml"), yaml);
+        assertRefused("wrong.yaml", "--config", file.toString());
+    }
+
+    @Test
+    void anEmptyFileSaysNothing() throws Exception {
+        Path file = Files.writeString(folder.resolve("empty.yaml"), "# nothing\n");
+        assertThat(read("--config", file.toString()).get(ServeSettings.PORT)).isEqualTo(8000);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"2048, 2048", "1k, 1000", "1K, 1024", "1.5K, 1536", "2m, 2000000", "1M, 1048576", "auto, -1", "-1, -1"})
+    void numbersTakeUnits(String text, int tokens) {
+        assertThat(read("--max-model-len=" + text).get(ServeSettings.MAX_MODEL_LEN))
+                .isEqualTo(tokens);
+    }
+
+    @Test
+    void secondsTakeFractions() {
+        assertThat(read("--shutdown-timeout", "1.5").get(ServeSettings.SHUTDOWN_TIMEOUT))
+                .isEqualTo(Duration.ofMillis(1500));
+    }
+
+    @Test
+    void helpNamesEveryFlagAndFitsAScreen() {
+        String help = ServeHelp.text();
+        assertThat(help).contains(ServeSettings.ALL.stream().map(Setting::flag).toList());
+        assertThat(help.lines()).allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(112));
+    }
+
+    private static void assertRefused(String message, String... arguments) {
+        assertThatThrownBy(() -> read(arguments))
+                .isInstanceOfSatisfying(
+                        CommandException.class, e -> assertThat(e.exitCode()).isEqualTo(2))
+                .hasMessageContaining(message);
+    }
+
+    private static Settings read(String... arguments) {
+        return read(Map.of(), arguments);
+    }
+
+    private static Settings read(Map<String, String> environment, String... arguments) {
+        return new SettingsReader(ServeSettings.ALL, ServeSettings.MODEL_FILE)
+                .read(Arrays.asList(arguments), environment);
+    }
+}
