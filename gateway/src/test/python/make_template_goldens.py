@@ -122,7 +122,7 @@ def render_corpus(folder):
                 result = render(env, raised, source, variables | {"add_generation_prompt": prompt})
                 lines.append(golden | result)
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    (folder / "goldens.jsonl").write_text(text, "utf-8", newline="\n")
+    (folder / "goldens.jsonl").write_bytes(text.encode("utf-8"))
 
 
 def probes():
@@ -137,7 +137,7 @@ def render_probes():
     variables = json.loads((RESOURCES / "probe-variables.json").read_text("utf-8"))
     goldens = {name: render(env, raised, source, variables) for name, source in probes()}
     text = json.dumps({"made with": versions(), "goldens": goldens}, ensure_ascii=False, indent=1)
-    (RESOURCES / "probe-goldens.json").write_text(text + "\n", "utf-8", newline="\n")
+    (RESOURCES / "probe-goldens.json").write_bytes((text + "\n").encode("utf-8"))
     errors = [name for name, golden in goldens.items() if "error" in golden]
     print(len(goldens), "probes, of which these fail in Jinja2:", ", ".join(errors))
 

@@ -2,7 +2,8 @@ package dev.skein.gateway.template;
 
 /// What one render has used of its limits. Confined to the rendering thread.
 final class Budget {
-    private static final int BYTES_A_STEP = 32;
+    private static final int CHARS_A_STEP = 32;
+    private static final int CHARS_AN_ELEMENT = 32;
 
     private final Limits limits;
     private long steps;
@@ -28,20 +29,21 @@ final class Budget {
     ///
     /// Java's search is naive, so a long repetitive pattern costs its own length again at each place.
     void scan(long length, long pattern) {
-        steps(1 + length / BYTES_A_STEP * (1 + pattern / 16));
+        steps(1 + length / CHARS_A_STEP * (1 + pattern / 16));
     }
 
     /// Charges chars that are about to be made; asked before they are, so that a too long text is never built.
     void chars(long count) {
         allocated += count;
         if (count < 0 || allocated > limits.allocation()) {
-            throw TemplateException.fault("the template makes more than " + limits.allocation() + " chars of text");
+            throw TemplateException.fault(
+                    "the template makes more than " + limits.allocation() + " chars and elements");
         }
     }
 
     /// Charges elements of lists and maps that are about to be made.
     void elements(long count) {
-        chars(Math.multiplyHigh(count, 4L) == 0 ? count * 4 : -1);
+        chars(count > limits.allocation() ? count : count * CHARS_AN_ELEMENT);
     }
 
     String made(String text) {

@@ -22,7 +22,8 @@ final class Globals {
             "strftime_now",
                     (args, run) -> {
                         var pattern = args.bind("strftime_now", "format").text(0);
-                        return run.budget().made(Strftime.format(pattern, run.now()));
+                        run.budget().chars(Strftime.LONGEST_DIRECTIVE * (long) pattern.length());
+                        return Strftime.format(pattern, run.now());
                     }));
 
     private Globals() {}

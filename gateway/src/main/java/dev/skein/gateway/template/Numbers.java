@@ -55,19 +55,33 @@ final class Numbers {
         return value.bitLength() < Long.SIZE ? (Object) value.longValue() : value;
     }
 
+    /// Whether sum, difference and product of the two fit a long.
+    private static boolean areSmall(long x, long y) {
+        return (int) x == x && (int) y == y;
+    }
+
     static Object add(Object a, Object b) {
+        if (a instanceof Long x && b instanceof Long y && areSmall(x, y)) {
+            return x + y;
+        }
         return a instanceof Double || b instanceof Double
                 ? (Object) (toDouble(a) + toDouble(b))
                 : normal(toBig(a).add(toBig(b)));
     }
 
     static Object subtract(Object a, Object b) {
+        if (a instanceof Long x && b instanceof Long y && areSmall(x, y)) {
+            return x - y;
+        }
         return a instanceof Double || b instanceof Double
                 ? (Object) (toDouble(a) - toDouble(b))
                 : normal(toBig(a).subtract(toBig(b)));
     }
 
     static Object multiply(Object a, Object b) {
+        if (a instanceof Long x && b instanceof Long y && areSmall(x, y)) {
+            return x * y;
+        }
         return a instanceof Double || b instanceof Double
                 ? (Object) (toDouble(a) * toDouble(b))
                 : normal(toBig(a).multiply(toBig(b)));

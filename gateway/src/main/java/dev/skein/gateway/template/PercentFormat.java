@@ -6,6 +6,9 @@ import java.util.Map;
 
 /// `'%s: %d' % (a, b)` and `'%(name)s' % dict`.
 final class PercentFormat {
+    /// A width beyond all bounds, and yet ten times as much is an int.
+    private static final int MAX_DIGITS = 200_000_000;
+
     private final String format;
     private final Object values;
     private final Iterator<?> positional;
@@ -137,11 +140,11 @@ final class PercentFormat {
     private int digits() {
         if (peek() == '*') {
             at++;
-            return nextValue() instanceof Long value ? (int) Math.clamp(value, 0, 1 << 24) : 0;
+            return nextValue() instanceof Long value ? (int) Math.clamp(value, 0, MAX_DIGITS) : 0;
         }
         int value = 0;
         for (; peek() >= '0' && peek() <= '9'; at++) {
-            value = Math.min(1 << 24, value * 10 + peek() - '0');
+            value = Math.min(MAX_DIGITS, value * 10 + peek() - '0');
         }
         return value;
     }

@@ -8,6 +8,9 @@ import java.util.Locale;
 
 /// `strftime` of the C locale, for the current date in a prompt.
 final class Strftime {
+    /// More chars than any directive makes.
+    static final int LONGEST_DIRECTIVE = 32;
+
     private Strftime() {}
 
     static String format(String pattern, ZonedDateTime time) {
