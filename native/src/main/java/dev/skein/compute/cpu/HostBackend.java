@@ -21,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * What all backends in this process's memory share: who owns what, the order of calls, and that shapes fit each other,
  * all checked when an operation is enqueued ({@link IllegalArgumentException}, {@link IllegalStateException}).
  */
-abstract sealed class HostBackend implements Backend permits JavaBackend {
+abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBackend {
     /** Elements of a head come in whole vectors of lanes. */
     private static final int HEAD_UNIT = Arithmetic.LANES;
 

@@ -3,11 +3,11 @@ package dev.skein.compute.cpu;
 /**
  * Attention of one query head over the tokens up to its position, with a softmax that is never held whole (Milakov and
  * Gimelshein, arXiv 1805.02867): tiles of 64 tokens move a running maximum, by which sums so far are scaled down; chunks
- * of 512 tokens start afresh and are merged in order.
+ * of 256 tokens start afresh and are merged in order.
  */
 final class JavaAttention {
     static final int TILE = 64;
-    static final int CHUNK = 512;
+    static final int CHUNK = 256;
 
     /** Where the keys and values of a token of the sequence are. */
     interface Cached {

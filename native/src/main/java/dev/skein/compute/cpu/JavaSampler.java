@@ -155,7 +155,7 @@ final class JavaSampler {
     }
 
     private void keepMinP(int[] weights) {
-        double lowest = (double) number(Output.MIN_P) * ONE;
+        double lowest = Math.min(number(Output.MIN_P), 1.0) * ONE;
         for (int i = 0; i < weights.length; i++) {
             if (weights[i] < lowest) {
                 weights[i] = 0;

@@ -31,6 +31,10 @@ final class RopeTable implements AutoCloseable {
         return data;
     }
 
+    MemorySegment data() {
+        return data;
+    }
+
     int positions() {
         return positions;
     }

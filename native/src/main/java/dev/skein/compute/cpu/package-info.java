@@ -14,7 +14,7 @@
  *   <li>Float weights are fused multiply-adds over the columns from first to last.
  *   <li>Sums over a row (norms, softmax) go through 16 lanes, lane j taking elements j, j + 16, ..., which are then
  *       folded in halves.
- *   <li>Attention walks tiles of 64 cached tokens with a running maximum, in chunks of 512 tokens that are merged from
+ *   <li>Attention walks tiles of 64 cached tokens with a running maximum, in chunks of 256 tokens that are merged from
  *       first to last; whoever computes a chunk, its numbers are the same.
  *   <li>Sampling adds up probabilities as 30-bit integers, which needs no order at all.
  * </ul>

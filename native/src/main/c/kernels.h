@@ -1,0 +1,117 @@
+/* What the pool knows of an instruction set's kernels, and both of each other. Not part of the interface. */
+#ifndef SKEIN_KERNELS_H
+#define SKEIN_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "skein_cpu.h"
+
+#define LANES 16          /* rows of a weight that lie side by side; lanes of every sum over a row */
+#define QUANT_BLOCK 32    /* weights and activations that share a scale */
+#define CACHE_BLOCK 16    /* tokens */
+#define ATTENTION_TILE 64 /* tokens between two moves of a softmax's maximum */
+#define ATTENTION_CHUNK 256
+#define MAX_THREADS 256
+
+/*
+ * Groups of 16 rows, each `group_bytes`. In a quantised group come first all blocks' integers: for each, k by fours, 16
+ * lanes of 4 bytes; 4-bit ones hold k 0..15 low and 16..31 high. Then 16 scales for each block, then 16 minima if the
+ * type has them; each part starts on a cache line. A float group has for each k 16 lanes. Rows missing in the last group
+ * are 0. A gated weight alternates groups of gate and up.
+ */
+struct skein_weight {
+    int32_t type;
+    int32_t rows; /* of the product: gate's if gated */
+    int32_t columns;
+    int32_t gated;
+    int32_t groups; /* in memory: twice those of the product if gated */
+    int32_t blocks; /* in a row */
+    int64_t scales; /* where they start in a group */
+    int64_t minima;
+    int64_t group_bytes;
+    uint8_t *data;
+};
+
+/* For layer, block, head: keys as [element][token], then values as [token][element], 16-bit floats. */
+struct skein_cache {
+    int32_t layers;
+    int32_t heads;
+    int32_t head_size;
+    int32_t blocks;
+    uint16_t *data;
+    size_t bytes;
+};
+
+/* Quantised rows. For each row and block 32 high parts and 32 low parts of v = 128 high + low, and one meta. */
+typedef struct {
+    float scale;
+    float scaled_sum;    /* scale * sum of v */
+    int32_t minus_8_sum; /* what a zero point of 8 takes away, and one of 128 */
+    int32_t minus_128_sum;
+} quant_meta;
+
+typedef struct {
+    int8_t *v;
+    quant_meta *meta;
+} quant_rows;
+
+/* A piece of attention: consecutive tokens of a sequence, and query heads of one key and value head. */
+typedef struct {
+    int32_t first; /* row of the step */
+    int32_t count;
+    int32_t head; /* the first query head */
+    int32_t heads;
+    int32_t chunk; /* -1: all of them, and the result is final */
+} attention_unit;
+
+#define UNIT_QUERIES 24 /* count times heads at most */
+
+/* Maximum, sum, then head_size numbers, for each chunk of a query. */
+#define PARTIAL_HEAD 16
+
+/* Fixes a failure. The first one counts. */
+typedef struct {
+    int32_t status;
+    skein_failure where;
+} failure_slot;
+
+typedef struct {
+    float *logits;      /* processed */
+    int32_t *weights;
+    float *values;      /* candidates */
+    int32_t *ids;
+    int32_t *counts;    /* by id: occurrences in the output + 1, or 0; left 0 */
+    uint64_t *histogram; /* 2048 */
+} sample_scratch;
+
+typedef struct {
+    void (*embed)(int type, const void *table, int64_t id, int columns, float *out);
+
+    /* out may be x. */
+    void (*rms_norm)(const float *x, const float *weight, float epsilon, int columns, float *out);
+
+    void (*quantise)(const float *x, int columns, int8_t *v, quant_meta *meta);
+
+    /* Products with groups from (inclusive) to (exclusive) of the result; x or its quantised rows. */
+    void (*matmul)(const skein_weight *weight, int kind, const float *x, quant_rows quantised, int rows, int from, int to,
+                   float *out);
+
+    void (*rope_store)(const skein_op *op, const skein_step *step, int row, int head);
+
+    void (*attention)(const skein_op *op, const skein_step *step, attention_unit unit, float *scratch, float *partials);
+
+    /* Merges the chunks of one query head. */
+    void (*attention_merge)(const float *partials, int chunks, int head_size, float *out);
+
+    /* 0 or a status. */
+    int (*sample)(const skein_op *op, const skein_step *step, int row, sample_scratch *scratch, skein_failure *failure);
+} skein_kernels;
+
+extern const skein_kernels kernels_avx2, kernels_avx512, kernels_vnni;
+
+static inline int chunks_of(int tokens) { return (tokens + ATTENTION_CHUNK - 1) / ATTENTION_CHUNK; }
+
+static inline int64_t partial_floats(int head_size) { return PARTIAL_HEAD + head_size; }
+
+#endif

@@ -1,0 +1,317 @@
+/*
+ * Products of packed weights with rows of activations. A tile is one group of 16 weight rows and up to TILE_ROWS rows of
+ * activations: a block of weights is unpacked into registers once and used for all of them. The processor finds enough
+ * independent work by itself: the integer sums of blocks do not depend on each other, only one fused multiply-add a block
+ * does.
+ */
+#include "lanes.h"
+
+#if W == 16
+#define TILE_ROWS 12
+#else
+#define TILE_ROWS 4
+#endif
+#define CHUNK_BYTES (384 * 1024) /* of weights that stay in the second-level cache while all rows pass by */
+
+INLINE vi four(const int8_t *p) {
+    int32_t x;
+    memcpy(&x, p, 4);
+    return i_all(x);
+}
+
+#ifdef __AVX512VNNI__
+INLINE vi high_low(vi high, vi low) { return i_add(i_shift_left(high, 7), low); }
+
+/* Exact sum over a block of q (v less the zero point); w is q as unsigned bytes. */
+INLINE vi dot4(const vi w[8], const int8_t *v, const quant_meta *meta, int zero) {
+    vi high = i_zero();
+    vi low = zero ? i_all(meta->minus_8_sum) : i_zero();
+#pragma GCC unroll 8
+    for (int c = 0; c < 8; c++) {
+        high = _mm512_dpbusd_epi32(high, w[c], four(v + 4 * c));
+        low = _mm512_dpbusd_epi32(low, w[c], four(v + 32 + 4 * c));
+    }
+    return high_low(high, low);
+}
+
+INLINE vi dot8(const vi w[8], const int8_t *v, const quant_meta *meta) {
+    vi high = i_zero();
+    vi low = i_all(meta->minus_128_sum);
+#pragma GCC unroll 8
+    for (int c = 0; c < 8; c++) {
+        high = _mm512_dpbusd_epi32(high, w[c], four(v + 4 * c));
+        low = _mm512_dpbusd_epi32(low, w[c], four(v + 32 + 4 * c));
+    }
+    return high_low(high, low);
+}
+#else
+/* Nibbles times signed bytes: 16 products of 15 x 127 fit 16 bits. */
+INLINE vi dot4(const vi w[8], const int8_t *v, const quant_meta *meta, int zero) {
+    vi high = i_maddu8(w[0], four(v));
+    vi low = i_maddu8(w[0], four(v + 32));
+#pragma GCC unroll 8
+    for (int c = 1; c < 8; c++) {
+        high = i_add16(high, i_maddu8(w[c], four(v + 4 * c)));
+        low = i_add16(low, i_maddu8(w[c], four(v + 32 + 4 * c)));
+    }
+    high = i_shift_left(i_madd16(high, ONES16), 7);
+    low = i_madd16(low, ONES16);
+    if (zero) low = i_add(low, i_all(meta->minus_8_sum));
+    return i_add(high, low);
+}
+
+/* Bytes: 2 products of 128 x 127 fit 16 bits, with the sign moved to v. */
+INLINE vi dot8(const vi w[8], const int8_t *v, const quant_meta *meta) {
+    (void)meta;
+    vi high = i_zero();
+    vi low = i_zero();
+#pragma GCC unroll 8
+    for (int c = 0; c < 8; c++) {
+        vi q = i_flip8(w[c]);
+        vi size = i_abs8(q);
+        high = i_add(high, i_madd16(i_maddu8(size, i_sign8(four(v + 4 * c), q)), ONES16));
+        low = i_add(low, i_madd16(i_maddu8(size, i_sign8(four(v + 32 + 4 * c), q)), ONES16));
+    }
+    return i_add(i_shift_left(high, 7), low);
+}
+#endif
+
+INLINE void unpack(int type, const uint8_t *q, vi w[8]) {
+    if (type == SKEIN_Q8_0) {
+#pragma GCC unroll 8
+        for (int c = 0; c < 8; c++) w[c] = i_load(q + 64 * c);
+        return;
+    }
+    vi nibble = i_all(0x0F0F0F0F);
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c++) {
+        vi pair = i_load(q + 64 * c);
+        w[c] = i_and(pair, nibble);
+        w[c + 4] = i_and(i_shift_right16(pair, 4), nibble);
+    }
+}
+
+/* out[r][16] = group times R quantised rows, whose strides follow from the number of blocks. */
+INLINE void quant_tile(const int type, const int R, const skein_weight *weight, const uint8_t *group, const int8_t *v,
+                       const quant_meta *meta, float *out) {
+    const int block_bytes = type == SKEIN_Q8_0 ? 512 : 256;
+    const int blocks = weight->blocks;
+    const uint16_t *scales = (const uint16_t *)(group + weight->scales);
+    const uint16_t *minima = (const uint16_t *)(group + weight->minima);
+    for (int part = 0; part < PARTS; part++) {
+        vf sum[TILE_ROWS];
+#pragma GCC unroll 12
+        for (int r = 0; r < R; r++) sum[r] = f_zero();
+        for (int b = 0; b < blocks; b++) {
+            const uint8_t *q = group + (size_t)b * block_bytes + part * 4 * W;
+            if (R <= 2) {
+                for (int c = 0; c < block_bytes; c += 64) _mm_prefetch((const char *)q + 2048 + c, _MM_HINT_T0);
+            }
+            vi w[8];
+            unpack(type, q, w);
+            vf d = f_half(scales + b * LANES + part * W);
+            vf m = type == SKEIN_Q4_1 ? f_half(minima + b * LANES + part * W) : f_zero();
+#pragma GCC unroll 12
+            for (int r = 0; r < R; r++) {
+                const quant_meta *at = meta + (size_t)r * blocks + b;
+                const int8_t *x = v + ((size_t)r * blocks + b) * 64;
+                vi dot = type == SKEIN_Q8_0 ? dot8(w, x, at) : dot4(w, x, at, type == SKEIN_Q4_0);
+                sum[r] = f_fma(i_to_f(dot), f_mul(d, f_all(at->scale)), sum[r]);
+                if (type == SKEIN_Q4_1) sum[r] = f_fma(m, f_all(at->scaled_sum), sum[r]);
+            }
+        }
+#pragma GCC unroll 12
+        for (int r = 0; r < R; r++) f_store(out + r * LANES + part * W, sum[r]);
+    }
+}
+
+#define QUANT_CASE(type, R)                               \
+    case R:                                               \
+        quant_tile(type, R, weight, group, v, meta, out); \
+        break;
+#if TILE_ROWS == 12
+#define QUANT_CASES(type)                                                                                        \
+    QUANT_CASE(type, 1) QUANT_CASE(type, 2) QUANT_CASE(type, 3) QUANT_CASE(type, 4) QUANT_CASE(type, 5)          \
+    QUANT_CASE(type, 6) QUANT_CASE(type, 7) QUANT_CASE(type, 8) QUANT_CASE(type, 9) QUANT_CASE(type, 10)         \
+    QUANT_CASE(type, 11) QUANT_CASE(type, 12)
+#else
+#define QUANT_CASES(type) QUANT_CASE(type, 1) QUANT_CASE(type, 2) QUANT_CASE(type, 3) QUANT_CASE(type, 4)
+#endif
+
+#define QUANT_TILE(name, type)                                                                           \
+    static void name(const skein_weight *weight, const uint8_t *group, const int8_t *v, const quant_meta *meta, int rows, \
+                     float *out) {                                                                       \
+        switch (rows) { QUANT_CASES(type) }                                                              \
+    }
+QUANT_TILE(tile_q4_0, SKEIN_Q4_0)
+QUANT_TILE(tile_q4_1, SKEIN_Q4_1)
+QUANT_TILE(tile_q8_0, SKEIN_Q8_0)
+
+INLINE vf float_weights(const int type, const uint8_t *p, int part) {
+    if (type == SKEIN_F32) return f_load((const float *)p + part * W);
+    if (type == SKEIN_F16) return f_half((const uint16_t *)p + part * W);
+    return f_bfloat((const uint16_t *)p + part * W);
+}
+
+/* out[g][r][16] for G groups at once: each sum is one chain of fused multiply-adds, so there must be several. */
+INLINE void float_tile(const int type, const int G, const int R, const skein_weight *weight, const uint8_t *group,
+                       const float *x, float *out) {
+    const int bytes = type == SKEIN_F32 ? 64 : 32;
+    const int columns = weight->columns;
+    for (int part = 0; part < PARTS; part++) {
+        vf sum[4][TILE_ROWS];
+#pragma GCC unroll 4
+        for (int g = 0; g < G; g++) {
+#pragma GCC unroll 12
+            for (int r = 0; r < R; r++) sum[g][r] = f_zero();
+        }
+        for (int k = 0; k < columns; k++) {
+            vf w[4];
+#pragma GCC unroll 4
+            for (int g = 0; g < G; g++) {
+                w[g] = float_weights(type, group + g * weight->group_bytes + (size_t)k * bytes, part);
+            }
+#pragma GCC unroll 12
+            for (int r = 0; r < R; r++) {
+                vf value = f_all(x[(size_t)r * columns + k]);
+#pragma GCC unroll 4
+                for (int g = 0; g < G; g++) sum[g][r] = f_fma(w[g], value, sum[g][r]);
+            }
+        }
+#pragma GCC unroll 4
+        for (int g = 0; g < G; g++) {
+#pragma GCC unroll 12
+            for (int r = 0; r < R; r++) f_store(out + (g * R + r) * LANES + part * W, sum[g][r]);
+        }
+    }
+}
+
+#define FLOAT_ROWS 4 /* of a tile of 2 or 4 groups */
+#define FLOAT_CASE(type, G, R)                             \
+    case (G) * 16 + (R):                                   \
+        float_tile(type, G, R, weight, group, x, out);     \
+        break;
+#define FLOAT_TILE(name, type)                                                                                    \
+    static void name(const skein_weight *weight, const uint8_t *group, const float *x, int groups, int rows,      \
+                     float *out) {                                                                                \
+        switch (groups * 16 + rows) {                                                                             \
+            FLOAT_CASE(type, 4, 1) FLOAT_CASE(type, 2, 1) FLOAT_CASE(type, 1, 1)                                  \
+            FLOAT_CASE(type, 4, 2) FLOAT_CASE(type, 2, 2) FLOAT_CASE(type, 1, 2)                                  \
+            FLOAT_CASE(type, 4, 3) FLOAT_CASE(type, 2, 3) FLOAT_CASE(type, 1, 3)                                  \
+            FLOAT_CASE(type, 4, 4) FLOAT_CASE(type, 2, 4) FLOAT_CASE(type, 1, 4)                                  \
+        }                                                                                                         \
+    }
+FLOAT_TILE(tile_f32, SKEIN_F32)
+FLOAT_TILE(tile_f16, SKEIN_F16)
+FLOAT_TILE(tile_bf16, SKEIN_BF16)
+
+typedef struct {
+    const skein_weight *weight;
+    const float *x;
+    quant_rows quantised;
+    int kind;
+    float *out;
+} product;
+
+static void quantised_tile(const product *p, int group, int row, int rows, float *out) {
+    const skein_weight *weight = p->weight;
+    const uint8_t *data = weight->data + group * weight->group_bytes;
+    const int8_t *v = p->quantised.v + (size_t)row * weight->blocks * 64;
+    const quant_meta *meta = p->quantised.meta + (size_t)row * weight->blocks;
+    switch (weight->type) {
+        case SKEIN_Q4_0:
+            tile_q4_0(weight, data, v, meta, rows, out);
+            break;
+        case SKEIN_Q4_1:
+            tile_q4_1(weight, data, v, meta, rows, out);
+            break;
+        default:
+            tile_q8_0(weight, data, v, meta, rows, out);
+    }
+}
+
+static void floats_tile(const product *p, int group, int groups, int row, int rows, float *out) {
+    const skein_weight *weight = p->weight;
+    const uint8_t *data = weight->data + group * weight->group_bytes;
+    const float *x = p->x + (size_t)row * weight->columns;
+    switch (weight->type) {
+        case SKEIN_F32:
+            tile_f32(weight, data, x, groups, rows, out);
+            break;
+        case SKEIN_F16:
+            tile_f16(weight, data, x, groups, rows, out);
+            break;
+        default:
+            tile_bf16(weight, data, x, groups, rows, out);
+    }
+}
+
+/* Puts 16 results of one row where they belong; u is up's if gated. */
+INLINE void put(const product *p, int unit, int row, const float *g, const float *u) {
+    int rows = p->weight->rows;
+    int from = unit * LANES;
+    int count = rows - from < LANES ? rows - from : LANES;
+    float *out = p->out + (size_t)row * rows + from;
+    float some[LANES];
+    for (int part = 0; part < PARTS; part++) {
+        vf value = f_load(g + part * W);
+        if (p->kind == SKEIN_OP_GATED_MATMUL) value = f_mul(f_silu(value), f_load(u + part * W));
+        if (p->kind == SKEIN_OP_MATMUL_ADD) value = f_add(f_load_some(out + part * W, count - part * W), value);
+        if (count == LANES) {
+            f_store(out + part * W, value);
+        } else {
+            f_store(some + part * W, value);
+        }
+    }
+    if (count < LANES) memcpy(out, some, 4 * (size_t)count);
+}
+
+/* Units are groups of the result: pairs of groups of a gated weight. */
+static void quantised_units(const product *p, int from, int to, int row, int rows) {
+    _Alignas(64) float g[TILE_ROWS * LANES];
+    _Alignas(64) float u[TILE_ROWS * LANES];
+    int gated = p->kind == SKEIN_OP_GATED_MATMUL;
+    for (int unit = from; unit < to; unit++) {
+        quantised_tile(p, gated ? 2 * unit : unit, row, rows, g);
+        if (gated) quantised_tile(p, 2 * unit + 1, row, rows, u);
+        for (int r = 0; r < rows; r++) put(p, unit, row + r, g + r * LANES, u + r * LANES);
+    }
+}
+
+static void float_units(const product *p, int from, int to, int row, int rows) {
+    _Alignas(64) float out[4 * FLOAT_ROWS * LANES];
+    int gated = p->kind == SKEIN_OP_GATED_MATMUL;
+    int last = gated ? 2 * to : to;
+    for (int group = gated ? 2 * from : from; group < last;) {
+        int groups = last - group >= 4 && rows * PARTS <= 4 ? 4 : last - group >= 2 ? 2 : 1;
+        floats_tile(p, group, groups, row, rows, out);
+        for (int g = 0; g < groups; g += gated ? 2 : 1) {
+            for (int r = 0; r < rows; r++) {
+                const float *one = out + (g * rows + r) * LANES;
+                put(p, gated ? (group + g) / 2 : group + g, row + r, one, one + rows * LANES);
+            }
+        }
+        group += groups;
+    }
+}
+
+void KERNEL(matmul)(const skein_weight *weight, int kind, const float *x, quant_rows quantised, int rows, int from, int to,
+                    float *out) {
+    product p = {weight, x, quantised, kind, out};
+    int is_quantised = weight->type >= SKEIN_Q8_0;
+    int tile = is_quantised ? TILE_ROWS : FLOAT_ROWS;
+    int64_t unit_bytes = weight->group_bytes * (weight->gated ? 2 : 1);
+    int chunk = (int)(CHUNK_BYTES / unit_bytes);
+    if (chunk < 1) chunk = 1;
+    for (int unit = from; unit < to; unit += chunk) {
+        int end = unit + chunk < to ? unit + chunk : to;
+        for (int row = 0; row < rows; row += tile) {
+            int count = rows - row < tile ? rows - row : tile;
+            if (is_quantised) {
+                quantised_units(&p, unit, end, row, count);
+            } else {
+                float_units(&p, unit, end, row, count);
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+/* Operations on single rows: embeddings, norms, quantisation, rotation. */
+#include "lanes.h"
+
+static uint16_t bits16(const uint8_t *p) {
+    uint16_t x;
+    memcpy(&x, p, 2);
+    return x;
+}
+
+static void embed_blocks(int type, const uint8_t *row, int columns, float *out) {
+    int head = type == SKEIN_Q4_1 ? 4 : 2;
+    int bytes = type == SKEIN_Q8_0 ? 34 : head + 16;
+    for (int b = 0; b < columns / QUANT_BLOCK; b++, row += bytes, out += QUANT_BLOCK) {
+        float d = half_to_float(bits16(row));
+        float m = type == SKEIN_Q4_1 ? half_to_float(bits16(row + 2)) : 0;
+        const uint8_t *q = row + head;
+        for (int i = 0; i < QUANT_BLOCK; i++) {
+            if (type == SKEIN_Q8_0) {
+                out[i] = d * (int8_t)q[i];
+            } else {
+                int nibble = i < 16 ? q[i] & 15 : q[i - 16] >> 4;
+                out[i] = type == SKEIN_Q4_0 ? d * (nibble - 8) : d * nibble + m;
+            }
+        }
+    }
+}
+
+void KERNEL(embed)(int type, const void *table, int64_t id, int columns, float *out) {
+    const uint8_t *p = table;
+    switch (type) {
+        case SKEIN_F32:
+            memcpy(out, p + id * columns * 4, 4 * (size_t)columns);
+            break;
+        case SKEIN_F16:
+            for (int i = 0; i < columns; i++) out[i] = half_to_float(bits16(p + (id * columns + i) * 2));
+            break;
+        case SKEIN_BF16:
+            for (int i = 0; i < columns; i++) {
+                uint32_t wide = (uint32_t)bits16(p + (id * columns + i) * 2) << 16;
+                memcpy(out + i, &wide, 4);
+            }
+            break;
+        default: {
+            int64_t bytes = type == SKEIN_Q8_0 ? 34 : type == SKEIN_Q4_0 ? 18 : 20;
+            embed_blocks(type, p + id * (columns / QUANT_BLOCK) * bytes, columns, out);
+        }
+    }
+}
+
+void KERNEL(rms_norm)(const float *x, const float *weight, float epsilon, int columns, float *out) {
+    float lanes[LANES];
+    for (int part = 0; part < PARTS; part++) {
+        vf sum = f_zero();
+        for (int i = part * W; i < columns; i += LANES) {
+            vf value = i + W <= columns ? f_load(x + i) : f_load_some(x + i, columns - i);
+            sum = f_fma(value, value, sum);
+        }
+        f_store(lanes + part * W, sum);
+    }
+    float scale = 1.0f / sqrtf(fold(lanes) / (float)columns + epsilon);
+    int i = 0;
+    for (; i + W <= columns; i += W) {
+        f_store(out + i, f_mul(f_mul(f_load(x + i), f_all(scale)), f_load(weight + i)));
+    }
+    for (; i < columns; i++) out[i] = x[i] * scale * weight[i];
+}
+
+/* As QuantisedRow in Java, bit for bit. */
+INLINE void quantise_block(const float *x, int8_t *v, quant_meta *meta) {
+    vi largest = i_zero();
+    for (int i = 0; i < QUANT_BLOCK; i += W) {
+        largest = i_max(largest, i_and(f_bits(f_load(x + i)), i_all(0x7FFFFFFF)));
+    }
+    int bits = i_highest(largest); /* of magnitudes: they sort as integers, NaN above infinity above all */
+    float magnitude;
+    memcpy(&magnitude, &bits, 4);
+    memset(v, 0, 64);
+    memset(meta, 0, sizeof *meta);
+    if (bits >= 0x7F800000) {
+        meta->scale = NAN;
+        meta->scaled_sum = NAN;
+        return;
+    }
+    if (magnitude < 0x1p-100f) return;
+    meta->scale = magnitude / 16256.0f;
+    vf inverse = f_all(16256.0f / magnitude);
+    vi sums = i_zero();
+    for (int i = 0; i < QUANT_BLOCK; i += W) {
+        vi value = f_to_i(f_mul(f_load(x + i), inverse));
+        vi low = i_sub(i_and(i_add(value, i_all(64)), i_all(127)), i_all(64));
+        sums = i_add(sums, value);
+        i_store_bytes(v + i, i_shift_right(i_sub(value, low), 7));
+        i_store_bytes(v + 32 + i, low);
+    }
+    int sum = i_sum(sums);
+    meta->scaled_sum = meta->scale * (float)sum;
+    meta->minus_8_sum = -8 * sum;
+    meta->minus_128_sum = -128 * sum;
+}
+
+void KERNEL(quantise)(const float *x, int columns, int8_t *v, quant_meta *meta) {
+    for (int b = 0; b < columns / QUANT_BLOCK; b++) quantise_block(x + b * QUANT_BLOCK, v + b * 64, meta + b);
+}
+
+static void rotate(float *head, const float *cosines, int pairs, int interleaved) {
+    const float *sines = cosines + pairs;
+    for (int i = 0; i < pairs; i++) {
+        float *one = head + (interleaved ? 2 * i : i);
+        float *other = interleaved ? one + 1 : one + pairs;
+        float a = *one;
+        float b = *other;
+        *one = __builtin_fmaf(a, cosines[i], -(b * sines[i]));
+        *other = __builtin_fmaf(b, cosines[i], a * sines[i]);
+    }
+}
+
+/* The query heads of one key and value head, and that head itself. */
+void KERNEL(rope_store)(const skein_op *op, const skein_step *step, int row, int head) {
+    int size = op->head_size;
+    int group = op->query_heads / op->kv_heads;
+    const float *angles = (const float *)op->weight + (size_t)step->positions[row] * 2 * op->rope_pairs;
+    float *all = op->out + (size_t)row * op->columns;
+    float *key = all + (op->query_heads + head) * size;
+    float *value = key + op->kv_heads * size;
+    for (int q = head * group; q < (head + 1) * group; q++) {
+        rotate(all + q * size, angles, op->rope_pairs, op->rope_interleaved);
+    }
+    rotate(key, angles, op->rope_pairs, op->rope_interleaved);
+    const skein_cache *cache = op->cache;
+    int slot = step->slots[row];
+    int64_t block = ((int64_t)op->layer * cache->blocks + slot / CACHE_BLOCK) * cache->heads + head;
+    uint16_t *keys = cache->data + block * 2 * CACHE_BLOCK * size;
+    uint16_t *values = keys + CACHE_BLOCK * size + (slot % CACHE_BLOCK) * size;
+    for (int i = 0; i < size; i++) {
+        keys[i * CACHE_BLOCK + slot % CACHE_BLOCK] = float_to_half(key[i]);
+        values[i] = float_to_half(value[i]);
+    }
+}

@@ -1,0 +1,850 @@
+/* The interface: handles, packing of weights, and the run of a list of operations. */
+#define _GNU_SOURCE
+#include "skein_cpu.h"
+
+#include <cpuid.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "kernels.h"
+#include "pool.h"
+
+#define HUGE_PAGE ((size_t)2 << 20)
+#define REGION_BYTES ((size_t)64 << 20)
+/* Elements of activations up to which each thread quantises all of them for itself rather than wait for others. */
+#define ALONE 2400
+#define UNITS_PER_THREAD 4
+
+/* Memory for weights, in large pieces of large pages, freed together. */
+typedef struct region {
+    struct region *next;
+    uint8_t *data;
+    size_t bytes;
+    size_t used;
+} region;
+
+typedef struct owned_weight {
+    struct owned_weight *next;
+    skein_weight weight;
+} owned_weight;
+
+typedef struct {
+    void *data;
+    size_t bytes;
+} room;
+
+/* What one thread has for itself. */
+typedef struct {
+    room v;
+    room meta;
+    room norm;
+    room attention;
+    room sampling;
+    int sampling_ids;
+} own_room;
+
+typedef enum { STAGE_ROWS, STAGE_PRODUCT, STAGE_EMBED, STAGE_ROPE, STAGE_ATTENTION, STAGE_MERGE, STAGE_GATHER, STAGE_SAMPLE } stage_kind;
+
+/* What all threads do between two barriers. */
+typedef struct {
+    stage_kind kind;
+    int alone;       /* PRODUCT: each thread prepares its rows by itself */
+    int prepared;    /* ROWS, PRODUCT: whether rows are quantised */
+    int units;       /* ATTENTION: from `first_unit` */
+    int first_unit;
+    int index;       /* of the operation, for failures */
+    const skein_op *op;
+    const skein_op *norm; /* goes before the product or the quantisation, or NULL */
+    skein_op attention;   /* with room for chunks */
+} stage;
+
+struct skein_cpu {
+    pool *pool;
+    const skein_kernels *kernels;
+    int isa;
+    region *regions;
+    owned_weight *weights;
+    own_room *own;
+    room v; /* shared quantised rows */
+    room meta;
+    room partials;
+    room stages;
+    room units;
+    int unit_count;
+    int stage_count;
+    const skein_step *step;
+    _Atomic int32_t status;
+    skein_failure *failure;
+};
+
+/* Status */
+
+const char *skein_status_text(int status) {
+    switch (status) {
+        case SKEIN_OK: return "ok";
+        case SKEIN_BAD_ARGUMENT: return "bad argument";
+        case SKEIN_NO_MEMORY: return "no memory";
+        case SKEIN_NO_THREAD: return "cannot start a thread";
+        case SKEIN_NO_ISA: return "this processor lacks the instruction set";
+        case SKEIN_BAD_ID: return "id out of range";
+        case SKEIN_BAD_POSITION: return "position beyond the sequence's blocks";
+        case SKEIN_BAD_SLOT: return "slot beyond the cache";
+        case SKEIN_BAD_BLOCK: return "block beyond the cache";
+        case SKEIN_BAD_ROW: return "row beyond the step";
+        case SKEIN_BAD_BIAS: return "bias out of range";
+        case SKEIN_NOT_FINITE: return "a logit is not finite";
+        default: return "unknown status";
+    }
+}
+
+int skein_abi(int32_t *number) {
+    *number = SKEIN_ABI;
+    return SKEIN_OK;
+}
+
+int skein_sizes(int32_t *sizes) {
+    const int32_t all[] = {sizeof(skein_options), sizeof(skein_matrix), sizeof(skein_op),  sizeof(skein_step),
+                           sizeof(skein_output),  sizeof(skein_result), sizeof(skein_top), sizeof(skein_failure)};
+    memcpy(sizes, all, sizeof all);
+    return SKEIN_OK;
+}
+
+/* Instruction sets */
+
+int skein_cpu_isas(int32_t *isas) {
+    __builtin_cpu_init();
+    int avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    int avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    int vnni = avx512 && __builtin_cpu_supports("avx512vnni");
+    *isas = avx2 << SKEIN_ISA_AVX2 | avx512 << SKEIN_ISA_AVX512 | vnni << SKEIN_ISA_VNNI;
+    return SKEIN_OK;
+}
+
+static const skein_kernels *kernels_of(int isa) {
+    switch (isa) {
+        case SKEIN_ISA_AVX2: return &kernels_avx2;
+        case SKEIN_ISA_AVX512: return &kernels_avx512;
+        case SKEIN_ISA_VNNI: return &kernels_vnni;
+        default: return NULL;
+    }
+}
+
+/* Memory */
+
+static int reserve(room *room, size_t bytes) {
+    if (room->bytes >= bytes) return SKEIN_OK;
+    size_t wanted = (bytes + bytes / 2 + 4095) & ~(size_t)4095;
+    void *data = aligned_alloc(64, wanted);
+    if (!data) return SKEIN_NO_MEMORY;
+    free(room->data);
+    room->data = data;
+    room->bytes = wanted;
+    return SKEIN_OK;
+}
+
+static void *map(size_t bytes) {
+    void *data = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (data == MAP_FAILED) return NULL;
+    uintptr_t from = (uintptr_t)data;
+    uintptr_t aligned = (from + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+    if (aligned > from) munmap(data, aligned - from);
+    if (aligned - from < HUGE_PAGE) munmap((void *)(aligned + bytes), HUGE_PAGE - (aligned - from));
+    madvise((void *)aligned, bytes, MADV_HUGEPAGE); /* slower without, not wrong */
+    return (void *)aligned;
+}
+
+static uint8_t *weight_memory(skein_cpu *cpu, size_t bytes) {
+    bytes = (bytes + 4095 + 64) & ~(size_t)63; /* kernels fetch ahead */
+    if (!cpu->regions || cpu->regions->bytes - cpu->regions->used < bytes) {
+        region *made = malloc(sizeof *made);
+        if (!made) return NULL;
+        made->bytes = ((bytes > REGION_BYTES ? bytes : REGION_BYTES) + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+        made->used = 0;
+        made->data = map(made->bytes);
+        if (!made->data) {
+            free(made);
+            return NULL;
+        }
+        made->next = cpu->regions;
+        cpu->regions = made;
+    }
+    uint8_t *data = cpu->regions->data + cpu->regions->used;
+    cpu->regions->used += bytes;
+    return data;
+}
+
+/* Opening */
+
+int skein_open(const skein_options *options, skein_cpu **out) {
+    int32_t isas;
+    skein_cpu_isas(&isas);
+    int isa = options->isa;
+    if (isa == SKEIN_ISA_AUTO) {
+        for (int best = SKEIN_ISA_AVX2; best <= SKEIN_ISA_VNNI; best++) isa = isas >> best & 1 ? best : isa;
+    }
+    if (isa < SKEIN_ISA_AVX2 || isa > SKEIN_ISA_VNNI || !(isas >> isa & 1)) return SKEIN_NO_ISA;
+    if (options->threads < 1 || options->threads > MAX_THREADS || options->spin_micros < 0) return SKEIN_BAD_ARGUMENT;
+    skein_cpu *cpu = calloc(1, sizeof *cpu);
+    own_room *own = calloc((size_t)options->threads, sizeof *own);
+    if (!cpu || !own) {
+        free(cpu);
+        free(own);
+        return SKEIN_NO_MEMORY;
+    }
+    cpu->own = own;
+    cpu->isa = isa;
+    cpu->kernels = kernels_of(isa);
+    int status = pool_open(options->threads, options->pin, options->spin_micros, &cpu->pool);
+    if (status) {
+        free(own);
+        free(cpu);
+        return status;
+    }
+    *out = cpu;
+    return SKEIN_OK;
+}
+
+int skein_close(skein_cpu *cpu) {
+    int threads = pool_threads(cpu->pool);
+    pool_close(cpu->pool);
+    for (int i = 0; i < threads; i++) {
+        own_room *own = cpu->own + i;
+        room *rooms[] = {&own->v, &own->meta, &own->norm, &own->attention, &own->sampling};
+        for (size_t r = 0; r < sizeof rooms / sizeof *rooms; r++) free(rooms[r]->data);
+    }
+    free(cpu->own);
+    room *rooms[] = {&cpu->v, &cpu->meta, &cpu->partials, &cpu->stages, &cpu->units};
+    for (size_t r = 0; r < sizeof rooms / sizeof *rooms; r++) free(rooms[r]->data);
+    for (region *next, *each = cpu->regions; each; each = next) {
+        next = each->next;
+        munmap(each->data, each->bytes);
+        free(each);
+    }
+    for (owned_weight *next, *each = cpu->weights; each; each = next) {
+        next = each->next;
+        free(each);
+    }
+    free(cpu);
+    return SKEIN_OK;
+}
+
+int skein_describe(const skein_cpu *cpu, int32_t *isa, int32_t *cores) {
+    *isa = cpu->isa;
+    *cores = pool_cores();
+    return SKEIN_OK;
+}
+
+/* Cache */
+
+int skein_cache_new(int32_t layers, int32_t heads, int32_t head_size, int32_t blocks, skein_cache **out) {
+    if (layers < 1 || heads < 1 || blocks < 1 || head_size < LANES || head_size % LANES != 0) return SKEIN_BAD_ARGUMENT;
+    skein_cache *cache = calloc(1, sizeof *cache);
+    if (!cache) return SKEIN_NO_MEMORY;
+    *cache = (skein_cache){layers, heads, head_size, blocks, NULL, 0};
+    cache->bytes = (size_t)layers * (size_t)heads * (size_t)blocks * (size_t)head_size * CACHE_BLOCK * 4;
+    cache->bytes = (cache->bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+    cache->data = map(cache->bytes);
+    if (!cache->data) {
+        free(cache);
+        return SKEIN_NO_MEMORY;
+    }
+    *out = cache;
+    return SKEIN_OK;
+}
+
+int skein_cache_free(skein_cache *cache) {
+    munmap(cache->data, cache->bytes);
+    free(cache);
+    return SKEIN_OK;
+}
+
+/* Weights */
+
+typedef struct {
+    const skein_matrix *parts;
+    int count;
+    int threads;
+    skein_weight *weight;
+} packing;
+
+static int row_bytes(int type, int columns) {
+    static const int bytes[] = {4, 2, 2, 34, 18, 20};
+    return type >= SKEIN_Q8_0 ? columns / QUANT_BLOCK * bytes[type] : columns * bytes[type];
+}
+
+/* A row of the result in the file, or NULL where the last group has no more. */
+static const uint8_t *source_row(const packing *p, int group, int lane) {
+    int bytes = row_bytes(p->weight->type, p->weight->columns);
+    int row = (p->weight->gated ? group / 2 : group) * LANES + lane;
+    if (p->weight->gated) {
+        return row < p->weight->rows ? (const uint8_t *)p->parts[group % 2].data + (size_t)row * (size_t)bytes : NULL;
+    }
+    for (int i = 0; i < p->count; i++) {
+        if (row < p->parts[i].rows) return (const uint8_t *)p->parts[i].data + (size_t)row * (size_t)bytes;
+        row -= p->parts[i].rows;
+    }
+    return NULL;
+}
+
+static void pack_quants(const packing *p, int lane, const uint8_t *row, uint8_t *out) {
+    const skein_weight *w = p->weight;
+    int head = w->type == SKEIN_Q4_1 ? 4 : 2;
+    int bytes = w->type == SKEIN_Q8_0 ? 32 : 16;
+    uint16_t *scales = (uint16_t *)(out + w->scales);
+    uint16_t *minima = (uint16_t *)(out + w->minima);
+    for (int b = 0; b < w->blocks; b++, row += head + bytes) {
+        memcpy(scales + b * LANES + lane, row, 2);
+        if (w->type == SKEIN_Q4_1) memcpy(minima + b * LANES + lane, row + 2, 2);
+        uint8_t *to = out + (size_t)b * LANES * (size_t)bytes + lane * 4;
+        for (int c = 0; c < bytes / 4; c++) {
+            uint32_t four;
+            memcpy(&four, row + head + 4 * c, 4);
+            if (w->type == SKEIN_Q8_0) four ^= 0x80808080u; /* q + 128 */
+            memcpy(to + c * 64, &four, 4);
+        }
+    }
+}
+
+static void pack_floats(const packing *p, int lane, const uint8_t *row, uint8_t *out) {
+    const skein_weight *w = p->weight;
+    if (w->type == SKEIN_F32) {
+        for (int k = 0; k < w->columns; k++) memcpy(out + ((size_t)k * LANES + (size_t)lane) * 4, row + 4 * (size_t)k, 4);
+    } else {
+        for (int k = 0; k < w->columns; k++) memcpy(out + ((size_t)k * LANES + (size_t)lane) * 2, row + 2 * (size_t)k, 2);
+    }
+}
+
+static void pack(void *argument, int thread) {
+    const packing *p = argument;
+    int64_t groups = p->weight->groups;
+    for (int64_t group = groups * thread / p->threads; group < groups * (thread + 1) / p->threads; group++) {
+        uint8_t *out = p->weight->data + group * p->weight->group_bytes; /* fresh memory: zero */
+        for (int lane = 0; lane < LANES; lane++) {
+            const uint8_t *row = source_row(p, (int)group, lane);
+            if (!row) continue;
+            if (p->weight->type >= SKEIN_Q8_0) {
+                pack_quants(p, lane, row, out);
+            } else {
+                pack_floats(p, lane, row, out);
+            }
+        }
+    }
+}
+
+static void lay_out(skein_weight *w) {
+    int64_t scale_bytes = ((int64_t)w->blocks * LANES * 2 + 63) & ~(int64_t)63;
+    switch (w->type) {
+        case SKEIN_F32:
+            w->group_bytes = (int64_t)w->columns * LANES * 4;
+            break;
+        case SKEIN_F16:
+        case SKEIN_BF16:
+            w->group_bytes = (int64_t)w->columns * LANES * 2;
+            break;
+        default:
+            w->scales = (int64_t)w->blocks * LANES * (w->type == SKEIN_Q8_0 ? 32 : 16);
+            w->minima = w->scales + scale_bytes;
+            w->group_bytes = w->minima + (w->type == SKEIN_Q4_1 ? scale_bytes : 0);
+    }
+}
+
+int skein_weight_new(skein_cpu *cpu, const skein_matrix *parts, int32_t count, int32_t gated, skein_weight **out) {
+    if (count < 1 || (gated && count != 2)) return SKEIN_BAD_ARGUMENT;
+    int64_t rows = 0;
+    for (int i = 0; i < count; i++) {
+        if (parts[i].type < SKEIN_F32 || parts[i].type > SKEIN_Q4_1 || parts[i].type != parts[0].type) return SKEIN_BAD_ARGUMENT;
+        if (parts[i].rows < 1 || parts[i].columns < 1 || parts[i].columns != parts[0].columns) return SKEIN_BAD_ARGUMENT;
+        rows += parts[i].rows;
+    }
+    if (gated && parts[0].rows != parts[1].rows) return SKEIN_BAD_ARGUMENT;
+    if (gated) rows = parts[0].rows;
+    if (rows > INT32_MAX - LANES) return SKEIN_BAD_ARGUMENT;
+    if (parts[0].type >= SKEIN_Q8_0 && parts[0].columns % QUANT_BLOCK != 0) return SKEIN_BAD_ARGUMENT;
+    owned_weight *made = calloc(1, sizeof *made);
+    if (!made) return SKEIN_NO_MEMORY;
+    skein_weight *w = &made->weight;
+    w->type = parts[0].type;
+    w->rows = (int32_t)rows;
+    w->columns = parts[0].columns;
+    w->gated = gated;
+    w->groups = (w->rows + LANES - 1) / LANES * (gated ? 2 : 1);
+    w->blocks = w->columns / QUANT_BLOCK;
+    lay_out(w);
+    w->data = weight_memory(cpu, (size_t)(w->groups * w->group_bytes));
+    if (!w->data) {
+        free(made);
+        return SKEIN_NO_MEMORY;
+    }
+    made->next = cpu->weights;
+    cpu->weights = made;
+    packing job = {parts, count, pool_threads(cpu->pool), w};
+    pool_run(cpu->pool, pack, &job);
+    *out = w;
+    return SKEIN_OK;
+}
+
+int skein_weight_bytes(const skein_weight *weight, int64_t *bytes) {
+    *bytes = weight->groups * weight->group_bytes;
+    return SKEIN_OK;
+}
+
+/* Checks of a step's inputs, before any thread starts */
+
+static int wrong(skein_failure *failure, int status, int row, int64_t value, int64_t bound) {
+    failure->row = row;
+    failure->value = value;
+    failure->bound = bound;
+    return status;
+}
+
+static int check_ids(const skein_op *op, const skein_step *step, skein_failure *failure) {
+    for (int i = 0; i < step->tokens; i++) {
+        if (step->ids[i] < 0 || step->ids[i] >= op->bound) return wrong(failure, SKEIN_BAD_ID, i, step->ids[i], op->bound);
+    }
+    return SKEIN_OK;
+}
+
+static int check_positions(const skein_step *step, skein_failure *failure) {
+    for (int i = 0; i < step->tokens; i++) {
+        int sequence = step->sequence[i];
+        if (sequence < 0 || sequence >= step->sequences) return wrong(failure, SKEIN_BAD_ROW, i, sequence, step->sequences);
+        int64_t held = (int64_t)(step->block_start[sequence + 1] - step->block_start[sequence]) * CACHE_BLOCK;
+        int position = step->positions[i];
+        if (position < 0 || position >= held) return wrong(failure, SKEIN_BAD_POSITION, i, position, held);
+    }
+    return SKEIN_OK;
+}
+
+static int check_slots(const skein_op *op, const skein_step *step, skein_failure *failure) {
+    int64_t slots = (int64_t)op->cache->blocks * CACHE_BLOCK;
+    for (int i = 0; i < step->tokens; i++) {
+        if (step->slots[i] < 0 || step->slots[i] >= slots) return wrong(failure, SKEIN_BAD_SLOT, i, step->slots[i], slots);
+        if (step->positions[i] >= op->bound) return wrong(failure, SKEIN_BAD_POSITION, i, step->positions[i], op->bound);
+    }
+    return SKEIN_OK;
+}
+
+static int check_blocks(const skein_op *op, const skein_step *step, skein_failure *failure) {
+    for (int i = 0; i < step->blocks; i++) {
+        int block = step->block_table[i];
+        if (block < 0 || block >= op->cache->blocks) return wrong(failure, SKEIN_BAD_BLOCK, i, block, op->cache->blocks);
+    }
+    return SKEIN_OK;
+}
+
+static int check_outputs(const skein_step *step, skein_failure *failure) {
+    const skein_output *outputs = step->output;
+    for (int i = 0; i < step->outputs; i++) {
+        if (outputs[i].row < 0 || outputs[i].row >= step->tokens) {
+            return wrong(failure, SKEIN_BAD_ROW, i, outputs[i].row, step->tokens);
+        }
+    }
+    return SKEIN_OK;
+}
+
+/* Each kind of check once for each cache, not for each layer. */
+static int check(const skein_step *step, const skein_op *ops, int count, skein_failure *failure) {
+    const skein_cache *stored = NULL;
+    const skein_cache *read = NULL;
+    int positions = 0;
+    int status = SKEIN_OK;
+    for (int i = 0; i < count && !status; i++) {
+        const skein_op *op = ops + i;
+        failure->op = i;
+        if (op->kind == SKEIN_OP_EMBED) status = check_ids(op, step, failure);
+        if (op->kind == SKEIN_OP_GATHER) status = check_outputs(step, failure);
+        if (!positions && (op->kind == SKEIN_OP_ROPE_STORE || op->kind == SKEIN_OP_ATTENTION)) {
+            positions = 1;
+            status = check_positions(step, failure);
+        }
+        if (!status && op->kind == SKEIN_OP_ROPE_STORE && op->cache != stored) {
+            stored = op->cache;
+            status = check_slots(op, step, failure);
+        }
+        if (!status && op->kind == SKEIN_OP_ATTENTION && op->cache != read) {
+            read = op->cache;
+            status = check_blocks(op, step, failure);
+        }
+    }
+    return status;
+}
+
+/* The plan: operations become stages between barriers */
+
+static int is_product(const skein_op *op) { return op->kind >= SKEIN_OP_MATMUL && op->kind <= SKEIN_OP_GATED_MATMUL; }
+
+static const skein_weight *weight_of(const skein_op *op) { return op->weight; }
+
+static int is_quantised(const skein_op *op) { return weight_of(op)->type >= SKEIN_Q8_0; }
+
+static stage *add_stage(skein_cpu *cpu, stage_kind kind, const skein_op *op, int index) {
+    stage *made = (stage *)cpu->stages.data + cpu->stage_count++;
+    memset(made, 0, sizeof *made);
+    made->kind = kind;
+    made->op = op;
+    made->index = index;
+    return made;
+}
+
+static size_t v_bytes(const skein_op *op) { return (size_t)op->rows * (size_t)op->columns * 2; }
+
+static size_t meta_bytes(const skein_op *op) {
+    return (size_t)op->rows * (size_t)(op->columns / QUANT_BLOCK) * sizeof(quant_meta);
+}
+
+static int reserve_rows(const skein_op *op, room *v, room *meta) {
+    int status = reserve(v, v_bytes(op));
+    return status ? status : reserve(meta, meta_bytes(op));
+}
+
+/* A product, with the norm before it if it has one. */
+static int plan_product(skein_cpu *cpu, const skein_op *norm, const skein_op *op, int index) {
+    if (!is_quantised(op)) {
+        if (norm) add_stage(cpu, STAGE_ROWS, norm, index)->norm = norm;
+        add_stage(cpu, STAGE_PRODUCT, op, index);
+        return SKEIN_OK;
+    }
+    int threads = pool_threads(cpu->pool);
+    int alone = threads == 1 || (int64_t)op->rows * op->columns <= ALONE;
+    if (!alone) {
+        stage *rows = add_stage(cpu, STAGE_ROWS, op, index);
+        rows->norm = norm;
+        rows->prepared = 1;
+        add_stage(cpu, STAGE_PRODUCT, op, index)->prepared = 1;
+        return reserve_rows(op, &cpu->v, &cpu->meta);
+    }
+    stage *product = add_stage(cpu, STAGE_PRODUCT, op, index);
+    product->alone = 1;
+    product->norm = norm;
+    for (int i = 0; i < threads; i++) {
+        int status = reserve_rows(op, &cpu->own[i].v, &cpu->own[i].meta);
+        if (!status) status = reserve(&cpu->own[i].norm, (size_t)op->columns * 4);
+        if (status) return status;
+    }
+    return SKEIN_OK;
+}
+
+/* All pieces of a step's attention, which are the same in every layer with the same heads. */
+static int plan_units(skein_cpu *cpu, const skein_op *op, int by_chunk) {
+    const skein_step *step = cpu->step;
+    int group = op->query_heads / op->kv_heads;
+    int heads = group < UNIT_QUERIES ? group : UNIT_QUERIES;
+    int tokens = by_chunk || UNIT_QUERIES / heads < 1 ? 1 : UNIT_QUERIES / heads;
+    size_t most = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        size_t count = 0;
+        attention_unit *units = (attention_unit *)cpu->units.data + cpu->unit_count;
+        for (int first = 0, taken; first < step->tokens; first += taken) {
+            taken = 1;
+            while (taken < tokens && first + taken < step->tokens &&
+                   step->sequence[first + taken] == step->sequence[first] &&
+                   step->positions[first + taken] > step->positions[first + taken - 1]) {
+                taken++;
+            }
+            int chunks = by_chunk ? chunks_of(step->positions[first] + 1) : 1;
+            for (int head = 0, here; head < op->query_heads; head += here) {
+                int left = group - head % group; /* of those that share a key head */
+                here = heads < left ? heads : left;
+                for (int chunk = 0; chunk < chunks; chunk++, count++) {
+                    if (pass) units[count] = (attention_unit){first, taken, head, here, by_chunk ? chunk : -1};
+                }
+            }
+        }
+        most = count;
+        if (!pass) {
+            room old = cpu->units;
+            size_t bytes = ((size_t)cpu->unit_count + count) * sizeof(attention_unit);
+            if (old.bytes < bytes) {
+                void *data = realloc(old.data, bytes * 2);
+                if (!data) return SKEIN_NO_MEMORY;
+                cpu->units = (room){data, bytes * 2};
+            }
+        }
+    }
+    cpu->unit_count += (int)most;
+    return SKEIN_OK;
+}
+
+static int plan_attention(skein_cpu *cpu, const skein_op *op, int index) {
+    const skein_step *step = cpu->step;
+    int threads = pool_threads(cpu->pool);
+    int chunks = 1;
+    for (int i = 0; i < step->tokens; i++) {
+        int here = chunks_of(step->positions[i] + 1);
+        chunks = here > chunks ? here : chunks;
+    }
+    int group = op->query_heads / op->kv_heads;
+    int together = group >= UNIT_QUERIES ? 1 : UNIT_QUERIES / group;
+    int by_chunk = chunks > 1 && threads > 1 &&
+                   (int64_t)(step->tokens + together - 1) / together * op->kv_heads < (int64_t)UNITS_PER_THREAD * threads;
+    stage *before = NULL;
+    for (int i = cpu->stage_count - 1; i >= 0 && !before; i--) {
+        stage *each = (stage *)cpu->stages.data + i;
+        if (each->kind == STAGE_ATTENTION && each->op->query_heads == op->query_heads && each->op->kv_heads == op->kv_heads) {
+            before = each;
+        }
+    }
+    stage *made = add_stage(cpu, STAGE_ATTENTION, op, index);
+    made->attention = *op;
+    made->attention.bound = chunks;
+    if (before) {
+        made->first_unit = before->first_unit;
+        made->units = before->units;
+    } else {
+        made->first_unit = cpu->unit_count;
+        int status = plan_units(cpu, op, by_chunk);
+        if (status) return status;
+        made->units = cpu->unit_count - made->first_unit;
+    }
+    size_t partial = (size_t)partial_floats(op->head_size) * 4;
+    if (by_chunk) {
+        stage *merge = add_stage(cpu, STAGE_MERGE, op, index);
+        merge->attention = made->attention;
+        int status = reserve(&cpu->partials, (size_t)step->tokens * (size_t)op->query_heads * (size_t)chunks * partial);
+        if (status) return status;
+    }
+    size_t own = UNIT_QUERIES * (LANES * 4 + (by_chunk ? 0 : (size_t)chunks * partial));
+    for (int i = 0; i < threads; i++) {
+        int status = reserve(&cpu->own[i].attention, own);
+        if (status) return status;
+    }
+    return SKEIN_OK;
+}
+
+static int plan_sample(skein_cpu *cpu, const skein_op *op, int index) {
+    add_stage(cpu, STAGE_SAMPLE, op, index);
+    size_t ids = ((size_t)op->columns + 2 * LANES + 63) & ~(size_t)63;
+    for (int i = 0; i < pool_threads(cpu->pool); i++) {
+        own_room *own = cpu->own + i;
+        if (own->sampling_ids >= op->columns) continue;
+        int status = reserve(&own->sampling, ids * 20 + 2048 * 8);
+        if (status) return status;
+        memset(own->sampling.data, 0, own->sampling.bytes);
+        own->sampling_ids = op->columns;
+    }
+    return SKEIN_OK;
+}
+
+static int plan_op(skein_cpu *cpu, const skein_op *op, int index) {
+    switch (op->kind) {
+        case SKEIN_OP_EMBED:
+            add_stage(cpu, STAGE_EMBED, op, index);
+            return SKEIN_OK;
+        case SKEIN_OP_RMS_NORM:
+            add_stage(cpu, STAGE_ROWS, op, index)->norm = op;
+            return SKEIN_OK;
+        case SKEIN_OP_MATMUL:
+        case SKEIN_OP_MATMUL_ADD:
+        case SKEIN_OP_GATED_MATMUL:
+            return plan_product(cpu, NULL, op, index);
+        case SKEIN_OP_ROPE_STORE:
+            add_stage(cpu, STAGE_ROPE, op, index);
+            return SKEIN_OK;
+        case SKEIN_OP_ATTENTION:
+            return plan_attention(cpu, op, index);
+        case SKEIN_OP_GATHER:
+            add_stage(cpu, STAGE_GATHER, op, index);
+            return SKEIN_OK;
+        case SKEIN_OP_SAMPLE:
+            return plan_sample(cpu, op, index);
+        default:
+            return SKEIN_BAD_ARGUMENT;
+    }
+}
+
+/* A norm goes into the product that follows it, unless the product overwrites what others still read for the norm. */
+static int joins(const skein_op *norm, const skein_op *product) {
+    return norm->kind == SKEIN_OP_RMS_NORM && is_product(product) && product->x == norm->out && norm->x != norm->out &&
+           product->out != norm->x && product->rows == norm->rows;
+}
+
+static int plan(skein_cpu *cpu, const skein_op *ops, int count) {
+    cpu->stage_count = 0;
+    cpu->unit_count = 0;
+    int status = reserve(&cpu->stages, (size_t)(2 * count + 2) * sizeof(stage));
+    for (int i = 0; i < count && !status; i++) {
+        if (ops[i].rows == 0) continue;
+        if (i + 1 < count && joins(ops + i, ops + i + 1)) {
+            status = plan_product(cpu, ops + i, ops + i + 1, i + 1);
+            i++;
+        } else {
+            status = plan_op(cpu, ops + i, i);
+        }
+    }
+    return status;
+}
+
+/* Running stages */
+
+static void share(int64_t count, int threads, int thread, int *from, int *to) {
+    *from = (int)(count * thread / threads);
+    *to = (int)(count * (thread + 1) / threads);
+}
+
+static quant_rows rows_at(const room *v, const room *meta, int row, int columns) {
+    return (quant_rows){(int8_t *)v->data + (size_t)row * (size_t)columns * 2,
+                        (quant_meta *)meta->data + (size_t)row * (size_t)(columns / QUANT_BLOCK)};
+}
+
+static void norm_row(const skein_cpu *cpu, const skein_op *norm, int row, float *out) {
+    cpu->kernels->rms_norm(norm->x + (size_t)row * norm->columns, norm->weight, norm->number, norm->columns, out);
+}
+
+static void run_rows(skein_cpu *cpu, const stage *stage, int from, int to) {
+    const skein_op *op = stage->op;
+    for (int row = from; row < to; row++) {
+        if (stage->norm) norm_row(cpu, stage->norm, row, stage->norm->out + (size_t)row * stage->norm->columns);
+        if (stage->prepared) {
+            quant_rows rows = rows_at(&cpu->v, &cpu->meta, row, op->columns);
+            cpu->kernels->quantise(op->x + (size_t)row * op->columns, op->columns, rows.v, rows.meta);
+        }
+    }
+}
+
+/* Each thread makes all quantised rows for itself; thread 0 also leaves the norm where it was asked for. */
+static quant_rows run_alone(skein_cpu *cpu, const stage *stage, int thread) {
+    own_room *own = cpu->own + thread;
+    const skein_op *op = stage->op;
+    for (int row = 0; row < op->rows; row++) {
+        const float *x = op->x + (size_t)row * op->columns;
+        if (stage->norm) {
+            float *out = thread == 0 ? stage->norm->out + (size_t)row * op->columns : own->norm.data;
+            norm_row(cpu, stage->norm, row, out);
+            x = out;
+        }
+        quant_rows rows = rows_at(&own->v, &own->meta, row, op->columns);
+        cpu->kernels->quantise(x, op->columns, rows.v, rows.meta);
+    }
+    return rows_at(&own->v, &own->meta, 0, op->columns);
+}
+
+static void run_product(skein_cpu *cpu, const stage *stage, int thread) {
+    const skein_op *op = stage->op;
+    const skein_weight *weight = op->weight;
+    quant_rows rows = {0};
+    if (stage->alone) rows = run_alone(cpu, stage, thread);
+    if (stage->prepared) rows = rows_at(&cpu->v, &cpu->meta, 0, op->columns);
+    int from;
+    int to;
+    share(weight->gated ? weight->groups / 2 : weight->groups, pool_threads(cpu->pool), thread, &from, &to);
+    cpu->kernels->matmul(weight, op->kind, op->x, rows, op->rows, from, to, op->out);
+}
+
+static void run_embed(skein_cpu *cpu, const skein_op *op, int from, int to) {
+    for (int row = from; row < to; row++) {
+        cpu->kernels->embed(op->type, op->weight, cpu->step->ids[row], op->columns, op->out + (size_t)row * op->columns);
+    }
+}
+
+static void run_rope(skein_cpu *cpu, const skein_op *op, int from, int to) {
+    for (int unit = from; unit < to; unit++) {
+        cpu->kernels->rope_store(op, cpu->step, unit / op->kv_heads, unit % op->kv_heads);
+    }
+}
+
+static void run_attention(skein_cpu *cpu, const stage *stage, int thread) {
+    int threads = pool_threads(cpu->pool);
+    const attention_unit *units = (attention_unit *)cpu->units.data + stage->first_unit;
+    for (int unit = thread; unit < stage->units; unit += threads) { /* dealt in turn: later ones of a prompt are longer */
+        cpu->kernels->attention(&stage->attention, cpu->step, units[unit], cpu->own[thread].attention.data,
+                                cpu->partials.data);
+    }
+}
+
+static void run_merge(skein_cpu *cpu, const stage *stage, int from, int to) {
+    const skein_op *op = &stage->attention;
+    int64_t stride = partial_floats(op->head_size);
+    for (int unit = from; unit < to; unit++) {
+        int chunks = chunks_of(cpu->step->positions[unit / op->query_heads] + 1);
+        cpu->kernels->attention_merge((const float *)cpu->partials.data + (int64_t)unit * op->bound * stride, chunks,
+                                      op->head_size, op->out + (int64_t)unit * op->head_size);
+    }
+}
+
+static void run_gather(skein_cpu *cpu, const skein_op *op, int from, int to) {
+    const skein_output *outputs = cpu->step->output;
+    for (int row = from; row < to; row++) {
+        memcpy(op->out + (size_t)row * op->columns, op->x + (size_t)outputs[row].row * op->columns, 4 * (size_t)op->columns);
+    }
+}
+
+static sample_scratch scratch_of(own_room *own, int columns) {
+    size_t ids = ((size_t)columns + 2 * LANES + 63) & ~(size_t)63;
+    float *base = own->sampling.data;
+    return (sample_scratch){base,
+                            (int32_t *)base + ids,
+                            base + 2 * ids,
+                            (int32_t *)base + 3 * ids,
+                            (int32_t *)base + 4 * ids,
+                            (uint64_t *)(base + 5 * ids)};
+}
+
+static void run_sample(skein_cpu *cpu, const stage *stage, int thread, int from, int to) {
+    sample_scratch scratch = scratch_of(cpu->own + thread, cpu->own[thread].sampling_ids);
+    for (int row = from; row < to; row++) {
+        skein_failure failure = {.op = stage->index};
+        int32_t none = SKEIN_OK;
+        int status = cpu->kernels->sample(stage->op, cpu->step, row, &scratch, &failure);
+        if (status && atomic_compare_exchange_strong(&cpu->status, &none, status)) *cpu->failure = failure;
+    }
+}
+
+static void run_stage(skein_cpu *cpu, const stage *stage, int thread) {
+    int from;
+    int to;
+    const skein_op *op = stage->op;
+    int64_t units = op->rows;
+    if (stage->kind == STAGE_ROPE) units *= op->kv_heads;
+    if (stage->kind == STAGE_MERGE) units *= op->query_heads;
+    share(units, pool_threads(cpu->pool), thread, &from, &to);
+    switch (stage->kind) {
+        case STAGE_ROWS:
+            run_rows(cpu, stage, from, to);
+            break;
+        case STAGE_PRODUCT:
+            run_product(cpu, stage, thread);
+            break;
+        case STAGE_EMBED:
+            run_embed(cpu, op, from, to);
+            break;
+        case STAGE_ROPE:
+            run_rope(cpu, op, from, to);
+            break;
+        case STAGE_ATTENTION:
+            run_attention(cpu, stage, thread);
+            break;
+        case STAGE_MERGE:
+            run_merge(cpu, stage, from, to);
+            break;
+        case STAGE_GATHER:
+            run_gather(cpu, op, from, to);
+            break;
+        case STAGE_SAMPLE:
+            run_sample(cpu, stage, thread, from, to);
+            break;
+    }
+}
+
+static void run_stages(void *argument, int thread) {
+    skein_cpu *cpu = argument;
+    for (int i = 0; i < cpu->stage_count; i++) {
+        if (i > 0) pool_barrier(cpu->pool, thread);
+        run_stage(cpu, (const stage *)cpu->stages.data + i, thread);
+    }
+}
+
+int skein_run(skein_cpu *cpu, const skein_step *step, const skein_op *ops, int32_t count, skein_failure *failure) {
+    memset(failure, 0, sizeof *failure);
+    int status = check(step, ops, count, failure);
+    if (status) return status;
+    cpu->step = step;
+    cpu->failure = failure;
+    atomic_store(&cpu->status, SKEIN_OK);
+    status = plan(cpu, ops, count);
+    if (status) return status;
+    pool_run(cpu->pool, run_stages, cpu);
+    return atomic_load(&cpu->status);
+}
