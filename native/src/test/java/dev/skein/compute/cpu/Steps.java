@@ -46,4 +46,42 @@ final class Steps {
         }
         return step;
     }
+
+    /** Rows of prompts that come in a turn: first all but the last ones, then one of each in each turn. */
+    static int[] turn(int[] lengths, int turn, int decoded) {
+        List<Integer> rows = new ArrayList<>();
+        int from = 0;
+        for (int length : lengths) {
+            int first = turn == 0 ? 0 : length - decoded + turn - 1;
+            int end = turn == 0 ? length - decoded : first + 1;
+            for (int i = first; i < end; i++) {
+                rows.add(from + i);
+            }
+            from += length;
+        }
+        return rows.stream().mapToInt(Integer::intValue).toArray();
+    }
+
+    /** A step of some rows of another, with its whole block tables. */
+    static StepInputs only(StepInputs whole, int sequences, int[] rows) {
+        StepInputs step = new StepInputs(
+                new StepInputs.Limits(rows.length, sequences, 1, whole.used(StepInputs.Region.BLOCKS), 1));
+        int at = 0;
+        for (int sequence = 0; sequence < sequences; sequence++) {
+            step.sequence();
+            int end = sequence + 1 < sequences
+                    ? whole.get(StepInputs.Region.BLOCK_START, sequence + 1)
+                    : whole.used(StepInputs.Region.BLOCKS);
+            for (int block = whole.get(StepInputs.Region.BLOCK_START, sequence); block < end; block++) {
+                step.block(whole.get(StepInputs.Region.BLOCKS, block));
+            }
+            for (; at < rows.length && whole.get(StepInputs.Region.SEQUENCE, rows[at]) == sequence; at++) {
+                step.token(
+                        0,
+                        whole.get(StepInputs.Region.POSITIONS, rows[at]),
+                        whole.get(StepInputs.Region.SLOTS, rows[at]));
+            }
+        }
+        return step;
+    }
 }

@@ -1,0 +1,199 @@
+package dev.skein.compute.cpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.skein.compute.AttentionShape;
+import dev.skein.compute.ElementType;
+import dev.skein.compute.HostMatrix;
+import dev.skein.compute.KvCache;
+import dev.skein.compute.Rope;
+import dev.skein.compute.StepInputs;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Native kernels against the plain Java, bit for bit, on one and two threads and whatever rows come together. */
+@ParameterizedClass
+@MethodSource("dev.skein.compute.cpu.Kinds#all")
+class SameBitsTest {
+    private final HostBackend backend;
+    private final HostBackend oracle = new JavaBackend();
+    private final Lab lab = new Lab(7);
+
+    SameBitsTest(Kinds.Kind kind) {
+        backend = kind.make();
+    }
+
+    @AfterEach
+    void close() {
+        backend.close();
+        oracle.close();
+        lab.close();
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void products(ElementType type) {
+        for (int[] shape : new int[][] {{1, 32}, {17, 64}, {576, 96}, {33, 1536}}) {
+            HostMatrix gate = lab.matrix(type, shape[0], shape[1]);
+            HostMatrix up = lab.matrix(type, shape[0], shape[1]);
+            for (int tokens : new int[] {1, 2, 3, 5, 8, 17}) {
+                float[][] x = lab.rows(tokens, shape[1]);
+                float[][] residual = lab.rows(tokens, shape[0]);
+                assertThat(products(backend, gate, up, x, residual))
+                        .as("%s, %d tokens, seed %d", gate.name(), tokens, lab.seed())
+                        .isDeepEqualTo(products(oracle, gate, up, x, residual));
+            }
+        }
+    }
+
+    /** A norm and what it feeds, a sum into a residual, and a gated product. */
+    private float[][] products(HostBackend on, HostMatrix gate, HostMatrix up, float[][] x, float[][] residual) {
+        int tokens = x.length;
+        HostBuffer in = Lab.buffer(on, x);
+        HostBuffer normed = (HostBuffer) on.buffer(tokens, gate.columns());
+        HostBuffer out = (HostBuffer) on.buffer(tokens, 2 * gate.rows());
+        HostBuffer sum = Lab.buffer(on, residual);
+        HostBuffer gated = (HostBuffer) on.buffer(tokens, gate.rows());
+        on.begin(Lab.step(tokens));
+        on.rmsNorm(in, on.vector(normWeight(up)), 1e-5f, normed);
+        on.matmul(on.weight(List.of(gate, up)), normed, out);
+        on.matmulAdd(on.weight(List.of(gate)), in, sum);
+        on.gatedMatmul(on.gatedWeight(gate, up), normed, gated);
+        on.finish();
+        float[][] all = new float[4 * tokens][];
+        for (int token = 0; token < tokens; token++) {
+            all[token] = normed.row(token);
+            all[tokens + token] = out.row(token);
+            all[2 * tokens + token] = sum.row(token);
+            all[3 * tokens + token] = gated.row(token);
+        }
+        return all;
+    }
+
+    /** The first row, or where that is quantised a number near 0.75. */
+    private HostMatrix normWeight(HostMatrix matrix) {
+        if (matrix.type().blockElements() == 1) {
+            return matrix.slice(0, 1);
+        }
+        HostMatrix same = lab.matrix(ElementType.BF16, 1, matrix.columns());
+        same.data().fill((byte) 0x3F);
+        return same;
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aRowIsTheSameInAnyCompany(ElementType type) {
+        HostMatrix gate = lab.matrix(type, 81, 160);
+        HostMatrix up = lab.matrix(type, 81, 160);
+        float[][] x = lab.rows(129, 160);
+        float[][] residual = lab.rows(129, 81);
+        float[][] together = products(backend, gate, up, x, residual);
+        for (int size : new int[] {1, 8, 64}) {
+            for (int from : new int[] {0, 3, 40, 65}) {
+                float[][] part = products(
+                        backend,
+                        gate,
+                        up,
+                        Arrays.copyOfRange(x, from, from + size),
+                        Arrays.copyOfRange(residual, from, from + size));
+                for (int i = 0; i < part.length; i++) {
+                    assertThat(part[i])
+                            .as("row %d of %d from %d, seed %d", i % size, size, from, lab.seed())
+                            .isEqualTo(together[i / size * 129 + from + i % size]);
+                }
+            }
+        }
+    }
+
+    @Test
+    void notFiniteRowsStayAmongThemselves() {
+        HostMatrix gate = lab.matrix(ElementType.Q4_1, 20, 64);
+        float[][] x = lab.rows(3, 64);
+        float[][] residual = lab.rows(3, 20);
+        float[][] clean = products(backend, gate, gate, x, residual);
+        x[1][5] = Float.NaN;
+        x[2][63] = Float.POSITIVE_INFINITY;
+        float[][] dirty = products(backend, gate, gate, x, residual);
+        for (int part = 0; part < 4; part++) {
+            assertThat(dirty[3 * part]).isEqualTo(clean[3 * part]);
+        }
+        assertThat(dirty[3 + 1]).containsOnly(Float.NaN);
+        assertThat(dirty[6 + 2]).containsOnly(Float.NaN);
+    }
+
+    @Test
+    void extremesOfQuantisation() {
+        HostMatrix weight = lab.matrix(ElementType.Q8_0, 16, 64);
+        for (byte q : new byte[] {-128, 127, 0}) {
+            for (int at = 0; at < weight.data().byteSize(); at++) {
+                if (at % 34 >= 2) {
+                    weight.data().set(ValueLayout.JAVA_BYTE, at, q);
+                }
+            }
+            float[][] x = new float[5][64];
+            Arrays.fill(x[0], 3.5f);
+            Arrays.fill(x[1], -3.5f);
+            Arrays.fill(x[2], 1e-35f);
+            Arrays.fill(x[3], Float.MIN_VALUE);
+            x[4][0] = 1e30f;
+            float[][] residual = new float[5][16];
+            assertThat(products(backend, weight, weight, x, residual))
+                    .isDeepEqualTo(products(oracle, weight, weight, x, residual));
+        }
+    }
+
+    @Test
+    void attention() {
+        for (int group : new int[] {1, 2, 3, 4, 8, 30}) {
+            attention(new AttentionShape(2 * group, 2, 32, 0.3f), new int[] {17, 70}, 0);
+        }
+        for (int headSize : new int[] {64, 80, 96, 128}) {
+            attention(new AttentionShape(6, 2, headSize, 0.125f), new int[] {3, 65, 20}, 0);
+            attention(new AttentionShape(6, 2, headSize, 0.125f), new int[] {300, 77}, 3);
+        }
+        attention(new AttentionShape(3, 1, 64, 0.125f), new int[] {700, 256, 257}, 1);
+    }
+
+    /** Prompts but for their last tokens, then those, in one step or in a step for each. */
+    private void attention(AttentionShape shape, int[] lengths, int decoded) {
+        int blocks = Arrays.stream(lengths).map(n -> (n + 15) / 16).sum() + 2;
+        float[][] rows = lab.rows(Arrays.stream(lengths).sum(), shape.fusedColumns());
+        long seed = lab.random().nextLong();
+        float[][] expected = attention(oracle, shape, lengths, blocks, rows, seed, 0);
+        assertThat(attention(backend, shape, lengths, blocks, rows, seed, decoded))
+                .as("%s, %s, seed %d", shape, Arrays.toString(lengths), lab.seed())
+                .isDeepEqualTo(expected);
+    }
+
+    private static float[][] attention(
+            HostBackend on, AttentionShape shape, int[] lengths, int blocks, float[][] rows, long seed, int decoded) {
+        KvCache cache = on.kvCache(new KvCache.Shape(2, shape.kvHeads(), shape.headSize(), blocks));
+        Rope rope = new Rope(new float[] {1f, 0.1f, 0.01f, 0.001f}, true, 1f);
+        StepInputs whole = Steps.prompts(lengths, blocks, new Random(seed));
+        float[][] results = new float[rows.length][];
+        for (int turn = 0; turn <= decoded; turn++) {
+            int[] chosen = Steps.turn(lengths, turn, decoded);
+            HostBuffer qkv = (HostBuffer) on.buffer(chosen.length, shape.fusedColumns());
+            HostBuffer out = (HostBuffer) on.buffer(chosen.length, shape.queryHeads() * shape.headSize());
+            for (int i = 0; i < chosen.length; i++) {
+                qkv.row(i, rows[chosen[i]]);
+            }
+            on.begin(Steps.only(whole, lengths.length, chosen));
+            on.ropeAndStore(qkv, shape, rope, cache, 1);
+            on.attention(qkv, shape, cache, 1, out);
+            on.finish();
+            for (int i = 0; i < chosen.length; i++) {
+                results[chosen[i]] = out.row(i);
+            }
+        }
+        return results;
+    }
+}
