@@ -1,0 +1,197 @@
+package dev.skein.gateway;
+
+import dev.skein.gateway.json.JsonWriter;
+import dev.skein.gateway.openai.ApiException;
+import dev.skein.gateway.traffic.Leader;
+import dev.skein.gateway.traffic.WorkerCalls;
+import dev.skein.protocol.v1.Group;
+import dev.skein.protocol.v1.ModelCard;
+import dev.skein.protocol.v1.Rank;
+import dev.skein.protocol.v1.StatisticsResponse;
+import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
+import io.vertx.core.Future;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Answers that need no group's time: what is served, how it fares. One event loop's own. */
+final class Desk {
+    private static final byte[] NOTHING = {};
+    private static final String EXPOSITION = "text/plain; version=0.0.4; charset=utf-8";
+    private static final long STATISTICS_MILLIS = 500;
+
+    private final Shared shared;
+    private final WorkerCalls calls;
+    private final PrometheusTextFormatWriter exposition = PrometheusTextFormatWriter.create();
+    // What each leader said last, for one that does not answer in time.
+    private final Map<Leader, StatisticsResponse> told = new HashMap<>();
+
+    Desk(Shared shared, WorkerCalls calls) {
+        this.shared = shared;
+        this.calls = calls;
+    }
+
+    void get(Front front, Exchange exchange, Route route) {
+        switch (route) {
+            case HEALTH, PING -> exchange.text(shared.ready() ? 200 : 503, null, NOTHING);
+            case VERSION ->
+                exchange.json(
+                        200,
+                        object(front)
+                                .field("version", shared.options().version())
+                                .endObject());
+            case LOAD ->
+                exchange.json(
+                        200,
+                        object(front)
+                                .field("server_load", shared.requests().get())
+                                .endObject());
+            case MODELS -> exchange.json(200, models(front.writer()));
+            case MODEL -> model(front, exchange);
+            case METRICS -> statistics().onComplete(all -> metrics(exchange, all.result()));
+            case STATUS -> statistics().onComplete(all -> exchange.json(200, status(front.writer(), all.result())));
+            default -> throw new IllegalStateException(route + " has a body");
+        }
+    }
+
+    private static JsonWriter object(Front front) {
+        return front.writer().beginObject();
+    }
+
+    private JsonWriter models(JsonWriter out) {
+        out.beginObject().field("object", "list").name("data").beginArray();
+        Shared.Serving serving = shared.serving();
+        if (serving != null) {
+            serving.model().names().forEach(name -> card(out, serving.model(), name));
+        }
+        return out.endArray().endObject();
+    }
+
+    private void model(Front front, Exchange exchange) {
+        Shared.Serving serving = shared.serving();
+        String name = Route.modelIn(String.valueOf(exchange.request().path()));
+        List<String> names = serving == null ? List.of() : serving.model().names();
+        if (serving == null || !names.contains(name)) {
+            throw ApiException.unknownModel(name, names);
+        }
+        JsonWriter out = front.writer();
+        card(out, serving.model(), name);
+        exchange.json(200, out);
+    }
+
+    private static void card(JsonWriter out, ServedModel model, String name) {
+        long created = model.created().getEpochSecond();
+        out.beginObject().field("id", name).field("object", "model").field("created", created);
+        out.field("owned_by", "skein").field("root", model.card().getRoot()).nulField("parent");
+        out.field("max_model_len", model.card().getMaxModelLen());
+        out.name("permission").beginArray().beginObject();
+        out.field("id", "modelperm-" + model.fingerprint()).field("object", "model_permission");
+        out.field("created", created).field("allow_create_engine", false).field("allow_sampling", true);
+        out.field("allow_logprobs", true).field("allow_search_indices", false).field("allow_view", true);
+        out.field("allow_fine_tuning", false).field("organization", "*").nulField("group");
+        out.field("is_blocking", false).endObject().endArray().endObject();
+    }
+
+    /** Of each leader that listens, in order; never fails. */
+    private Future<Map<Leader, StatisticsResponse>> statistics() {
+        List<Leader> leaders = shared.fleet().picture().listening();
+        told.keySet().retainAll(leaders);
+        List<Future<?>> asked = new ArrayList<>();
+        for (Leader leader : leaders) {
+            asked.add(calls.statistics(leader, STATISTICS_MILLIS).onSuccess(answer -> told.put(leader, answer)));
+        }
+        return Future.join(asked).otherwiseEmpty().map(_ -> told);
+    }
+
+    private void metrics(Exchange exchange, Map<Leader, StatisticsResponse> statistics) {
+        Shared.Serving serving = shared.serving();
+        if (serving != null) {
+            serving.engineMetrics()
+                    .update(shared.fleet().picture().listening().stream()
+                            .map(leader -> statistics.getOrDefault(leader, StatisticsResponse.getDefaultInstance()))
+                            .toList());
+        }
+        ByteArrayOutputStream text = new ByteArrayOutputStream(16 << 10);
+        try {
+            exposition.write(text, shared.registry().scrape());
+        } catch (IOException e) {
+            throw new UncheckedIOException("writing into memory failed", e);
+        }
+        exchange.text(200, EXPOSITION, text.toByteArray());
+    }
+
+    private JsonWriter status(JsonWriter out, Map<Leader, StatisticsResponse> statistics) {
+        out.beginObject().field("version", shared.options().version()).field("ready", shared.ready());
+        out.field("requests", shared.requests().get());
+        out.name("model");
+        Shared.Serving serving = shared.serving();
+        if (serving == null) {
+            out.nul();
+        } else {
+            model(out, serving.model());
+        }
+        out.name("groups").beginArray();
+        for (Group group : shared.fleet().picture().groups()) {
+            group(out, group, statisticsOf(group, statistics));
+        }
+        return out.endArray().endObject();
+    }
+
+    private static @Nullable StatisticsResponse statisticsOf(Group group, Map<Leader, StatisticsResponse> statistics) {
+        return statistics.entrySet().stream()
+                .filter(entry -> entry.getKey().group().equals(group.getName()))
+                .map(Map.Entry::getValue)
+                .findFirst()
+                .orElse(null);
+    }
+
+    private static void model(JsonWriter out, ServedModel model) {
+        ModelCard card = model.card();
+        out.beginObject().name("names").beginArray();
+        model.names().forEach(out::value);
+        out.endArray().field("name", card.getName()).field("root", card.getRoot());
+        out.field("architecture", card.getArchitecture()).field("quantization", card.getQuantization());
+        out.field("parameters", card.getParameters()).field("max_model_len", card.getMaxModelLen());
+        out.field("backend", card.getBackend())
+                .field("block_size", card.getBlockSize())
+                .endObject();
+    }
+
+    private static void group(JsonWriter out, Group group, @Nullable StatisticsResponse statistics) {
+        out.beginObject().field("name", group.getName());
+        out.field("state", plain(group.getState().name(), "GROUP_STATE_")).field("reason", group.getReason());
+        out.field("restarts", group.getRestarts()).field("model", group.getModel());
+        out.name("statistics");
+        if (statistics == null) {
+            out.nul();
+        } else {
+            out.beginObject().field("running", statistics.getRunning()).field("waiting", statistics.getWaiting());
+            out.field("kv_blocks_used", statistics.getBlocksUsed());
+            out.field("kv_blocks_total", statistics.getBlocksTotal());
+            out.field("prompt_tokens", statistics.getPromptTokens());
+            out.field("generation_tokens", statistics.getGenerationTokens());
+            out.field("preemptions", statistics.getPreemptions()).endObject();
+        }
+        out.name("ranks").beginArray();
+        for (Rank rank : group.getRanksList()) {
+            out.beginObject().field("rank", rank.getRank());
+            out.field("state", plain(rank.getState().name(), "RANK_STATE_"));
+            out.field("host", rank.getHost()).field("port", rank.getPort());
+            out.field("pid", rank.getProcessId())
+                    .field("detail", rank.getDetail())
+                    .endObject();
+        }
+        out.endArray().endObject();
+    }
+
+    private static String plain(String constant, String prefix) {
+        return constant.substring(constant.startsWith(prefix) ? prefix.length() : 0)
+                .toLowerCase(Locale.ROOT);
+    }
+}

@@ -1,0 +1,191 @@
+package dev.skein.gateway;
+
+import dev.skein.gateway.metrics.EngineMetrics;
+import dev.skein.gateway.metrics.RequestMetrics;
+import dev.skein.gateway.text.TokenizerException;
+import dev.skein.gateway.traffic.Fleet;
+import dev.skein.gateway.traffic.Leader;
+import dev.skein.gateway.traffic.WorkerCalls;
+import io.vertx.core.DeploymentOptions;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
+import io.vertx.core.WorkerExecutor;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.time.Clock;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The gateway of one process. Its life: {@link #create}, {@link #ready}, {@link #listen}, {@link #close}.
+ *
+ * <p>The port opens with {@link #listen} and not before, so that who probes it finds a server that serves. Everything
+ * else happens while the weights load.
+ *
+ * <p>Thread-safe; the Vert.x stays the caller's.
+ */
+public final class Gateway implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(Gateway.class);
+    private static final long RETRY_MILLIS = 100;
+
+    private final Vertx vertx;
+    private final GatewayOptions options;
+    private final Fleet fleet;
+    private final WorkerCalls calls;
+    private final WorkerExecutor pool;
+    private final Shared shared;
+    private final Promise<Void> ready = Promise.promise();
+    private boolean fetching;
+    // Written by listen, read by whoever asks for the port or closes.
+    private volatile @Nullable Front front;
+    private volatile @Nullable String deployment;
+
+    private Gateway(Vertx vertx, GatewayOptions options) {
+        this.vertx = vertx;
+        this.options = options;
+        this.fleet = new Fleet(vertx, options.scheduler());
+        this.calls = new WorkerCalls(vertx);
+        this.pool = vertx.createSharedWorkerExecutor(
+                "skein-text", Math.clamp(Runtime.getRuntime().availableProcessors() / 2, 1, 4), 1, TimeUnit.MINUTES);
+        this.shared = new Shared(options, fleet, pool);
+    }
+
+    /**
+     * Checks that the address is free, and begins to watch the scheduler's groups.
+     *
+     * @throws GatewayException if the address is in use or not this machine's
+     */
+    public static Gateway create(Vertx vertx, GatewayOptions options) {
+        tryAddress(options);
+        Gateway gateway = new Gateway(vertx, options);
+        gateway.fleet.watch(gateway::changed);
+        return gateway;
+    }
+
+    /**
+     * Completes when a group is ready and its tokenizer is built: from then on requests can be answered. Fails if the
+     * model cannot be spoken ({@link TokenizerException}, {@link GatewayException}); then only {@link #close} is left.
+     */
+    public Future<Void> ready() {
+        return ready.future();
+    }
+
+    /** Opens the port and completes with its number. Fails with {@link GatewayException} if it cannot be opened. */
+    public Future<Integer> listen() {
+        Front opened = new Front(shared, options.host(), options.port());
+        return vertx.deployVerticle(opened, new DeploymentOptions())
+                .map(id -> {
+                    deployment = id;
+                    front = opened;
+                    return opened.port();
+                })
+                .recover(error -> Future.failedFuture(cannotListen(options, error)));
+    }
+
+    /** The port that is open; -1 before {@link #listen} has completed. */
+    public int port() {
+        Front opened = front;
+        return opened == null ? -1 : opened.port();
+    }
+
+    /**
+     * Takes no more requests, lets those that run finish for {@link GatewayOptions.Limits#drain}, cancels the rest, and
+     * ends.
+     */
+    public Future<Void> shutdown() {
+        String id = deployment;
+        deployment = null;
+        Future<Void> undeployed = id == null ? Future.succeededFuture() : vertx.undeploy(id);
+        return undeployed.eventually(() -> {
+            fleet.close();
+            calls.close();
+            return pool.close();
+        });
+    }
+
+    /** {@link #shutdown}, awaited; not to be called on an event loop. */
+    @Override
+    public void close() {
+        try {
+            shutdown().toCompletionStage().toCompletableFuture().join();
+        } catch (java.util.concurrent.CompletionException e) {
+            log.warn("the gateway did not close cleanly: {}", String.valueOf(e.getCause()));
+        }
+    }
+
+    // On the fleet's context.
+    private void changed(Fleet.Picture picture) {
+        if (shared.serving() == null && !fetching && !picture.listening().isEmpty()) {
+            fetching = true;
+            fetch(picture.listening().getFirst());
+        }
+        announce();
+    }
+
+    private void announce() {
+        if (shared.ready() && ready.tryComplete()) {
+            log.info("ready model={} groups={}", name(), fleet.picture().ready().size());
+        }
+    }
+
+    private String name() {
+        Shared.Serving serving = shared.serving();
+        return serving == null ? "" : serving.model().name();
+    }
+
+    private void fetch(Leader leader) {
+        long begun = System.nanoTime();
+        calls.model(leader)
+                .compose(card -> calls.tokenizer(leader)
+                        .compose(speech -> pool.executeBlocking(() -> ServedModel.of(card, speech, options), false)))
+                .onComplete(built -> {
+                    fetching = false;
+                    if (built.succeeded()) {
+                        serve(built.result());
+                        log.debug("tokenizer ready ms={}", (System.nanoTime() - begun) / 1_000_000);
+                    } else if (built.cause() instanceof TokenizerException
+                            || built.cause() instanceof GatewayException) {
+                        ready.tryFail(built.cause());
+                    } else {
+                        log.debug(
+                                "model not fetched: leader={} why={}",
+                                leader,
+                                built.cause().toString());
+                        vertx.setTimer(RETRY_MILLIS, _ -> changed(fleet.picture()));
+                    }
+                });
+    }
+
+    private void serve(ServedModel model) {
+        int maxModelLen = model.card().getMaxModelLen();
+        EngineMetrics engineMetrics = new EngineMetrics(model.name());
+        shared.registry().register(engineMetrics);
+        shared.serve(new Shared.Serving(
+                model,
+                new Preparation(model, options.api().responseRole(), Clock.systemDefaultZone()),
+                new RequestMetrics(shared.registry(), model.name(), maxModelLen),
+                engineMetrics));
+        announce();
+    }
+
+    private static void tryAddress(GatewayOptions options) {
+        try (ServerSocket socket = new ServerSocket()) {
+            socket.setReuseAddress(true);
+            socket.bind(new InetSocketAddress(InetAddress.getByName(options.host()), options.port()));
+        } catch (IOException e) {
+            throw cannotListen(options, e);
+        }
+    }
+
+    private static GatewayException cannotListen(GatewayOptions options, Throwable why) {
+        return new GatewayException(
+                "cannot listen on " + options.host() + ":" + options.port() + ": " + why.getMessage()
+                        + "; stop what uses it, or give another --host or --port",
+                why);
+    }
+}

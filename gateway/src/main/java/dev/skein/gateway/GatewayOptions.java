@@ -1,0 +1,235 @@
+package dev.skein.gateway;
+
+import static java.util.Objects.requireNonNull;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * All that a gateway is told at its start.
+ *
+ * @param host address to listen on; loopback unless told otherwise
+ * @param port 0 lets the system choose
+ * @param scheduler where the groups are learnt from
+ * @param api how the API answers
+ * @param access who may call
+ * @param limits bounds on what a client may send or hold
+ * @param version answered by {@code /version}
+ * @param cache folder where the tokenizer's native library is unpacked
+ */
+public record GatewayOptions(
+        String host,
+        int port,
+        SchedulerAddress scheduler,
+        Api api,
+        Access access,
+        Limits limits,
+        String version,
+        Path cache) {
+
+    public GatewayOptions {
+        requireNonNull(scheduler, "scheduler is null");
+        requireNonNull(api, "api is null");
+        requireNonNull(access, "access is null");
+        requireNonNull(limits, "limits is null");
+        requireNonNull(version, "version is null");
+        requireNonNull(cache, "cache is null");
+        check(!host.isBlank(), "host is empty; give an address such as 127.0.0.1 or 0.0.0.0");
+        check(port >= 0 && port <= 65_535, "port is " + port + "; it must be 0 to 65535");
+    }
+
+    /** Port 8000 of loopback, everything else as its own defaults say. */
+    public static GatewayOptions defaults(SchedulerAddress scheduler) {
+        return new GatewayOptions(
+                "127.0.0.1",
+                8000,
+                scheduler,
+                Api.defaults(),
+                Access.defaults(),
+                Limits.defaults(),
+                "dev",
+                Path.of(System.getProperty("java.io.tmpdir"), "skein"));
+    }
+
+    public GatewayOptions withAddress(String host, int port) {
+        return new GatewayOptions(host, port, scheduler, api, access, limits, version, cache);
+    }
+
+    public GatewayOptions withApi(Api api) {
+        return new GatewayOptions(host, port, scheduler, api, access, limits, version, cache);
+    }
+
+    public GatewayOptions withAccess(Access access) {
+        return new GatewayOptions(host, port, scheduler, api, access, limits, version, cache);
+    }
+
+    public GatewayOptions withLimits(Limits limits) {
+        return new GatewayOptions(host, port, scheduler, api, access, limits, version, cache);
+    }
+
+    public GatewayOptions withVersion(String version) {
+        return new GatewayOptions(host, port, scheduler, api, access, limits, version, cache);
+    }
+
+    public GatewayOptions withCache(Path cache) {
+        return new GatewayOptions(host, port, scheduler, api, access, limits, version, cache);
+    }
+
+    /**
+     * Where the scheduler answers gRPC.
+     *
+     * @param token sent as {@code authorization: Bearer TOKEN}; null sends none
+     */
+    public record SchedulerAddress(
+            String host, int port, @Nullable String token) {
+        public SchedulerAddress {
+            check(!host.isBlank(), "the scheduler's host is empty");
+            check(port > 0 && port <= 65_535, "the scheduler's port is " + port + "; it must be 1 to 65535");
+        }
+
+        @Override
+        public String toString() {
+            return host + ":" + port;
+        }
+    }
+
+    /**
+     * How the API answers.
+     *
+     * @param servedModelNames names that requests may give; answers carry the first. Empty: the model file's own name
+     * @param chatTemplate Jinja source instead of the model's own; null takes the model's
+     * @param trustRequestChatTemplate whether a request may bring its own template
+     * @param useGenerationConfig whether the model's generation_config.json gives sampling defaults
+     * @param responseRole role of generated chat messages
+     * @param maxLogprobs most likely ids that a request may ask for at each place
+     * @param returnTokensAsTokenIds whether logprobs always name tokens as {@code token_id:ID}
+     * @param enablePromptTokensDetails whether usage says how many prompt ids came from the prefix cache
+     * @param enableForceIncludeUsage whether every stream carries usage, in its last chunk and on the way
+     */
+    public record Api(
+            List<String> servedModelNames,
+            @Nullable String chatTemplate,
+            boolean trustRequestChatTemplate,
+            boolean useGenerationConfig,
+            String responseRole,
+            int maxLogprobs,
+            boolean returnTokensAsTokenIds,
+            boolean enablePromptTokensDetails,
+            boolean enableForceIncludeUsage) {
+        public Api {
+            servedModelNames = List.copyOf(servedModelNames);
+            check(servedModelNames.stream().noneMatch(String::isBlank), "a served model name is empty");
+            check(!responseRole.isBlank(), "the response role is empty; the usual one is assistant");
+            check(maxLogprobs >= 0 && maxLogprobs <= 1000, "max-logprobs is " + maxLogprobs + "; it must be 0 to 1000");
+        }
+
+        public static Api defaults() {
+            return new Api(List.of(), null, false, true, "assistant", 20, false, false, false);
+        }
+
+        public Api withServedModelNames(List<String> names) {
+            return new Api(
+                    names,
+                    chatTemplate,
+                    trustRequestChatTemplate,
+                    useGenerationConfig,
+                    responseRole,
+                    maxLogprobs,
+                    returnTokensAsTokenIds,
+                    enablePromptTokensDetails,
+                    enableForceIncludeUsage);
+        }
+    }
+
+    /**
+     * Who may call.
+     *
+     * @param apiKeys bearer tokens; once there is one, every path needs it but /health, /ping, /version and /metrics
+     * @param allowedOrigins web pages that may call from a browser, {@code *} for all; none by default, so that a page
+     *     somebody visits cannot use the models of their machine
+     * @param enableRequestIdHeaders whether answers carry {@code X-Request-Id}
+     */
+    public record Access(List<String> apiKeys, List<String> allowedOrigins, boolean enableRequestIdHeaders) {
+        public Access {
+            apiKeys = List.copyOf(apiKeys);
+            allowedOrigins = List.copyOf(allowedOrigins);
+            check(apiKeys.stream().noneMatch(String::isBlank), "an API key is empty; leave it out for no key");
+        }
+
+        public static Access defaults() {
+            return new Access(List.of(), List.of(), false);
+        }
+
+        /** Without the keys. */
+        @Override
+        public String toString() {
+            return "Access[apiKeys=" + apiKeys.size() + ", allowedOrigins=" + allowedOrigins
+                    + ", enableRequestIdHeaders=" + enableRequestIdHeaders + "]";
+        }
+    }
+
+    /**
+     * Bounds on what a client may send or hold.
+     *
+     * @param bodyBytes longest request body; above it 413
+     * @param headerBytes longest header block; above it 431
+     * @param nesting deepest JSON
+     * @param requests requests in flight; above it 503 with Retry-After
+     * @param sequences sequences of one request: prompts times n
+     * @param header time that a new connection has to send its first request with its headers
+     * @param body time for a body to arrive
+     * @param keepAlive time that a connection may take from an answer to its next request with its headers
+     * @param groupWait time that a request waits for a group that can take it, and for one that comes back
+     * @param drain time that streams have to finish when the gateway closes
+     */
+    public record Limits(
+            int bodyBytes,
+            int headerBytes,
+            int nesting,
+            int requests,
+            int sequences,
+            Duration header,
+            Duration body,
+            Duration keepAlive,
+            Duration groupWait,
+            Duration drain) {
+        public Limits {
+            check(bodyBytes > 0, "the body limit is " + bodyBytes + " bytes; it must be above 0");
+            check(headerBytes >= 1024, "the header limit is " + headerBytes + " bytes; it must be 1024 or more");
+            check(nesting > 1, "the nesting limit is " + nesting + "; it must be above 1");
+            check(requests > 0, "the limit of requests is " + requests + "; it must be above 0");
+            check(sequences > 0, "the limit of sequences is " + sequences + "; it must be above 0");
+            positive("header", header);
+            positive("body", body);
+            positive("keep-alive", keepAlive);
+            positive("group-wait", groupWait);
+            check(!drain.isNegative(), "the drain time is negative: " + drain);
+        }
+
+        public static Limits defaults() {
+            return new Limits(
+                    32 << 20,
+                    64 << 10,
+                    200,
+                    4096,
+                    16_384,
+                    Duration.ofSeconds(10),
+                    Duration.ofSeconds(120),
+                    Duration.ofSeconds(75),
+                    Duration.ofSeconds(30),
+                    Duration.ofSeconds(30));
+        }
+
+        private static void positive(String name, Duration time) {
+            check(time.isPositive(), "the " + name + " time is " + time + "; it must be above 0");
+        }
+    }
+
+    private static void check(boolean right, String message) {
+        if (!right) {
+            throw new GatewayException(message);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+package dev.skein.gateway;
+
+import dev.skein.gateway.json.JsonWriter;
+import dev.skein.gateway.metrics.RequestMetrics;
+import dev.skein.gateway.openai.Answers;
+import dev.skein.gateway.openai.ApiException;
+import dev.skein.gateway.openai.Decoding;
+import dev.skein.gateway.openai.Piece;
+import dev.skein.gateway.openai.Usage;
+import dev.skein.gateway.traffic.CallFailure;
+import dev.skein.protocol.v1.Finish;
+import dev.skein.protocol.v1.FinishReason;
+import dev.skein.protocol.v1.GenerateRequest;
+import dev.skein.protocol.v1.GenerateResponse;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One request from the moment its prompts are counted: its sequences run side by side, and what comes of them goes out
+ * as a stream of events or is collected into one body.
+ *
+ * <p>Nothing is sent before the first ids have come, not even the status: so what goes wrong before is told by its own
+ * status, and the time to the first chunk is the true time to the first token. A full socket pauses all sequences; a
+ * closed one cancels them.
+ */
+final class Generation {
+    // More of one request at a time than a worker's queue takes would only come back.
+    private static final int MOST_AT_ONCE = 128;
+
+    // An echo of the prompt and no more needs no group.
+    private static final GenerateResponse NOTHING_TO_DO = GenerateResponse.newBuilder()
+            .setFinish(Finish.newBuilder().setReason(FinishReason.FINISH_REASON_LENGTH))
+            .build();
+
+    private final Front front;
+    private final Exchange exchange;
+    private final Prepared prepared;
+    private final Decoding.Show show;
+    private final Answers answers;
+    private final RequestMetrics metrics;
+    private final String id;
+    private final Choice[] choices;
+    private int started;
+    private int ended;
+    private long firstToken;
+    private long lastToken;
+    private boolean opened;
+    private boolean paused;
+    private boolean over;
+
+    Generation(Front front, Exchange exchange, ServedModel model, Prepared prepared, RequestMetrics metrics) {
+        this.front = front;
+        this.exchange = exchange;
+        this.prepared = prepared;
+        this.show = prepared.decoding().show();
+        this.metrics = metrics;
+        this.id = (prepared.chat() ? "chatcmpl-" : "cmpl-") + exchange.id();
+        Answers.Head head = new Answers.Head(id, System.currentTimeMillis() / 1000, model.name(), model.fingerprint());
+        this.answers = Answers.of(
+                prepared.chat(), head, prepared.decoding(), model.tokenizer().vocabulary(), prepared.opening());
+        this.choices = new Choice[prepared.sequences()];
+        for (int i = 0; i < choices.length; i++) {
+            choices[i] = new Choice(
+                    this,
+                    model.tokenizer().vocabulary(),
+                    prepared.decoding().rules(),
+                    prepared.prompt(i),
+                    i,
+                    show.stream());
+        }
+    }
+
+    void start() {
+        exchange.onGone(this::abandon);
+        exchange.response().setWriteQueueMaxSize(Front.WRITE_QUEUE);
+        while (started < Math.min(choices.length, MOST_AT_ONCE)) {
+            startNext();
+        }
+    }
+
+    private void startNext() {
+        int index = started++;
+        GenerateRequest request = prepared.request(id, index);
+        if (request.getMaxTokens() == 0 && !request.getSampling().hasPromptLogprobs()) {
+            front.later(() -> choices[index].response(NOTHING_TO_DO));
+            return;
+        }
+        choices[index].start(front.sequence(request, choices[index]));
+        if (paused) {
+            choices[index].pause();
+        }
+    }
+
+    /** Ids have come for an answer in one body. */
+    void arrived(Choice choice, int tokens) {
+        clock(tokens);
+    }
+
+    /** A part of a stream. */
+    void show(Choice choice, Piece piece, boolean first, int tokens) {
+        if (over) {
+            return;
+        }
+        clock(tokens);
+        JsonWriter out = front.writer();
+        if (!opened) {
+            if (!exchange.events()) {
+                abandon();
+                return;
+            }
+            opened = true;
+            answers.opening(out, choices.length, prepared.prompts().getFirst());
+        }
+        answers.chunk(out, piece, choice.prompt(), first, show.continuousUsage() ? usage(choice) : null);
+        exchange.send(out);
+        if (!paused && exchange.response().writeQueueFull()) {
+            paused = true;
+            for (Choice each : choices) {
+                each.pause();
+            }
+            exchange.response().drainHandler(_ -> resume());
+        }
+    }
+
+    private void resume() {
+        paused = false;
+        for (Choice each : choices) {
+            each.resume();
+        }
+    }
+
+    /** A sequence has its ending. */
+    void ended(Choice choice, @Nullable Finish finish, int prompt) {
+        if (over) {
+            return;
+        }
+        if (finish != null) {
+            metrics.sequence(finish, prompt);
+        }
+        ended++;
+        if (started < choices.length) {
+            startNext();
+        }
+        if (ended == choices.length) {
+            complete();
+        }
+    }
+
+    private void complete() {
+        over = true;
+        JsonWriter out = front.writer();
+        if (show.stream()) {
+            if (show.usage()) {
+                answers.usage(out, usage());
+            }
+            out.raw(Answers.DONE);
+            exchange.sendLast(out);
+        } else {
+            answers.body(out, whole());
+            exchange.json(200, out);
+        }
+        record(choices[0].finishReason());
+    }
+
+    private Answers.Whole whole() {
+        List<Piece> pieces = Arrays.stream(choices).map(Choice::whole).toList();
+        int n = prepared.decoding().n();
+        return new Answers.Whole(
+                pieces,
+                IntStream.range(0, prepared.prompts().size())
+                        .mapToObj(i -> choices[i * n].prompt())
+                        .toList(),
+                usage());
+    }
+
+    /** A sequence will have no ending: the request has failed. */
+    void failed(CallFailure failure) {
+        if (over) {
+            return;
+        }
+        over = true;
+        cancelAll();
+        ApiException error = error(failure);
+        if (opened) {
+            JsonWriter out = front.writer();
+            Answers.error(out, error);
+            out.raw(Answers.DONE);
+            exchange.sendLast(out);
+        } else {
+            exchange.fail(error);
+        }
+        record("error");
+    }
+
+    private static ApiException error(CallFailure failure) {
+        return switch (failure.kind()) {
+            case INVALID -> ApiException.bad(null, failure.message());
+            case BUSY ->
+                ApiException.unavailable(
+                        "The server has no room for another request: " + failure.message() + "; try again later");
+            case NO_GROUP -> ApiException.unavailable("No group is ready to serve the model; try again later");
+            case LOST -> ApiException.internal("The group that served this request was lost; send it again");
+        };
+    }
+
+    /** The client has left. */
+    private void abandon() {
+        if (!over) {
+            over = true;
+            cancelAll();
+            record("abort");
+        }
+    }
+
+    private void cancelAll() {
+        for (Choice choice : choices) {
+            choice.cancel();
+        }
+    }
+
+    private void clock(int tokens) {
+        if (tokens == 0) {
+            return;
+        }
+        long now = System.nanoTime();
+        if (firstToken == 0) {
+            firstToken = now;
+            metrics.firstToken(now - exchange.arrived());
+        } else {
+            metrics.nextToken(now - lastToken);
+        }
+        lastToken = now;
+    }
+
+    private Usage usage() {
+        return new Usage(prepared.promptTokens(), generated(), front.showsCached() ? cached() : -1);
+    }
+
+    private Usage usage(Choice choice) {
+        return new Usage(choice.prompt().prompt().ids().length, choice.count(), -1);
+    }
+
+    private long generated() {
+        return Arrays.stream(choices).mapToLong(Choice::count).sum();
+    }
+
+    private long cached() {
+        long cached = 0;
+        for (int i = 0; i < choices.length; i += prepared.decoding().n()) {
+            cached += choices[i].cached();
+        }
+        return cached;
+    }
+
+    private void record(String reason) {
+        long now = System.nanoTime();
+        metrics.request(
+                reason,
+                now - exchange.arrived(),
+                lastToken - firstToken,
+                prepared.promptTokens(),
+                generated(),
+                Arrays.stream(choices).mapToLong(Choice::count).max().orElse(0),
+                prepared.maxTokens().getFirst(),
+                prepared.decoding().n());
+    }
+}

@@ -1,0 +1,146 @@
+package dev.skein.gateway.metrics;
+
+import dev.skein.protocol.v1.StatisticsResponse;
+import io.prometheus.metrics.model.registry.MultiCollector;
+import io.prometheus.metrics.model.snapshots.ClassicHistogramBuckets;
+import io.prometheus.metrics.model.snapshots.CounterSnapshot;
+import io.prometheus.metrics.model.snapshots.GaugeSnapshot;
+import io.prometheus.metrics.model.snapshots.HistogramSnapshot;
+import io.prometheus.metrics.model.snapshots.Labels;
+import io.prometheus.metrics.model.snapshots.MetricSnapshot;
+import io.prometheus.metrics.model.snapshots.MetricSnapshots;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * What workers said of themselves last; {@link #update} before each scrape. Groups are engines, numbered in the
+ * scheduler's order. Thread-safe.
+ */
+public final class EngineMetrics implements MultiCollector {
+    private final String model;
+    // Written before a scrape, read by it, on whichever event loops these run.
+    private volatile List<StatisticsResponse> engines = List.of();
+
+    /** @param model the first served name */
+    public EngineMetrics(String model) {
+        this.model = model;
+    }
+
+    /** @param statistics of each group, in order */
+    public void update(List<StatisticsResponse> statistics) {
+        engines = List.copyOf(statistics);
+    }
+
+    @Override
+    public MetricSnapshots collect() {
+        List<StatisticsResponse> now = engines;
+        List<MetricSnapshot> all = new ArrayList<>();
+        all.add(gauge(now, "num_requests_running", "Requests in the batch.", StatisticsResponse::getRunning));
+        all.add(gauge(now, "num_requests_waiting", "Requests that wait.", StatisticsResponse::getWaiting));
+        all.add(waitingByReason(now));
+        all.add(gauge(now, "num_requests_swapped", "Older name; nothing is swapped.", _ -> 0));
+        all.add(gauge(now, "kv_cache_usage_perc", "KV blocks in use, 0 to 1.", EngineMetrics::usage));
+        all.add(gauge(now, "gpu_cache_usage_perc", "Older name of kv_cache_usage_perc.", EngineMetrics::usage));
+        all.add(cacheConfig(now));
+        all.add(counter(now, "prompt_tokens", "Prompt tokens computed.", StatisticsResponse::getPromptTokens));
+        all.add(counter(now, "generation_tokens", "Tokens generated.", StatisticsResponse::getGenerationTokens));
+        all.add(counter(now, "num_preemptions", "Sequences put back.", StatisticsResponse::getPreemptions));
+        all.add(counter(now, "prefix_cache_queries", "Tokens looked up.", StatisticsResponse::getPrefixCacheQueries));
+        all.add(counter(now, "prefix_cache_hits", "Tokens found.", StatisticsResponse::getPrefixCacheHits));
+        all.add(counter(now, "gpu_prefix_cache_queries", "Older name.", StatisticsResponse::getPrefixCacheQueries));
+        all.add(counter(now, "gpu_prefix_cache_hits", "Older name.", StatisticsResponse::getPrefixCacheHits));
+        all.add(counter(now, "prompt_tokens_cached", "Prompt tokens found.", StatisticsResponse::getPrefixCacheHits));
+        all.add(stepTokens(now));
+        return new MetricSnapshots(all);
+    }
+
+    private static double usage(StatisticsResponse engine) {
+        return engine.getBlocksTotal() == 0 ? 0 : (double) engine.getBlocksUsed() / engine.getBlocksTotal();
+    }
+
+    private Labels labels(int engine) {
+        return Labels.of("model_name", model, "engine", Integer.toString(engine));
+    }
+
+    private GaugeSnapshot gauge(
+            List<StatisticsResponse> engines, String name, String help, ToDoubleFunction<StatisticsResponse> value) {
+        GaugeSnapshot.Builder gauge =
+                GaugeSnapshot.builder().name("vllm:" + name).help(help);
+        for (int i = 0; i < engines.size(); i++) {
+            gauge.dataPoint(GaugeSnapshot.GaugeDataPointSnapshot.builder()
+                    .labels(labels(i))
+                    .value(value.applyAsDouble(engines.get(i)))
+                    .build());
+        }
+        return gauge.build();
+    }
+
+    private CounterSnapshot counter(
+            List<StatisticsResponse> engines, String name, String help, ToDoubleFunction<StatisticsResponse> value) {
+        CounterSnapshot.Builder counter =
+                CounterSnapshot.builder().name("vllm:" + name).help(help);
+        for (int i = 0; i < engines.size(); i++) {
+            counter.dataPoint(CounterSnapshot.CounterDataPointSnapshot.builder()
+                    .labels(labels(i))
+                    .value(value.applyAsDouble(engines.get(i)))
+                    .build());
+        }
+        return counter.build();
+    }
+
+    private GaugeSnapshot waitingByReason(List<StatisticsResponse> engines) {
+        GaugeSnapshot.Builder gauge = GaugeSnapshot.builder()
+                .name("vllm:num_requests_waiting_by_reason")
+                .help("Requests that wait, by what for.");
+        for (int i = 0; i < engines.size(); i++) {
+            for (Map.Entry<String, Integer> reason : Map.of(
+                            "capacity", engines.get(i).getWaiting(), "deferred", 0)
+                    .entrySet()) {
+                gauge.dataPoint(GaugeSnapshot.GaugeDataPointSnapshot.builder()
+                        .labels(labels(i).merge(Labels.of("reason", reason.getKey())))
+                        .value(reason.getValue())
+                        .build());
+            }
+        }
+        return gauge.build();
+    }
+
+    private GaugeSnapshot cacheConfig(List<StatisticsResponse> engines) {
+        GaugeSnapshot.Builder gauge =
+                GaugeSnapshot.builder().name("vllm:cache_config_info").help("Sizes of the KV cache, as labels.");
+        for (int i = 0; i < engines.size(); i++) {
+            gauge.dataPoint(GaugeSnapshot.GaugeDataPointSnapshot.builder()
+                    .labels(Labels.of(
+                            "engine",
+                            Integer.toString(i),
+                            "block_size",
+                            Integer.toString(engines.get(i).getBlockSize()),
+                            "num_gpu_blocks",
+                            Integer.toString(engines.get(i).getBlocksTotal())))
+                    .value(1)
+                    .build());
+        }
+        return gauge.build();
+    }
+
+    private HistogramSnapshot stepTokens(List<StatisticsResponse> engines) {
+        HistogramSnapshot.Builder histogram =
+                HistogramSnapshot.builder().name("vllm:iteration_tokens_total").help("Tokens in a step.");
+        for (int i = 0; i < engines.size(); i++) {
+            StatisticsResponse engine = engines.get(i);
+            ClassicHistogramBuckets.Builder buckets = ClassicHistogramBuckets.builder();
+            for (int bucket = 0; bucket <= Buckets.STEP.length; bucket++) {
+                long count = bucket < engine.getStepTokensBucketsCount() ? engine.getStepTokensBuckets(bucket) : 0;
+                buckets.bucket(bucket < Buckets.STEP.length ? Buckets.STEP[bucket] : Double.POSITIVE_INFINITY, count);
+            }
+            histogram.dataPoint(HistogramSnapshot.HistogramDataPointSnapshot.builder()
+                    .labels(labels(i))
+                    .classicHistogramBuckets(buckets.build())
+                    .sum(engine.getStepTokensSum())
+                    .build());
+        }
+        return histogram.build();
+    }
+}

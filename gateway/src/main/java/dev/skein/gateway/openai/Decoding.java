@@ -1,0 +1,66 @@
+package dev.skein.gateway.openai;
+
+import dev.skein.gateway.text.TextStream;
+import dev.skein.protocol.v1.SamplingParameters;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How the ids of a request are chosen and shown: what chat and completions share.
+ *
+ * @param model the name asked for; empty for whatever is served
+ * @param n sequences of each prompt
+ * @param sampling for the first of the n; the others' seeds count up from its seed
+ * @param maxTokens output ids at most, as the request says; null where it does not
+ * @param tokensOtherwise output ids at most where the request does not say, if the context holds them
+ * @param rules how ids become text
+ * @param show what of it goes into the answer
+ * @param truncation how a long prompt is cut; null to refuse it
+ * @param addSpecialTokens whether prompts get the ids that begin and end a text
+ * @param requestId the client's own name for the request
+ */
+public record Decoding(
+        String model,
+        int n,
+        SamplingParameters sampling,
+        @Nullable Integer maxTokens,
+        int tokensOtherwise,
+        TextStream.Rules rules,
+        Show show,
+        @Nullable Truncation truncation,
+        boolean addSpecialTokens,
+        long priority,
+        @Nullable String requestId) {
+
+    /**
+     * What goes into the answer.
+     *
+     * @param logprobs ids shown at each place beside the chosen one; null for no logprobs
+     * @param promptLogprobs the same for the prompt
+     * @param tokensAsIds whether logprobs name tokens as {@code token_id:ID}
+     * @param usage whether a stream ends with a chunk of usage
+     * @param continuousUsage whether every chunk has usage
+     */
+    public record Show(
+            boolean stream,
+            boolean usage,
+            boolean continuousUsage,
+            boolean echo,
+            @Nullable Integer logprobs,
+            @Nullable Integer promptLogprobs,
+            boolean tokenIds,
+            boolean tokensAsIds,
+            boolean promptText) {}
+
+    /**
+     * @param tokens ids that stay; -1 for as many as the context holds
+     * @param left whether the beginning is cut and the end stays
+     */
+    public record Truncation(int tokens, boolean left) {}
+
+    /** The sampling parameters of sequence {@code index} of the n. */
+    public SamplingParameters sampling(int index) {
+        return index == 0 || !sampling.hasSeed()
+                ? sampling
+                : sampling.toBuilder().setSeed(sampling.getSeed() + index).build();
+    }
+}

@@ -1,0 +1,311 @@
+package dev.skein.gateway.openai;
+
+import static dev.skein.gateway.openai.ApiException.bad;
+
+import dev.skein.gateway.text.TextStream;
+import dev.skein.protocol.v1.SamplingParameters;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Reads a {@link Decoding}: first the types of all fields, then each value's bounds in a fixed order. */
+final class DecodingFields {
+    private static final double GREEDY = 1e-5;
+    private static final double COLDEST = 0.01;
+    private static final int MOST_CHOICES = 16_384;
+    private static final int COMPLETION_TOKENS = 16;
+    private static final int MOST_STOPS = 4;
+    // A stop string is compared with every tail of the text, so its length costs time on every token.
+    private static final int LONGEST_STOP = 4096;
+    private static final int LONGEST_REQUEST_ID = 200;
+
+    private final Fields body;
+    private final RequestRules rules;
+    private final boolean chat;
+
+    DecodingFields(Fields body, RequestRules rules, boolean chat) {
+        this.body = body;
+        this.rules = rules;
+        this.chat = chat;
+    }
+
+    Decoding read() {
+        String model = body.text("model");
+        Long n = body.integer("n");
+        Long priority = body.integer("priority");
+        String requestId = body.text("request_id");
+        boolean addSpecialTokens = body.flag("add_special_tokens", !chat);
+        Decoding.Truncation truncation = truncation();
+        Decoding.Show show = show();
+        Integer maxTokens = maxTokens(show.echo());
+        SamplingParameters.Builder sampling = sampling(show);
+        int choices = choices(n, sampling);
+        TextStream.Rules text = text(sampling, maxTokens);
+        body.check();
+        if (requestId != null && requestId.length() > LONGEST_REQUEST_ID) {
+            throw bad("request_id", "request_id has " + requestId.length() + " characters; it may have 200");
+        }
+        return new Decoding(
+                model == null ? "" : model,
+                choices,
+                sampling.build(),
+                maxTokens,
+                tokensOtherwise(),
+                text,
+                show,
+                truncation,
+                addSpecialTokens,
+                priority == null ? 0 : priority,
+                requestId);
+    }
+
+    private int choices(@Nullable Long n, SamplingParameters.Builder sampling) {
+        body.check();
+        long choices = n == null ? 1 : n;
+        between("n", choices, 1, Math.min(MOST_CHOICES, rules.maxSequences()));
+        if (choices > 1 && sampling.getTemperature() == 0) {
+            throw bad(
+                    "n",
+                    "n is " + choices + ", and greedy sampling (temperature 0) gives one answer only; make n 1"
+                            + " or raise the temperature");
+        }
+        return (int) choices;
+    }
+
+    private Decoding.@Nullable Truncation truncation() {
+        Long tokens = body.integer("truncate_prompt_tokens");
+        String side = body.text("truncation_side");
+        body.check();
+        if (side != null && !side.equals("left") && !side.equals("right")) {
+            throw bad("truncation_side", "truncation_side must be left or right, got " + ApiException.shortened(side));
+        }
+        if (tokens == null) {
+            return null;
+        }
+        if (tokens != -1) {
+            between("truncate_prompt_tokens", tokens, 1, Integer.MAX_VALUE);
+        }
+        return new Decoding.Truncation(tokens.intValue(), !"right".equals(side));
+    }
+
+    private @Nullable Integer maxTokens(boolean echo) {
+        String name = chat && body.has("max_completion_tokens") ? "max_completion_tokens" : "max_tokens";
+        Long asked = body.integer(name);
+        body.check();
+        if (asked == null) {
+            return null;
+        }
+        long least = !chat && echo ? 0 : 1;
+        if (asked < least || asked > Integer.MAX_VALUE) {
+            throw bad(name, name + " must be at least " + least + ", got " + asked);
+        }
+        return asked.intValue();
+    }
+
+    private int tokensOtherwise() {
+        Integer configured = rules.defaults().maxTokens();
+        int most = configured == null ? Integer.MAX_VALUE : configured;
+        return chat ? most : Math.min(most, COMPLETION_TOKENS);
+    }
+
+    private Decoding.Show show() {
+        boolean stream = body.flag("stream", false);
+        Fields options = body.object("stream_options");
+        boolean usage = options != null && options.flag("include_usage", false);
+        boolean continuous = options != null && options.flag("continuous_usage_stats", false);
+        Integer logprobs = chat ? chatLogprobs() : completionLogprobs();
+        Long prompt = body.integer("prompt_logprobs");
+        Decoding.Show show = new Decoding.Show(
+                stream,
+                usage || rules.forceUsage(),
+                usage && continuous || rules.forceUsage(),
+                body.flag("echo", false),
+                logprobs,
+                prompt == null ? null : likely("prompt_logprobs", prompt),
+                body.flag("return_token_ids", false),
+                body.flag("return_tokens_as_token_ids", rules.tokensAsIds()),
+                body.flag("return_prompt_text", false));
+        body.check();
+        if (options != null && !stream) {
+            throw bad("stream_options", "stream_options is only for streams; set stream to true or leave it out");
+        }
+        if (prompt != null && stream) {
+            throw bad("prompt_logprobs", "prompt_logprobs does not go with a stream; set stream to false");
+        }
+        return show;
+    }
+
+    private @Nullable Integer chatLogprobs() {
+        boolean wanted = body.flag("logprobs", false);
+        Long top = body.integer("top_logprobs");
+        body.check();
+        if (top != null && top != 0 && !wanted) {
+            throw bad("top_logprobs", "top_logprobs needs logprobs to be true");
+        }
+        return wanted ? likely("top_logprobs", top == null ? 0 : top) : null;
+    }
+
+    private @Nullable Integer completionLogprobs() {
+        Long logprobs = body.integer("logprobs");
+        body.check();
+        return logprobs == null ? null : likely("logprobs", logprobs);
+    }
+
+    private Integer likely(String name, long count) {
+        if (count < 0 || count > rules.maxLogprobs()) {
+            throw bad(
+                    name, name + " must be 0 to " + rules.maxLogprobs() + " (the server's max-logprobs), got " + count);
+        }
+        return (int) count;
+    }
+
+    private SamplingParameters.Builder sampling(Decoding.Show show) {
+        SamplingDefaults otherwise = rules.defaults();
+        double temperature = number("temperature", otherwise.temperature());
+        double topP = number("top_p", otherwise.topP());
+        double minP = number("min_p", otherwise.minP());
+        double repetition = number("repetition_penalty", otherwise.repetitionPenalty());
+        double frequency = number("frequency_penalty", 0);
+        double presence = number("presence_penalty", 0);
+        Long topK = body.integer("top_k");
+        Long seed = body.integer("seed");
+        Long minTokens = body.integer("min_tokens");
+        List<Long> stopIds = body.integers("stop_token_ids");
+        List<Long> allowed = body.integers("allowed_token_ids");
+        SamplingParameters.Builder sampling = SamplingParameters.newBuilder();
+        sampling.setIgnoreEos(body.flag("ignore_eos", false));
+        body.check();
+
+        between("temperature", temperature, 0, 2);
+        if (!(topP > 0 && topP <= 1)) {
+            throw bad("top_p", "top_p must be above 0 and at most 1, got " + plain(topP));
+        }
+        long k = topK == null ? otherwise.topK() : topK;
+        if (k < -1 || k > Integer.MAX_VALUE) {
+            throw bad("top_k", "top_k must be -1 or 0 (off) or above 0, got " + k);
+        }
+        between("min_p", minP, 0, 1);
+        if (!(repetition > 0 && repetition <= Float.MAX_VALUE)) {
+            throw bad("repetition_penalty", "repetition_penalty must be above 0, got " + plain(repetition));
+        }
+        between("frequency_penalty", frequency, -2, 2);
+        between("presence_penalty", presence, -2, 2);
+        if (minTokens != null) {
+            between("min_tokens", minTokens, 0, Integer.MAX_VALUE);
+            sampling.setMinTokens(minTokens.intValue());
+        }
+        if (temperature < GREEDY) {
+            sampling.setTemperature(0).setTopP(1);
+        } else {
+            sampling.setTemperature((float) Math.max(temperature, COLDEST)).setTopP((float) topP);
+            sampling.setTopK((int) Math.max(k, 0)).setMinP((float) minP);
+        }
+        sampling.setRepetitionPenalty((float) repetition);
+        sampling.setFrequencyPenalty((float) frequency).setPresencePenalty((float) presence);
+        if (seed != null && seed != -1) {
+            sampling.setSeed(seed);
+        }
+        ids("stop_token_ids", stopIds).forEach(sampling::addStopTokenIds);
+        ids("allowed_token_ids", allowed).forEach(sampling::addAllowedTokenIds);
+        if (allowed != null && allowed.isEmpty()) {
+            throw bad("allowed_token_ids", "allowed_token_ids is empty, so nothing could be sampled; leave it out");
+        }
+        bias(sampling);
+        logprobs(sampling, show);
+        return sampling;
+    }
+
+    private static void logprobs(SamplingParameters.Builder sampling, Decoding.Show show) {
+        if (show.logprobs() != null) {
+            sampling.setLogprobs(show.logprobs());
+        }
+        if (show.promptLogprobs() != null) {
+            sampling.setPromptLogprobs(show.promptLogprobs());
+        }
+    }
+
+    private void bias(SamplingParameters.Builder sampling) {
+        Object raw = body.raw("logit_bias");
+        if (raw == null) {
+            return;
+        }
+        if (!(raw instanceof Map<?, ?> map)) {
+            body.wrong("logit_bias", "an object from token ids to numbers", raw);
+            body.check();
+            return;
+        }
+        map.forEach((key, value) -> {
+            Long id = Fields.asInteger(key);
+            Double bias = value == null ? null : Fields.asNumber(value);
+            if (id == null || bias == null) {
+                body.wrong("logit_bias." + key, "a token id with a number", value);
+            } else {
+                inVocabulary("logit_bias", id);
+                sampling.putLogitBias(id.intValue(), (float) Math.clamp(bias, -100, 100));
+            }
+        });
+        body.check();
+    }
+
+    private TextStream.Rules text(SamplingParameters.Builder sampling, @Nullable Integer maxTokens) {
+        List<String> stops = body.texts("stop");
+        boolean include = body.flag("include_stop_str_in_output", false);
+        boolean skipSpecial = body.flag("skip_special_tokens", true);
+        body.flag("spaces_between_special_tokens", true);
+        body.check();
+        if (stops.size() > MOST_STOPS) {
+            throw bad("stop", "stop has " + stops.size() + " strings; it may have 4");
+        }
+        for (String stop : stops) {
+            if (stop.isEmpty() || stop.length() > LONGEST_STOP) {
+                throw bad("stop", "a stop string must have 1 to 4096 characters, got " + stop.length());
+            }
+        }
+        if (maxTokens != null && sampling.getMinTokens() > maxTokens) {
+            throw bad("min_tokens", "min_tokens is " + sampling.getMinTokens() + ", above max_tokens, " + maxTokens);
+        }
+        Set<Integer> stopIds = new HashSet<>(sampling.getStopTokenIdsList());
+        if (!sampling.getIgnoreEos()) {
+            stopIds.addAll(rules.eosIds());
+        }
+        return new TextStream.Rules(stops, include, sampling.getMinTokens(), stopIds, skipSpecial);
+    }
+
+    private List<Integer> ids(String name, @Nullable List<Long> ids) {
+        if (ids == null) {
+            return List.of();
+        }
+        if (ids.size() > rules.vocabulary()) {
+            throw bad(name, name + " has " + ids.size() + " ids, more than the vocabulary");
+        }
+        ids.forEach(id -> inVocabulary(name, id));
+        return ids.stream().map(Long::intValue).toList();
+    }
+
+    private void inVocabulary(String name, long id) {
+        if (id < 0 || id >= rules.vocabulary()) {
+            throw bad(
+                    name,
+                    name + " holds the token id " + id + ", and the vocabulary has 0 to " + (rules.vocabulary() - 1));
+        }
+    }
+
+    private double number(String name, double otherwise) {
+        Double number = body.number(name);
+        return number == null ? otherwise : number;
+    }
+
+    private static void between(String name, double value, double least, double most) {
+        if (!(value >= least && value <= most)) {
+            throw bad(name, name + " must be " + plain(least) + " to " + plain(most) + ", got " + plain(value));
+        }
+    }
+
+    private static String plain(double value) {
+        return value == Math.rint(value) && Math.abs(value) < 1e15
+                ? Long.toString((long) value)
+                : Double.toString(value);
+    }
+}

@@ -1,0 +1,106 @@
+package dev.skein.gateway.text;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import dev.skein.gateway.json.JsonReader;
+import dev.skein.protocol.v1.GgufVocabulary;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Reads vocabularies out of the two forms in which model files hold them. */
+final class Vocabularies {
+    private static final int NORMAL = 1;
+    private static final int UNKNOWN = 2;
+    private static final int CONTROL = 3;
+    private static final int BYTE = 6;
+    private static final int NESTING = 64;
+
+    private Vocabularies() {}
+
+    static Vocabulary of(GgufVocabulary gguf) {
+        boolean byteLevel = gguf.getModel().equals("gpt2");
+        Vocabulary.Builder builder = new Vocabulary.Builder();
+        builder.leadingSpace(!byteLevel && gguf.getAddSpacePrefix());
+        for (int id = 0; id < gguf.getTokensCount(); id++) {
+            String piece = gguf.getTokens(id);
+            int type = id < gguf.getTypesCount() ? gguf.getTypes(id) : NORMAL;
+            byte[] bytes = switch (type) {
+                case NORMAL -> byteLevel ? ByteAlphabet.bytes(piece) : spaced(piece);
+                case BYTE -> fallback(piece);
+                default -> piece.getBytes(UTF_8);
+            };
+            builder.put(id, piece, bytes, type == CONTROL || !byteLevel && type == UNKNOWN);
+        }
+        return builder.build();
+    }
+
+    /** @throws TokenizerException if it has no vocabulary */
+    static Vocabulary of(byte[] tokenizerJson) {
+        Object root = new JsonReader(NESTING, tokenizerJson.length).read(tokenizerJson);
+        Map<?, ?> model = map(map(root).get("model"));
+        if (!(model.get("vocab") instanceof Map<?, ?> vocab)) {
+            throw new TokenizerException("tokenizer.json has no model.vocab that maps tokens to ids (model type "
+                    + model.get("type") + "); BPE is what is known");
+        }
+        boolean byteLevel = mentions(map(root).get("decoder"), "ByteLevel");
+        Vocabulary.Builder builder = new Vocabulary.Builder();
+        builder.leadingSpace(!byteLevel && mentions(map(root).get("decoder"), "Strip"));
+        boolean fallback = Boolean.TRUE.equals(model.get("byte_fallback"));
+        vocab.forEach(
+                (piece, id) -> builder.put(id(id), (String) piece, bytes((String) piece, byteLevel, fallback), false));
+        if (map(root).get("added_tokens") instanceof List<?> added) {
+            for (Object token : added) {
+                String content = String.valueOf(map(token).get("content"));
+                builder.put(
+                        id(map(token).get("id")),
+                        content,
+                        content.getBytes(UTF_8),
+                        Boolean.TRUE.equals(map(token).get("special")));
+            }
+        }
+        return builder.build();
+    }
+
+    private static byte[] bytes(String piece, boolean byteLevel, boolean fallback) {
+        if (byteLevel) {
+            return ByteAlphabet.bytes(piece);
+        }
+        return fallback && isFallback(piece) ? fallback(piece) : spaced(piece);
+    }
+
+    private static byte[] spaced(String piece) {
+        return piece.replace('\u2581', ' ').getBytes(UTF_8);
+    }
+
+    private static boolean isFallback(String piece) {
+        return piece.length() == 6 && piece.startsWith("<0x") && piece.endsWith(">");
+    }
+
+    private static byte[] fallback(String piece) {
+        try {
+            return new byte[] {(byte) Integer.parseInt(piece.substring(3, piece.length() - 1), 16)};
+        } catch (NumberFormatException | IndexOutOfBoundsException e) {
+            throw new TokenizerException("the byte token " + piece + " does not read <0xNN>", e);
+        }
+    }
+
+    private static int id(@Nullable Object value) {
+        if (value instanceof Long id && id >= 0 && id < 1 << 24) {
+            return id.intValue();
+        }
+        throw new TokenizerException("the token id " + value + " is not a number from 0 to 16777215");
+    }
+
+    private static boolean mentions(@Nullable Object decoder, String type) {
+        return switch (decoder) {
+            case Map<?, ?> map -> type.equals(map.get("type")) || mentions(map.get("decoders"), type);
+            case List<?> list -> list.stream().anyMatch(one -> mentions(one, type));
+            case null, default -> false;
+        };
+    }
+
+    private static Map<?, ?> map(@Nullable Object value) {
+        return value instanceof Map<?, ?> map ? map : Map.of();
+    }
+}

@@ -1,0 +1,213 @@
+package dev.skein.gateway.traffic;
+
+import dev.skein.gateway.GatewayOptions.SchedulerAddress;
+import dev.skein.protocol.v1.Group;
+import dev.skein.protocol.v1.GroupState;
+import dev.skein.protocol.v1.Groups;
+import dev.skein.protocol.v1.Rank;
+import dev.skein.protocol.v1.RankState;
+import dev.skein.protocol.v1.SchedulerGrpcClient;
+import dev.skein.protocol.v1.WatchGroupsRequest;
+import io.vertx.core.Context;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
+import io.vertx.core.net.SocketAddress;
+import io.vertx.grpc.client.GrpcClient;
+import io.vertx.grpc.client.GrpcClientRequest;
+import io.vertx.grpc.client.GrpcClientResponse;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The groups as the scheduler last told of them. It watches from {@link #watch} on until {@link #close}, and goes on
+ * with the last picture while the scheduler cannot be reached: groups live on without it.
+ *
+ * <p>One context writes the picture; any thread may read it.
+ */
+public final class Fleet implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(Fleet.class);
+    private static final long SHORTEST_PAUSE = 50;
+    private static final long LONGEST_PAUSE = 2000;
+
+    /**
+     * @param groups as told
+     * @param ready leaders that take requests
+     * @param listening leaders that answer calls, ready or not
+     */
+    public record Picture(List<Group> groups, List<Leader> ready, List<Leader> listening) {
+        static final Picture EMPTY = new Picture(List.of(), List.of(), List.of());
+    }
+
+    private record Waiter(Context context, Set<Leader> failed, Promise<Leader> found) {}
+
+    private final Vertx vertx;
+    private final Context context;
+    private final SchedulerAddress scheduler;
+    private final GrpcClient client;
+    private final Queue<Waiter> waiters = new ConcurrentLinkedQueue<>();
+    // Written on the fleet's context, read by every event loop.
+    private volatile Picture picture = Picture.EMPTY;
+    // Set once by close, read on the fleet's context.
+    private volatile boolean closed;
+    private long pause = SHORTEST_PAUSE;
+    private boolean waiting;
+    private Consumer<Picture> listener = _ -> {};
+    private @Nullable GrpcClientRequest<?, ?> call;
+
+    public Fleet(Vertx vertx, SchedulerAddress scheduler) {
+        this.vertx = vertx;
+        this.context = vertx.getOrCreateContext();
+        this.scheduler = scheduler;
+        this.client = WorkerCalls.client(vertx);
+    }
+
+    /** Begins to watch; {@code listener} is called on one event loop with every new picture. */
+    public void watch(Consumer<Picture> listener) {
+        context.runOnContext(_ -> {
+            this.listener = listener;
+            connect();
+        });
+    }
+
+    public Picture picture() {
+        return picture;
+    }
+
+    /**
+     * The leader that should take a request, now or as soon as there is one.
+     *
+     * @param failed leaders that are not wanted
+     * @return completes on the caller's context; fails once {@code patience} is over
+     */
+    Future<Leader> leader(Set<Leader> failed, Duration patience) {
+        Leader now = choose(picture, failed);
+        if (now != null) {
+            return Future.succeededFuture(now);
+        }
+        Waiter waiter = new Waiter(vertx.getOrCreateContext(), failed, Promise.promise());
+        waiters.add(waiter);
+        long timer = vertx.setTimer(
+                Math.max(1, patience.toMillis()), _ -> waiter.found().tryFail(new NoGroupException()));
+        serve();
+        return waiter.found().future().onComplete(_ -> {
+            vertx.cancelTimer(timer);
+            waiters.remove(waiter);
+        });
+    }
+
+    /** Nobody took the request in time. */
+    static final class NoGroupException extends RuntimeException {
+        NoGroupException() {
+            super("no group is ready", null, false, false);
+        }
+    }
+
+    private static @Nullable Leader choose(Picture picture, Set<Leader> failed) {
+        List<Leader> ready = picture.ready();
+        if (ready.size() == 1) {
+            return failed.contains(ready.getFirst()) ? null : ready.getFirst();
+        }
+        OptionalInt pick = Routing.choose(ready.stream()
+                .map(leader -> new Routing.Candidate(leader.outstanding(), failed.contains(leader)))
+                .toList());
+        return pick.isPresent() ? ready.get(pick.getAsInt()) : null;
+    }
+
+    private void serve() {
+        for (Waiter waiter : waiters) {
+            Leader leader = choose(picture, waiter.failed());
+            if (leader != null) {
+                waiter.context().runOnContext(_ -> waiter.found().tryComplete(leader));
+            }
+        }
+    }
+
+    private void connect() {
+        waiting = false;
+        if (closed) {
+            return;
+        }
+        SocketAddress address = SocketAddress.inetSocketAddress(scheduler.port(), scheduler.host());
+        client.request(address, SchedulerGrpcClient.WatchGroups)
+                .compose(request -> {
+                    call = request;
+                    if (scheduler.token() != null) {
+                        request.headers().set("authorization", "Bearer " + scheduler.token());
+                    }
+                    return request.end(WatchGroupsRequest.getDefaultInstance()).compose(_ -> request.response());
+                })
+                .onSuccess(this::read)
+                .onFailure(error -> lost(String.valueOf(error.getMessage())));
+    }
+
+    private void read(GrpcClientResponse<WatchGroupsRequest, Groups> response) {
+        response.handler(groups -> {
+            pause = SHORTEST_PAUSE;
+            update(groups);
+        });
+        response.errorHandler(error -> lost("reset: " + error));
+        response.exceptionHandler(error -> lost(String.valueOf(error.getMessage())));
+        response.endHandler(_ -> lost("ended with status " + response.status()));
+    }
+
+    private void lost(String why) {
+        if (closed || waiting) {
+            return;
+        }
+        waiting = true;
+        call = null;
+        log.debug("watch of the scheduler lost, again in {} ms: scheduler={} why={}", pause, scheduler, why);
+        vertx.setTimer(pause, _ -> context.runOnContext(_ -> connect()));
+        pause = Math.min(pause * 2, LONGEST_PAUSE);
+    }
+
+    private void update(Groups groups) {
+        Map<String, Leader> known = new HashMap<>();
+        picture.listening().forEach(leader -> known.put(leader.group(), leader));
+        List<Leader> ready = new ArrayList<>();
+        List<Leader> listening = new ArrayList<>();
+        for (Group group : groups.getGroupsList()) {
+            group.getRanksList().stream().filter(Fleet::answers).findFirst().ifPresent(rank -> {
+                Leader before = known.get(group.getName());
+                Leader leader = before != null && before.is(rank) ? before : new Leader(group.getName(), rank);
+                listening.add(leader);
+                if (group.getState() == GroupState.GROUP_STATE_READY) {
+                    ready.add(leader);
+                }
+            });
+        }
+        picture = new Picture(groups.getGroupsList(), List.copyOf(ready), List.copyOf(listening));
+        listener.accept(picture);
+        serve();
+    }
+
+    private static boolean answers(Rank rank) {
+        return rank.getRank() == 0
+                && rank.getPort() != 0
+                && (rank.getState() == RankState.RANK_STATE_LISTENING || rank.getState() == RankState.RANK_STATE_READY);
+    }
+
+    /** Ends the watch. */
+    @Override
+    public void close() {
+        closed = true;
+        context.runOnContext(_ -> {
+            if (call != null) {
+                call.cancel();
+            }
+            client.close();
+        });
+    }
+}

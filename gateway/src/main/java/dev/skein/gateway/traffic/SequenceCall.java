@@ -1,0 +1,287 @@
+package dev.skein.gateway.traffic;
+
+import dev.skein.protocol.v1.GenerateRequest;
+import dev.skein.protocol.v1.GenerateResponse;
+import dev.skein.protocol.v1.WorkerGrpcClient;
+import io.vertx.core.Vertx;
+import io.vertx.grpc.client.GrpcClientRequest;
+import io.vertx.grpc.client.GrpcClientResponse;
+import io.vertx.grpc.common.GrpcStatus;
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One sequence, from whichever leaders it takes. The sink hears of responses in order and then of exactly one of the
+ * end and a failure, unless the call is cancelled: then of nothing more.
+ *
+ * <p>Lives on one event loop, the one that {@link #start} is called on.
+ */
+public final class SequenceCall {
+    private static final Logger log = LoggerFactory.getLogger(SequenceCall.class);
+    private static final int MOST_LOSSES = 2;
+    private static final long SHORTEST_PAUSE = 50;
+    private static final long LONGEST_PAUSE = 1000;
+
+    /** Hears of a sequence. Called on the call's event loop. */
+    public interface Sink {
+        void response(GenerateResponse response);
+
+        /** All responses have been heard; the last one held the finish. */
+        void ended();
+
+        /** There will be no more, and no other group will be asked. */
+        void failed(CallFailure failure);
+
+        /**
+         * The leader was lost and the sequence could begin anew elsewhere.
+         *
+         * @return true once all that was heard is forgotten, false where some of it has gone out to the client
+         */
+        boolean restart();
+    }
+
+    private final Vertx vertx;
+    private final WorkerCalls calls;
+    private final Fleet fleet;
+    private final GenerateRequest request;
+    private final Sink sink;
+    private final long deadline;
+    private final long cost;
+    private final Set<Leader> failed = new HashSet<>();
+    private @Nullable GrpcClientRequest<GenerateRequest, GenerateResponse> call;
+    private @Nullable GrpcClientResponse<GenerateRequest, GenerateResponse> stream;
+    private @Nullable Leader leader;
+    private int losses;
+    private long pause = SHORTEST_PAUSE;
+    private boolean paused;
+    private boolean finished;
+    private boolean over;
+
+    /** @param patience time that waiting for groups and trying them may take, in all */
+    public SequenceCall(
+            Vertx vertx, WorkerCalls calls, Fleet fleet, GenerateRequest request, Duration patience, Sink sink) {
+        this.vertx = vertx;
+        this.calls = calls;
+        this.fleet = fleet;
+        this.request = request;
+        this.sink = sink;
+        this.deadline = System.nanoTime() + patience.toNanos();
+        this.cost = Routing.cost(request.getPromptCount(), request.getMaxTokens());
+    }
+
+    public void start() {
+        fleet.leader(failed, Duration.ofNanos(deadline - System.nanoTime())).onComplete(found -> {
+            if (over) {
+                return;
+            }
+            if (found.succeeded()) {
+                open(found.result());
+            } else {
+                fail(CallFailure.Kind.NO_GROUP, "no group became ready in time");
+            }
+        });
+    }
+
+    /** No more responses until {@link #resume}; the worker stops making them once what is on the way is full. */
+    public void pause() {
+        paused = true;
+        if (stream != null) {
+            stream.pause();
+        }
+    }
+
+    public void resume() {
+        paused = false;
+        if (stream != null) {
+            stream.resume();
+        }
+    }
+
+    /** Frees the sequence's place at the worker; the sink hears of nothing more. */
+    public void cancel() {
+        if (over) {
+            return;
+        }
+        over();
+        if (call != null) {
+            call.cancel();
+        }
+    }
+
+    private void open(Leader chosen) {
+        leader = chosen;
+        chosen.take(cost);
+        calls.client().request(chosen.address(), WorkerGrpcClient.Generate).onComplete(opened -> {
+            if (opened.failed()) {
+                refused(chosen, String.valueOf(opened.cause().getMessage()));
+            } else if (over) {
+                opened.result().cancel();
+            } else {
+                send(chosen, opened.result());
+            }
+        });
+    }
+
+    private void send(Leader chosen, GrpcClientRequest<GenerateRequest, GenerateResponse> opened) {
+        call = opened;
+        opened.headers().set("authorization", chosen.authorization());
+        opened.end(request);
+        opened.response().onComplete(answered -> {
+            if (call != opened || over) {
+                return;
+            }
+            if (answered.failed()) {
+                lost(opened, String.valueOf(answered.cause().getMessage()));
+            } else {
+                read(opened, answered.result());
+            }
+        });
+    }
+
+    private void read(
+            GrpcClientRequest<GenerateRequest, GenerateResponse> opened,
+            GrpcClientResponse<GenerateRequest, GenerateResponse> response) {
+        stream = response;
+        if (paused) {
+            response.pause();
+        }
+        response.handler(message -> {
+            if (call == opened && !over) {
+                finished |= message.hasFinish();
+                sink.response(message);
+            }
+        });
+        response.errorHandler(error -> lost(opened, "the stream was reset (" + error + ")"));
+        response.exceptionHandler(error -> lost(opened, String.valueOf(error.getMessage())));
+        response.endHandler(_ -> ended(opened, response));
+    }
+
+    private void ended(
+            GrpcClientRequest<GenerateRequest, GenerateResponse> opened,
+            GrpcClientResponse<GenerateRequest, GenerateResponse> response) {
+        if (call != opened || over) {
+            return;
+        }
+        GrpcStatus status = response.status();
+        if (status == GrpcStatus.OK && finished) {
+            over();
+            sink.ended();
+            return;
+        }
+        String message = message(response, status);
+        switch (status) {
+            case INVALID_ARGUMENT, OUT_OF_RANGE -> fail(CallFailure.Kind.INVALID, message);
+            case RESOURCE_EXHAUSTED -> busy(message);
+            case UNAVAILABLE -> refused(chosen(), message);
+            default -> lost(opened, message);
+        }
+    }
+
+    private static String message(GrpcClientResponse<?, ?> response, GrpcStatus status) {
+        String told = response.statusMessage();
+        if (told == null && response.trailers() != null) {
+            told = response.trailers().get("grpc-message");
+        }
+        return told == null || told.isBlank() ? "the worker ended the call with status " + status : told;
+    }
+
+    // Another group may have room; the same one is not asked twice, it said to come back later.
+    private void busy(String message) {
+        leave();
+        boolean another = fleet.picture().ready().stream().anyMatch(ready -> !failed.contains(ready));
+        if (another && sink.restart()) {
+            start();
+        } else {
+            fail(CallFailure.Kind.BUSY, message);
+        }
+    }
+
+    /** The leader has not taken the request. */
+    private void refused(Leader chosen, String why) {
+        if (over || leader != chosen) {
+            return;
+        }
+        log.debug("request not taken: request={} leader={} why={}", request.getRequestId(), chosen, why);
+        leave();
+        if (sink.restart()) {
+            again();
+        } else {
+            fail(CallFailure.Kind.LOST, why);
+        }
+    }
+
+    private void lost(GrpcClientRequest<GenerateRequest, GenerateResponse> opened, String why) {
+        if (call != opened || over) {
+            return;
+        }
+        if (finished) {
+            over();
+            sink.ended();
+            return;
+        }
+        log.warn("sequence lost: request={} leader={} why={}", request.getRequestId(), leader, why);
+        leave();
+        losses++;
+        if (losses <= MOST_LOSSES && sink.restart()) {
+            again();
+        } else {
+            fail(CallFailure.Kind.LOST, why);
+        }
+    }
+
+    // Another leader is asked at once; one that has failed is asked again after a pause, as it may have recovered.
+    private void again() {
+        boolean another = fleet.picture().ready().stream().anyMatch(ready -> !failed.contains(ready));
+        if (another) {
+            start();
+            return;
+        }
+        long left = TimeUnit.NANOSECONDS.toMillis(deadline - System.nanoTime());
+        if (left <= 0) {
+            fail(CallFailure.Kind.NO_GROUP, "no group took the request in time");
+            return;
+        }
+        fleet.leader(failed, Duration.ofMillis(Math.min(pause, left))).onComplete(_ -> {
+            if (!over) {
+                failed.clear();
+                start();
+            }
+        });
+        pause = Math.min(pause * 2, LONGEST_PAUSE);
+    }
+
+    private void leave() {
+        Leader left = chosen();
+        left.give(cost);
+        failed.add(left);
+        leader = null;
+        call = null;
+        stream = null;
+        finished = false;
+    }
+
+    private Leader chosen() {
+        if (leader == null) {
+            throw new IllegalStateException("no leader was chosen");
+        }
+        return leader;
+    }
+
+    private void fail(CallFailure.Kind kind, String message) {
+        over();
+        sink.failed(new CallFailure(kind, message));
+    }
+
+    private void over() {
+        over = true;
+        if (leader != null) {
+            leader.give(cost);
+            leader = null;
+        }
+    }
+}
