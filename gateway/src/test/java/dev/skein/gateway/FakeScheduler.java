@@ -1,0 +1,81 @@
+package dev.skein.gateway;
+
+import dev.skein.protocol.v1.Group;
+import dev.skein.protocol.v1.GroupState;
+import dev.skein.protocol.v1.Groups;
+import dev.skein.protocol.v1.Rank;
+import dev.skein.protocol.v1.RankState;
+import dev.skein.protocol.v1.SchedulerGrpcService;
+import dev.skein.protocol.v1.WatchGroupsRequest;
+import io.vertx.core.Context;
+import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpServer;
+import io.vertx.grpc.server.GrpcServer;
+import io.vertx.grpc.server.GrpcServerRequest;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Tells whoever watches what a test says of groups. */
+final class FakeScheduler implements AutoCloseable {
+    static final String TOKEN = "the-scheduler's-token";
+
+    final int port;
+    private final Context context;
+    private final HttpServer server;
+    private final List<GrpcServerRequest<WatchGroupsRequest, Groups>> watchers = new ArrayList<>();
+    private Groups now = Groups.getDefaultInstance();
+
+    FakeScheduler(Vertx vertx) {
+        context = vertx.getOrCreateContext();
+        GrpcServer grpc = GrpcServer.server(vertx);
+        grpc.callHandler(
+                SchedulerGrpcService.WatchGroups,
+                request -> context.runOnContext(_ -> {
+                    if (("Bearer " + TOKEN).equals(request.headers().get("authorization"))) {
+                        watchers.add(request);
+                        request.response().write(now);
+                    }
+                }));
+        server = vertx.createHttpServer().requestHandler(grpc);
+        port = Wait.on(server.listen(0, "127.0.0.1")).actualPort();
+    }
+
+    void tell(Group... groups) {
+        context.runOnContext(_ -> {
+            now = Groups.newBuilder().addAllGroups(List.of(groups)).build();
+            watchers.forEach(watcher -> watcher.response().write(now));
+        });
+    }
+
+    static Group ready(String name, FakeWorker worker) {
+        return group(name, worker.port, GroupState.GROUP_STATE_READY, RankState.RANK_STATE_READY);
+    }
+
+    static Group warming(String name, FakeWorker worker) {
+        return group(name, worker.port, GroupState.GROUP_STATE_WARMING, RankState.RANK_STATE_LISTENING);
+    }
+
+    static Group gone(String name) {
+        return group(name, 0, GroupState.GROUP_STATE_STARTING, RankState.RANK_STATE_EXITED);
+    }
+
+    private static Group group(String name, int port, GroupState state, RankState rankState) {
+        return Group.newBuilder()
+                .setName(name)
+                .setState(state)
+                .setReason("as told")
+                .setModel("tiny")
+                .addRanks(Rank.newBuilder()
+                        .setState(rankState)
+                        .setHost("127.0.0.1")
+                        .setPort(port)
+                        .setProcessId(4711)
+                        .setToken(FakeWorker.TOKEN))
+                .build();
+    }
+
+    @Override
+    public void close() {
+        Wait.on(server.close());
+    }
+}
