@@ -1,0 +1,323 @@
+package dev.skein.worker;
+
+import dev.skein.compute.Backend;
+import dev.skein.compute.cpu.CpuBackends;
+import dev.skein.protocol.v1.TokenizerModel;
+import dev.skein.worker.engine.Completion;
+import dev.skein.worker.engine.Engine;
+import dev.skein.worker.engine.EngineException;
+import dev.skein.worker.engine.EngineOptions;
+import dev.skein.worker.engine.GenerationRequest;
+import dev.skein.worker.engine.Sampling;
+import dev.skein.worker.engine.TokenLogprobs;
+import dev.skein.worker.engine.TokenSink;
+import dev.skein.worker.model.Architecture;
+import dev.skein.worker.model.EndTokens;
+import dev.skein.worker.model.GgufException;
+import dev.skein.worker.model.GgufFile;
+import dev.skein.worker.service.Cards;
+import dev.skein.worker.service.Served;
+import dev.skein.worker.service.WorkerServer;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.core.VertxOptions;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A running worker. Made by {@link #start}; {@link #close} lets what runs finish, for a while, and frees everything.
+ * Safe for several threads.
+ */
+public final class Worker implements AutoCloseable {
+    private static final Logger log = LoggerFactory.getLogger(Worker.class);
+
+    private static final Duration GRACE = Duration.ofSeconds(30);
+    /** Ids of the warm-up's prompt: more than one tile of rows, so that the kernels of prompts run too. */
+    private static final int WARM_UP_PROMPT = 24;
+
+    private static final int WARM_UP_OUTPUT = 3;
+
+    private final WorkerOptions options;
+    private final WorkerListener listener;
+    private final ReentrantLock telling = new ReentrantLock();
+    private final long started = System.nanoTime();
+    private final CompletableFuture<WorkerServer> listening = new CompletableFuture<>();
+    private final CompletableFuture<Void> ready = new CompletableFuture<>();
+    private final CompletableFuture<String> failure = new CompletableFuture<>();
+    private final Thread starter =
+            Thread.ofPlatform().name("skein-worker-start").daemon(true).unstarted(this::startModel);
+    // Written by the thread in start(), read by whoever closes.
+    private volatile @Nullable Vertx vertx;
+    private volatile int port;
+    // Written by the starter, read by whoever closes after it has ended.
+    private volatile @Nullable GgufFile file;
+    private volatile @Nullable Engine engine;
+
+    private Worker(WorkerOptions options, WorkerListener listener) {
+        this.options = options;
+        this.listener = listener;
+    }
+
+    /**
+     * Listens, and loads the model beside that. Returns when calls can be made, mostly before the model is ready.
+     *
+     * @throws IllegalStateException if it cannot listen; nothing is left running
+     */
+    public static Worker start(WorkerOptions options, WorkerListener listener) {
+        log.info("worker=starting options={}", options);
+        Worker worker = new Worker(options, listener);
+        worker.starter.start();
+        try {
+            worker.listen();
+        } catch (RuntimeException | Error failed) {
+            worker.listening.completeExceptionally(failed);
+            worker.close();
+            throw failed;
+        }
+        return worker;
+    }
+
+    private void listen() {
+        Vertx made = Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1));
+        vertx = made;
+        WorkerServer server = new WorkerServer(made, options.token(), options.maxNumSeqs() + options.maxQueued());
+        try {
+            port = server.listen(options.host(), options.port()).await();
+        } catch (RuntimeException | Error refused) {
+            throw new IllegalStateException(
+                    "cannot listen on %s:%d: %s. Is the port in use? --port 0 takes a free one"
+                            .formatted(options.host(), options.port(), refused.getMessage()),
+                    refused);
+        }
+        tell(new WorkerListener.Listening(options.host(), port));
+        listening.complete(server);
+    }
+
+    /** Where it listens. */
+    public int port() {
+        return port;
+    }
+
+    /** Done when requests are served; failed with a reason for people if that will never be. */
+    public CompletableFuture<Void> ready() {
+        return ready.copy();
+    }
+
+    /** Done with the reason if the worker will never be ready, or breaks later. */
+    public CompletableFuture<String> failure() {
+        return failure.copy();
+    }
+
+    // The starter's thread
+
+    private void startModel() {
+        try {
+            loadAndWarm();
+        } catch (Throwable broken) {
+            fail(broken);
+        }
+    }
+
+    private void loadAndWarm() {
+        GgufFile opened = GgufFile.open(options.model());
+        file = opened;
+        Architecture architecture = Architecture.of(opened);
+        EngineOptions engineOptions = engineOptions(opened, architecture);
+        Backend backend = CpuBackends.choose(options.cpuOptions());
+        long understood = System.nanoTime();
+        Engine loading = Engine.start(engineOptions, architecture, backend, this::loaded);
+        engine = loading;
+        WorkerServer server = listening.join();
+        server.served(new Served(
+                Cards.card(opened, architecture, engineOptions, backend.description(), version()), tokenizer(opened)));
+        loading.loaded().join();
+        long weights = System.nanoTime();
+        tell(new WorkerListener.Warming());
+        server.starting("warming up");
+        warmUp(loading);
+        loading.failure().thenAccept(this::fail);
+        server.ready(loading);
+        ready.complete(null);
+        tell(new WorkerListener.Ready(
+                backend.description(),
+                seconds(understood - started),
+                seconds(weights - understood),
+                seconds(System.nanoTime() - weights)));
+    }
+
+    private EngineOptions engineOptions(GgufFile opened, Architecture architecture) {
+        int seqs = options.maxNumSeqs();
+        int tokens = options.maxNumBatchedTokens();
+        long activations = architecture.activationBytes(EngineOptions.stepLimits(1, seqs, tokens, 1));
+        Capacity capacity = Capacity.of(
+                options,
+                new Capacity.Needs(
+                        architecture.contextLength(),
+                        architecture.cache(1).bytes(),
+                        opened.tensorBytes() + activations,
+                        FreeMemory.bytes()));
+        return new EngineOptions(
+                capacity.maxModelLen(),
+                seqs,
+                tokens,
+                capacity.blocks(),
+                options.maxQueued(),
+                options.maxLogprobs(),
+                options.seed(),
+                EndTokens.of(opened.metadata()));
+    }
+
+    private void loaded(int parts, int of) {
+        tell(new WorkerListener.Loading(parts, of));
+        WorkerServer server = listening.isCompletedExceptionally() ? null : listening.getNow(null);
+        if (server != null) {
+            server.starting("loading weights, %d of %d".formatted(parts, of));
+        }
+    }
+
+    /** Some milliseconds of work: not on an event loop, and not in the way of the weights. */
+    private static Future<TokenizerModel> tokenizer(GgufFile file) {
+        return Future.fromCompletionStage(CompletableFuture.supplyAsync(() -> Cards.tokenizer(file)));
+    }
+
+    private static void warmUp(Engine engine) {
+        int length = engine.options().maxModelLen();
+        int prompt = Math.clamp(length - 1, 1, WARM_UP_PROMPT);
+        WarmUp warmUp = new WarmUp();
+        engine.submit(
+                new GenerationRequest(
+                        "warm-up", new int[prompt], 0, Sampling.GREEDY, Math.min(WARM_UP_OUTPUT, length - prompt)),
+                warmUp);
+        warmUp.done.join();
+    }
+
+    private static final class WarmUp implements TokenSink {
+        private final CompletableFuture<Completion> done = new CompletableFuture<>();
+
+        @Override
+        public void promptLogprobs(List<TokenLogprobs> logprobs) {}
+
+        @Override
+        public void token(int id, @Nullable TokenLogprobs logprobs) {}
+
+        @Override
+        public void finished(Completion completion) {
+            done.complete(completion);
+        }
+
+        @Override
+        public void failed(EngineException reason) {
+            done.completeExceptionally(reason);
+        }
+    }
+
+    private void fail(Throwable broken) {
+        Throwable cause = broken instanceof CompletionException wrapped && wrapped.getCause() != null
+                ? wrapped.getCause()
+                : broken;
+        String reason = reason(cause);
+        if (!failure.complete(reason)) {
+            return;
+        }
+        log.error("worker=failed reason=\"{}\"", reason, cause);
+        if (!listening.isCompletedExceptionally()) {
+            listening.thenAccept(server -> server.failed(reason));
+        }
+        ready.completeExceptionally(new IllegalStateException(reason, cause));
+        tell(new WorkerListener.Failed(reason));
+    }
+
+    /** For what a person can change, the message says all; a defect needs its name too. */
+    private static String reason(Throwable cause) {
+        return cause instanceof GgufException || cause instanceof IllegalArgumentException
+                ? String.valueOf(cause.getMessage())
+                : cause.toString();
+    }
+
+    private void tell(WorkerListener.Event event) {
+        telling.lock();
+        try {
+            listener.on(event);
+        } finally {
+            telling.unlock();
+        }
+    }
+
+    private static double seconds(long nanos) {
+        return nanos / 1e9;
+    }
+
+    private static String version() {
+        try (InputStream text = Worker.class.getResourceAsStream("version.txt")) {
+            return text == null ? "unknown" : new String(text.readAllBytes(), StandardCharsets.UTF_8).strip();
+        } catch (IOException unreadable) {
+            throw new UncheckedIOException(unreadable);
+        }
+    }
+
+    // The end
+
+    /** Admits nothing more, lets what runs finish for half a minute, and frees everything. */
+    @Override
+    public void close() {
+        close(GRACE);
+    }
+
+    /** As {@link #close()}, with another limit for what runs. */
+    public void close(Duration grace) {
+        awaitStarter();
+        long until = System.nanoTime() + grace.toNanos();
+        WorkerServer server = listening.isCompletedExceptionally() ? null : listening.getNow(null);
+        if (server != null && ready.isDone() && !failure.isDone()) {
+            await(server.drain(), until);
+        }
+        if (server != null) {
+            await(server.shutdown(Math.max(1, until - System.nanoTime()), TimeUnit.NANOSECONDS), until);
+        }
+        Engine running = engine;
+        if (running != null) {
+            running.close();
+        }
+        Vertx made = vertx;
+        if (made != null) {
+            await(made.close(), System.nanoTime() + GRACE.toNanos());
+        }
+        GgufFile mapped = file;
+        if (mapped != null) {
+            mapped.close();
+        }
+    }
+
+    private void awaitStarter() {
+        try {
+            starter.join();
+        } catch (InterruptedException stop) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static void await(Future<Void> future, long until) {
+        try {
+            future.toCompletionStage()
+                    .toCompletableFuture()
+                    .get(Math.max(1, until - System.nanoTime()), TimeUnit.NANOSECONDS);
+        } catch (InterruptedException stop) {
+            Thread.currentThread().interrupt();
+        } catch (ExecutionException | TimeoutException goOn) {
+            log.debug("close=late", goOn);
+        }
+    }
+}

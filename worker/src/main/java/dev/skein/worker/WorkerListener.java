@@ -1,0 +1,32 @@
+package dev.skein.worker;
+
+/** Hears what a starting worker does. Calls come from several threads, one after the other. */
+public interface WorkerListener {
+
+    void on(Event event);
+
+    /** What happened. */
+    sealed interface Event {}
+
+    /** Calls can be made: Health at once, Model and Tokenizer when the file's header has been read. */
+    record Listening(String host, int port) implements Event {}
+
+    /** Weights are being loaded: so many parts of so many. */
+    record Loading(int parts, int of) implements Event {}
+
+    /** The weights are there; a first generation runs through the whole path. */
+    record Warming() implements Event {}
+
+    /**
+     * Requests are served.
+     *
+     * @param backend what computes, and why
+     * @param headerSeconds from the start until the model file was understood
+     * @param weightsSeconds from then until the weights were loaded
+     * @param warmUpSeconds from then until now
+     */
+    record Ready(String backend, double headerSeconds, double weightsSeconds, double warmUpSeconds) implements Event {}
+
+    /** It will never be ready, or is no more; the process should end with an exit code that is not 0. */
+    record Failed(String reason) implements Event {}
+}

@@ -1,0 +1,141 @@
+package dev.skein.worker;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.skein.compute.cpu.CpuOptions;
+import java.nio.file.Path;
+
+/**
+ * What a worker serves and how. Refuses bad values with {@link IllegalArgumentException} that name the flag.
+ *
+ * @param model a GGUF file
+ * @param threads that compute; 0 for all cores
+ * @param cpu instruction set: auto, java, or one that {@link CpuOptions.Isa} names
+ * @param maxModelLen prompt and output together; {@link #FROM_FILE} or {@link #AUTO}
+ * @param maxNumSeqs sequences in a step
+ * @param maxNumBatchedTokens tokens in a step
+ * @param kvCacheBytes 0 for the smaller of 4 GiB and 40 % of the memory that is free
+ * @param maxQueued requests that may wait
+ * @param maxLogprobs likeliest ids a request may ask for
+ * @param seed of the seeds of requests that bring none
+ * @param host to listen on
+ * @param port 0 for any
+ * @param token that every call carries
+ */
+public record WorkerOptions(
+        Path model,
+        int threads,
+        String cpu,
+        int maxModelLen,
+        int maxNumSeqs,
+        int maxNumBatchedTokens,
+        long kvCacheBytes,
+        int maxQueued,
+        int maxLogprobs,
+        long seed,
+        String host,
+        int port,
+        String token) {
+    /** The file's own context length. */
+    public static final int FROM_FILE = 0;
+    /** The longest that fits into the cache, up to the file's own. */
+    public static final int AUTO = -1;
+
+    /** Sequences or tokens in a step at most: buffers are made for them. */
+    private static final int MAX_BATCH = 1 << 16;
+
+    private static final int MAX_THREADS = 256;
+    private static final int MAX_QUEUED = 1 << 20;
+    private static final int MAX_LOGPROBS = 1 << 10;
+    private static final int MAX_PORT = 65535;
+
+    public WorkerOptions {
+        requireNonNull(model, "model is null");
+        within("threads", threads, 0, MAX_THREADS);
+        CpuOptions.isa(cpu);
+        within("max-model-len", maxModelLen, AUTO, Integer.MAX_VALUE);
+        within("max-num-seqs", maxNumSeqs, 1, MAX_BATCH);
+        within("max-num-batched-tokens", maxNumBatchedTokens, 1, MAX_BATCH);
+        within("kv-cache-memory-bytes", kvCacheBytes, 0, Long.MAX_VALUE);
+        within("max-num-queued-reqs", maxQueued, 1, MAX_QUEUED);
+        within("max-logprobs", maxLogprobs, 0, MAX_LOGPROBS);
+        within("port", port, 0, MAX_PORT);
+        if (maxNumBatchedTokens < maxNumSeqs) {
+            throw new IllegalArgumentException(
+                    "--max-num-batched-tokens %d is less than --max-num-seqs %d: every sequence needs a token in a step"
+                            .formatted(maxNumBatchedTokens, maxNumSeqs));
+        }
+        if (host.isBlank() || token.isBlank()) {
+            throw new IllegalArgumentException("a worker needs a host to listen on and a token that calls carry");
+        }
+    }
+
+    private static void within(String flag, long value, long least, long most) {
+        if (value < least || value > most) {
+            throw new IllegalArgumentException(
+                    "--%s is %d; it may be from %d to %d".formatted(flag, value, least, most));
+        }
+    }
+
+    /** The defaults, on any port of loopback. */
+    public static WorkerOptions of(Path model, String token) {
+        return new WorkerOptions(model, 0, "auto", FROM_FILE, 256, 2048, 0, 2048, 20, 0, "127.0.0.1", 0, token);
+    }
+
+    public WorkerOptions withMaxModelLen(int tokens) {
+        return new WorkerOptions(
+                model,
+                threads,
+                cpu,
+                tokens,
+                maxNumSeqs,
+                maxNumBatchedTokens,
+                kvCacheBytes,
+                maxQueued,
+                maxLogprobs,
+                seed,
+                host,
+                port,
+                token);
+    }
+
+    public WorkerOptions withKvCacheBytes(long bytes) {
+        return new WorkerOptions(
+                model,
+                threads,
+                cpu,
+                maxModelLen,
+                maxNumSeqs,
+                maxNumBatchedTokens,
+                bytes,
+                maxQueued,
+                maxLogprobs,
+                seed,
+                host,
+                port,
+                token);
+    }
+
+    CpuOptions cpuOptions() {
+        CpuOptions options = CpuOptions.defaults().withIsa(CpuOptions.isa(cpu));
+        return threads == 0 ? options : options.withThreads(threads);
+    }
+
+    @Override
+    public String toString() {
+        return "WorkerOptions[model=%s, threads=%d, cpu=%s, max-model-len=%d, max-num-seqs=%d, max-num-batched-tokens=%d, kv-cache-memory-bytes=%d, max-num-queued-reqs=%d, max-logprobs=%d, seed=%d, host=%s, port=%d]"
+                .formatted(
+                        model,
+                        threads,
+                        cpu,
+                        maxModelLen,
+                        maxNumSeqs,
+                        maxNumBatchedTokens,
+                        kvCacheBytes,
+                        maxQueued,
+                        maxLogprobs,
+                        seed,
+                        host,
+                        port);
+    }
+}

@@ -1,0 +1,187 @@
+package dev.skein.worker.service;
+
+import dev.skein.protocol.v1.DrainResponse;
+import dev.skein.protocol.v1.GenerateRequest;
+import dev.skein.protocol.v1.GenerateResponse;
+import dev.skein.protocol.v1.HealthResponse;
+import dev.skein.protocol.v1.HealthState;
+import dev.skein.protocol.v1.ModelCard;
+import dev.skein.protocol.v1.StatisticsResponse;
+import dev.skein.protocol.v1.TokenizerModel;
+import dev.skein.protocol.v1.WorkerGrpcService;
+import dev.skein.worker.engine.Engine;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
+import io.vertx.core.http.Http2Settings;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerOptions;
+import io.vertx.grpc.common.GrpcStatus;
+import io.vertx.grpc.common.ServiceMethod;
+import io.vertx.grpc.server.GrpcServer;
+import io.vertx.grpc.server.GrpcServerOptions;
+import io.vertx.grpc.server.GrpcServerRequest;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Serves the Worker calls. It listens before there is a model: Health answers at once, Model and Tokenizer as soon as
+ * {@link #served} has been called, Generate after {@link #ready}.
+ */
+public final class WorkerServer {
+    private static final Logger log = LoggerFactory.getLogger(WorkerServer.class);
+
+    /** A gateway that cancels many streams at once is no attack; the default of 200 in 30 s would cut it off. */
+    private static final int MAX_RESETS_PER_SECOND = 20_000;
+
+    /** Bytes of a request beside its ids: names, and thousands of biases. */
+    private static final long REQUEST_BYTES = 1 << 20;
+    /** A varint of 32 bits. */
+    private static final long ID_BYTES = 5;
+    /** As long as a model with the longest context may need. */
+    private static final long MAX_REQUEST_BYTES = REQUEST_BYTES + ID_BYTES * (1 << 23);
+
+    private final Vertx vertx;
+    private final byte[] authorization;
+    private final HttpServer server;
+    private final Promise<Served> served = Promise.promise();
+    // Written by the thread that starts the worker, read by the event loop.
+    private volatile HealthResponse health = health(HealthState.HEALTH_STATE_STARTING, "starting");
+    private volatile @Nullable Engine engine;
+
+    /**
+     * @param token that every call must carry
+     * @param maxStreams calls at a time over one connection
+     */
+    public WorkerServer(Vertx vertx, String token, int maxStreams) {
+        this.vertx = vertx;
+        this.authorization = ("Bearer " + token).getBytes(StandardCharsets.UTF_8);
+        this.server = vertx.createHttpServer(httpOptions(maxStreams)).requestHandler(calls());
+    }
+
+    private static HttpServerOptions httpOptions(int maxStreams) {
+        return new HttpServerOptions()
+                .setInitialSettings(new Http2Settings().setMaxConcurrentStreams(maxStreams))
+                .setHttp2RstFloodMaxRstFramePerWindow(MAX_RESETS_PER_SECOND)
+                .setHttp2RstFloodWindowDuration(1)
+                .setHttp2RstFloodWindowDurationTimeUnit(TimeUnit.SECONDS);
+    }
+
+    /** Listens; the future fails if the port is taken. */
+    public Future<Integer> listen(String host, int port) {
+        return server.listen(port, host).map(HttpServer::actualPort);
+    }
+
+    /** Answers Model and Tokenizer from now on. */
+    public void served(Served what) {
+        served.tryComplete(what);
+    }
+
+    /** Says what is being done. */
+    public void starting(String detail) {
+        health = health(HealthState.HEALTH_STATE_STARTING, detail);
+    }
+
+    /** Admits requests from now on. */
+    public void ready(Engine started) {
+        engine = started;
+        health = health(HealthState.HEALTH_STATE_READY, "");
+    }
+
+    /** Admits nothing more; calls that wait for the model fail. */
+    public void failed(String reason) {
+        health = health(HealthState.HEALTH_STATE_FAILED, reason);
+        served.tryFail(reason);
+    }
+
+    /** Admits nothing more; done when all that was admitted has ended in the engine. */
+    public Future<Void> drain() {
+        Engine running = engine;
+        if (running == null) {
+            return Future.failedFuture("the worker is not ready");
+        }
+        health = health(HealthState.HEALTH_STATE_DRAINING, "finishing what runs");
+        return Future.fromCompletionStage(running.drain());
+    }
+
+    /** Stops listening, lets streams end for so long, then closes connections. */
+    public Future<Void> shutdown(long grace, TimeUnit unit) {
+        return server.shutdown(grace, unit);
+    }
+
+    private static HealthResponse health(HealthState state, String detail) {
+        return HealthResponse.newBuilder().setState(state).setDetail(detail).build();
+    }
+
+    private GrpcServer calls() {
+        GrpcServer calls = GrpcServer.server(vertx, new GrpcServerOptions().setMaxMessageSize(MAX_REQUEST_BYTES));
+        calls.callHandler(WorkerGrpcService.Generate, this::generate);
+        answer(calls, WorkerGrpcService.Health, () -> Future.succeededFuture(health));
+        answer(calls, WorkerGrpcService.Model, this::model);
+        answer(calls, WorkerGrpcService.Tokenizer, this::tokenizer);
+        answer(calls, WorkerGrpcService.Statistics, this::statistics);
+        answer(calls, WorkerGrpcService.Drain, () -> drain().map(DrainResponse.getDefaultInstance()));
+        return calls;
+    }
+
+    private Future<ModelCard> model() {
+        return served.future().map(Served::card);
+    }
+
+    private Future<TokenizerModel> tokenizer() {
+        return served.future().compose(Served::tokenizer);
+    }
+
+    private Future<StatisticsResponse> statistics() {
+        Engine running = engine;
+        return Future.succeededFuture(
+                running == null ? StatisticsResponse.getDefaultInstance() : Messages.statistics(running));
+    }
+
+    private void generate(GrpcServerRequest<GenerateRequest, GenerateResponse> request) {
+        Engine running = engine;
+        if (!authorized(request)) {
+            refuse(request, GrpcStatus.UNAUTHENTICATED, "the group's token is missing or wrong");
+        } else if (running == null) {
+            HealthResponse now = health;
+            refuse(request, GrpcStatus.UNAVAILABLE, "the worker is not ready: " + now.getDetail());
+        } else {
+            GenerateCall.accept(vertx, running, request);
+        }
+    }
+
+    /** A call of one answer whose request says nothing. */
+    private <Q, A> void answer(GrpcServer calls, ServiceMethod<Q, A> method, Supplier<Future<A>> answer) {
+        calls.callHandler(method, request -> {
+            if (!authorized(request)) {
+                refuse(request, GrpcStatus.UNAUTHENTICATED, "the group's token is missing or wrong");
+                return;
+            }
+            request.exceptionHandler(gone -> log.debug("call={} gone={}", method.methodName(), gone.toString()));
+            request.last().compose(_ -> answer.get()).onComplete(done -> {
+                if (done.succeeded()) {
+                    request.response().end(done.result());
+                } else {
+                    refuse(
+                            request,
+                            GrpcStatus.UNAVAILABLE,
+                            String.valueOf(done.cause().getMessage()));
+                }
+            });
+        });
+    }
+
+    private boolean authorized(GrpcServerRequest<?, ?> request) {
+        String given = request.headers().get("authorization");
+        return given != null && MessageDigest.isEqual(given.getBytes(StandardCharsets.UTF_8), authorization);
+    }
+
+    private static void refuse(GrpcServerRequest<?, ?> request, GrpcStatus status, String message) {
+        request.response().status(status).statusMessage(message).end();
+    }
+}
