@@ -27,7 +27,8 @@ public final class GgufFile implements AutoCloseable {
     private final GgufMetadata metadata;
     private final Map<String, GgufTensor> tensors;
 
-    private GgufFile(Path path, Arena arena, MemorySegment bytes) {
+    /** A file whose bytes are there already, in memory that dies with the arena. */
+    GgufFile(Path path, Arena arena, MemorySegment bytes) {
         GgufHeader header = new GgufHeader(path, bytes);
         header.read();
         this.path = path;

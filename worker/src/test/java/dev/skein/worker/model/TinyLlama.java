@@ -1,0 +1,128 @@
+package dev.skein.worker.model;
+
+import dev.skein.compute.ElementType;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+
+/** Llama models of some ten thousand random weights. */
+public final class TinyLlama {
+    public static final int VOCABULARY = 128;
+    public static final int CONTEXT = 256;
+    public static final int END = 2;
+    public static final int HIDDEN = 64;
+    public static final int LAYERS = 2;
+
+    private static final int HEADS = 4;
+    private static final int KV_HEADS = 2;
+    private static final int HEAD_SIZE = 16;
+    private static final int FEED_FORWARD = 96;
+
+    private TinyLlama() {}
+
+    /** A model whose matrices are of that type, ready to be written or spoilt. */
+    public static GgufWriter of(ElementType type, long seed) {
+        return weights(keys(), type, seed, false);
+    }
+
+    /** One with a head of its own. */
+    public static GgufWriter untied(ElementType type, long seed) {
+        return weights(keys(), type, seed, true);
+    }
+
+    /** The keys alone. */
+    public static GgufWriter keys() {
+        return vocabulary(new GgufWriter()
+                .text("general.architecture", "llama")
+                .text("general.name", "tiny")
+                .uint32("llama.block_count", LAYERS)
+                .uint32("llama.context_length", CONTEXT)
+                .uint32("llama.embedding_length", HIDDEN)
+                .uint32("llama.feed_forward_length", FEED_FORWARD)
+                .uint32("llama.attention.head_count", HEADS)
+                .uint32("llama.attention.head_count_kv", KV_HEADS)
+                .float32("llama.attention.layer_norm_rms_epsilon", 1e-5f)
+                .float32("llama.rope.freq_base", 10000f));
+    }
+
+    private static GgufWriter vocabulary(GgufWriter file) {
+        List<String> tokens = new ArrayList<>();
+        List<Integer> types = new ArrayList<>();
+        for (int id = 0; id < VOCABULARY; id++) {
+            tokens.add(id == END ? "<|im_end|>" : "t" + id);
+            types.add(id <= END ? 3 : 1);
+        }
+        return file.text("tokenizer.ggml.model", "gpt2")
+                .text("tokenizer.ggml.pre", "smollm")
+                .texts("tokenizer.ggml.tokens", tokens)
+                .int32s("tokenizer.ggml.token_type", types)
+                .texts("tokenizer.ggml.merges", List.of("t 1", "t 2"))
+                .uint32("tokenizer.ggml.bos_token_id", 1)
+                .uint32("tokenizer.ggml.eos_token_id", END)
+                .flag("tokenizer.ggml.add_bos_token", false)
+                .text("tokenizer.chat_template", "{{ messages }}");
+    }
+
+    /** Adds all weights. */
+    public static GgufWriter weights(GgufWriter file, ElementType type, long seed, boolean head) {
+        Random random = new Random(seed);
+        matrix(file, random, "token_embd.weight", type, VOCABULARY, HIDDEN);
+        for (int i = 0; i < LAYERS; i++) {
+            String layer = "blk.%d.".formatted(i);
+            vector(file, random, layer + "attn_norm.weight");
+            matrix(file, random, layer + "attn_q.weight", type, HEADS * HEAD_SIZE, HIDDEN);
+            matrix(file, random, layer + "attn_k.weight", type, KV_HEADS * HEAD_SIZE, HIDDEN);
+            matrix(file, random, layer + "attn_v.weight", type, KV_HEADS * HEAD_SIZE, HIDDEN);
+            matrix(file, random, layer + "attn_output.weight", type, HIDDEN, HEADS * HEAD_SIZE);
+            vector(file, random, layer + "ffn_norm.weight");
+            matrix(file, random, layer + "ffn_gate.weight", type, FEED_FORWARD, HIDDEN);
+            matrix(file, random, layer + "ffn_up.weight", type, FEED_FORWARD, HIDDEN);
+            matrix(file, random, layer + "ffn_down.weight", type, HIDDEN, FEED_FORWARD);
+        }
+        vector(file, random, "output_norm.weight");
+        if (head) {
+            matrix(file, random, "output.weight", type, VOCABULARY, HIDDEN);
+        }
+        return file;
+    }
+
+    private static void vector(GgufWriter file, Random random, String name) {
+        ByteBuffer data = ByteBuffer.allocate(4 * HIDDEN).order(ByteOrder.LITTLE_ENDIAN);
+        while (data.hasRemaining()) {
+            data.putFloat(0.5f + random.nextFloat());
+        }
+        file.tensor(name, ElementType.F32, data.array(), HIDDEN);
+    }
+
+    private static void matrix(GgufWriter file, Random random, String name, ElementType type, int rows, int columns) {
+        file.tensor(name, type, random(random, type, (long) rows * columns), columns, rows);
+    }
+
+    /** Elements of about -0.5 to 0.5. */
+    static byte[] random(Random random, ElementType type, long elements) {
+        ByteBuffer data = ByteBuffer.allocate((int) type.rowBytes(elements)).order(ByteOrder.LITTLE_ENDIAN);
+        while (data.hasRemaining()) {
+            switch (type) {
+                case F32 -> data.putFloat(random.nextFloat() - 0.5f);
+                case F16 -> data.putShort(Float.floatToFloat16(random.nextFloat() - 0.5f));
+                case BF16 -> data.putShort((short) (Float.floatToRawIntBits(random.nextFloat() - 0.5f) >>> 16));
+                case Q8_0 -> block(data, random, 0.5f / 128, Float.NaN, 32);
+                case Q4_0 -> block(data, random, 0.5f / 8, Float.NaN, 16);
+                case Q4_1 -> block(data, random, 1f / 15, -0.5f, 16);
+            }
+        }
+        return data.array();
+    }
+
+    private static void block(ByteBuffer data, Random random, float scale, float minimum, int quants) {
+        data.putShort(Float.floatToFloat16(scale * (0.5f + random.nextFloat())));
+        if (!Float.isNaN(minimum)) {
+            data.putShort(Float.floatToFloat16(minimum));
+        }
+        byte[] bytes = new byte[quants];
+        random.nextBytes(bytes);
+        data.put(bytes);
+    }
+}
