@@ -60,8 +60,8 @@ record Capacity(int maxModelLen, int blocks) {
                     "one sequence of %d tokens needs %s of cache and there are %s: the longest that fits has %d tokens. Say --max-model-len %d or auto, or give more with --kv-cache-memory-bytes"
                             .formatted(
                                     wanted,
-                                    mebibytes(blocksFor(wanted) * needs.blockBytes),
-                                    mebibytes(cacheBytes(options, needs)),
+                                    size(blocksFor(wanted) * needs.blockBytes),
+                                    size(cacheBytes(options, needs)),
                                     longest,
                                     longest));
         }
@@ -73,10 +73,7 @@ record Capacity(int maxModelLen, int blocks) {
         if (wanted > needs.freeBytes) {
             throw new IllegalArgumentException(
                     "too little memory: weights and activations take %s and the cache %s, but %s are free. Close something, take a smaller model, or lower --kv-cache-memory-bytes"
-                            .formatted(
-                                    mebibytes(needs.otherBytes),
-                                    mebibytes(blocks * needs.blockBytes),
-                                    mebibytes(needs.freeBytes)));
+                            .formatted(size(needs.otherBytes), size(blocks * needs.blockBytes), size(needs.freeBytes)));
         }
     }
 
@@ -84,7 +81,7 @@ record Capacity(int maxModelLen, int blocks) {
         return (tokens + KvCache.BLOCK_SIZE - 1L) / KvCache.BLOCK_SIZE;
     }
 
-    private static String mebibytes(long bytes) {
-        return "%,d MiB".formatted(bytes >> 20);
+    private static String size(long bytes) {
+        return bytes < 10 << 20 ? "%,d KiB".formatted(bytes >> 10) : "%,d MiB".formatted(bytes >> 20);
     }
 }

@@ -49,6 +49,8 @@ public final class Worker implements AutoCloseable {
     private static final int WARM_UP_PROMPT = 24;
 
     private static final int WARM_UP_OUTPUT = 3;
+    /** Calls over one connection beside those that run or wait: a request that the queue has no room for is told so. */
+    private static final int SPARE_STREAMS = 64;
 
     private final WorkerOptions options;
     private final WorkerListener listener;
@@ -93,14 +95,18 @@ public final class Worker implements AutoCloseable {
     private void listen() {
         Vertx made = Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1));
         vertx = made;
-        WorkerServer server = new WorkerServer(made, options.token(), options.maxNumSeqs() + options.maxQueued());
+        WorkerServer server = new WorkerServer(
+                made, options.token(), 2 * (options.maxNumSeqs() + options.maxQueued()) + SPARE_STREAMS);
         try {
-            port = server.listen(options.host(), options.port()).await();
-        } catch (RuntimeException | Error refused) {
+            port = server.listen(options.host(), options.port())
+                    .toCompletionStage()
+                    .toCompletableFuture()
+                    .join();
+        } catch (CompletionException refused) {
             throw new IllegalStateException(
-                    "cannot listen on %s:%d: %s. Is the port in use? --port 0 takes a free one"
-                            .formatted(options.host(), options.port(), refused.getMessage()),
-                    refused);
+                    "cannot listen on %s:%d: %s. --port 0 takes a free port"
+                            .formatted(options.host(), options.port(), refused.getCause()),
+                    refused.getCause());
         }
         tell(new WorkerListener.Listening(options.host(), port));
         listening.complete(server);
@@ -127,7 +133,10 @@ public final class Worker implements AutoCloseable {
         try {
             loadAndWarm();
         } catch (Throwable broken) {
-            fail(broken);
+            // Who cannot listen has been told by start().
+            if (!listening.isCompletedExceptionally()) {
+                fail(broken);
+            }
         }
     }
 
@@ -232,19 +241,19 @@ public final class Worker implements AutoCloseable {
         if (!failure.complete(reason)) {
             return;
         }
-        log.error("worker=failed reason=\"{}\"", reason, cause);
-        if (!listening.isCompletedExceptionally()) {
-            listening.thenAccept(server -> server.failed(reason));
-        }
+        log.error("worker=failed reason=\"{}\"", reason, avoidable(cause) ? null : cause);
+        listening.thenAccept(server -> server.failed(reason));
         ready.completeExceptionally(new IllegalStateException(reason, cause));
         tell(new WorkerListener.Failed(reason));
     }
 
     /** For what a person can change, the message says all; a defect needs its name too. */
     private static String reason(Throwable cause) {
-        return cause instanceof GgufException || cause instanceof IllegalArgumentException
-                ? String.valueOf(cause.getMessage())
-                : cause.toString();
+        return avoidable(cause) ? String.valueOf(cause.getMessage()) : cause.toString();
+    }
+
+    private static boolean avoidable(Throwable cause) {
+        return cause instanceof GgufException || cause instanceof IllegalArgumentException;
     }
 
     private void tell(WorkerListener.Event event) {
@@ -285,7 +294,7 @@ public final class Worker implements AutoCloseable {
             await(server.drain(), until);
         }
         if (server != null) {
-            await(server.shutdown(Math.max(1, until - System.nanoTime()), TimeUnit.NANOSECONDS), until);
+            await(server.shutdown(Duration.ofNanos(until - System.nanoTime())), until);
         }
         Engine running = engine;
         if (running != null) {

@@ -23,6 +23,7 @@ import io.vertx.grpc.server.GrpcServerOptions;
 import io.vertx.grpc.server.GrpcServerRequest;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
+import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -109,9 +110,9 @@ public final class WorkerServer {
         return Future.fromCompletionStage(running.drain());
     }
 
-    /** Stops listening, lets streams end for so long, then closes connections. */
-    public Future<Void> shutdown(long grace, TimeUnit unit) {
-        return server.shutdown(grace, unit);
+    /** Stops listening, lets streams end for so long, if at all, then closes connections. */
+    public Future<Void> shutdown(Duration grace) {
+        return grace.toMillis() > 0 ? server.shutdown(grace.toMillis(), TimeUnit.MILLISECONDS) : server.close();
     }
 
     private static HealthResponse health(HealthState state, String detail) {

@@ -1,0 +1,58 @@
+package dev.skein.worker;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+
+final class CapacityTest {
+    private static final long MEBIBYTE = 1 << 20;
+    private static final WorkerOptions DEFAULTS = WorkerOptions.of(Path.of("x"), "token");
+    /** A block of 1 MiB, so that 16 tokens take one. */
+    private static final Capacity.Needs NEEDS = new Capacity.Needs(8192, MEBIBYTE, 100 * MEBIBYTE, 10_000 * MEBIBYTE);
+
+    @Test
+    void takesFourGibibytesOrLess() {
+        assertThat(Capacity.of(DEFAULTS, needs(100_000))).isEqualTo(new Capacity(8192, 4096));
+        assertThat(Capacity.of(DEFAULTS, needs(10_000))).isEqualTo(new Capacity(8192, 4000));
+        assertThat(Capacity.of(DEFAULTS.withKvCacheBytes(600 * MEBIBYTE), NEEDS))
+                .isEqualTo(new Capacity(8192, 600));
+    }
+
+    private static Capacity.Needs needs(long freeMebibytes) {
+        return new Capacity.Needs(8192, MEBIBYTE, 100 * MEBIBYTE, freeMebibytes * MEBIBYTE);
+    }
+
+    @Test
+    void takesNoMoreThanAllSequencesCouldFill() {
+        assertThat(Capacity.of(DEFAULTS.withMaxModelLen(20), NEEDS)).isEqualTo(new Capacity(20, 512));
+    }
+
+    @Test
+    void saysHowLongASequenceMayBe() {
+        WorkerOptions small = DEFAULTS.withKvCacheBytes(100 * MEBIBYTE);
+        assertThatThrownBy(() -> Capacity.of(small, NEEDS))
+                .hasMessageContaining("one sequence of 8192 tokens needs 512 MiB of cache and there are 100 MiB")
+                .hasMessageContaining("--max-model-len 1600 or auto");
+        assertThat(Capacity.of(small.withMaxModelLen(WorkerOptions.AUTO), NEEDS))
+                .isEqualTo(new Capacity(1600, 100));
+        assertThat(Capacity.of(DEFAULTS.withMaxModelLen(WorkerOptions.AUTO), NEEDS)
+                        .maxModelLen())
+                .isEqualTo(8192);
+        assertThatThrownBy(() -> Capacity.of(DEFAULTS.withMaxModelLen(8193), NEEDS))
+                .hasMessage("--max-model-len 8193 is more than the model's context of 8192 tokens");
+    }
+
+    @Test
+    void saysThatMemoryIsShort() {
+        assertThatThrownBy(() -> Capacity.of(DEFAULTS.withKvCacheBytes(9_950 * MEBIBYTE), NEEDS))
+                .hasMessageContaining(
+                        "too little memory: weights and activations take 100 MiB and the cache 9,950 MiB, but 10,000 MiB are free");
+    }
+
+    @Test
+    void someMemoryIsFree() {
+        assertThat(FreeMemory.bytes()).isPositive();
+    }
+}

@@ -1,0 +1,129 @@
+package dev.skein.worker.engine;
+
+import dev.skein.compute.AttentionShape;
+import dev.skein.compute.Backend;
+import dev.skein.compute.Buffer;
+import dev.skein.compute.ComputeException;
+import dev.skein.compute.HostMatrix;
+import dev.skein.compute.KvCache;
+import dev.skein.compute.Rope;
+import dev.skein.compute.StepInputs;
+import dev.skein.compute.StepOutputs;
+import dev.skein.compute.Weight;
+import java.util.List;
+
+/** A backend whose step fails when it is told to. */
+final class FailingBackend implements Backend {
+    private final Backend real;
+    private volatile boolean failNext;
+    private volatile boolean fatal;
+
+    FailingBackend(Backend real) {
+        this.real = real;
+    }
+
+    void failNext(boolean fatally) {
+        fatal = fatally;
+        failNext = true;
+    }
+
+    @Override
+    public StepOutputs finish() {
+        StepOutputs outputs = real.finish();
+        if (failNext) {
+            failNext = false;
+            throw new ComputeException("matmul failed with status 9: made to fail", fatal);
+        }
+        return outputs;
+    }
+
+    @Override
+    public String description() {
+        return real.description();
+    }
+
+    @Override
+    public Weight weight(List<HostMatrix> stacked) {
+        return real.weight(stacked);
+    }
+
+    @Override
+    public Weight gatedWeight(HostMatrix gate, HostMatrix up) {
+        return real.gatedWeight(gate, up);
+    }
+
+    @Override
+    public Weight table(HostMatrix matrix) {
+        return real.table(matrix);
+    }
+
+    @Override
+    public Weight vector(HostMatrix matrix) {
+        return real.vector(matrix);
+    }
+
+    @Override
+    public Buffer buffer(int maxRows, int columns) {
+        return real.buffer(maxRows, columns);
+    }
+
+    @Override
+    public KvCache kvCache(KvCache.Shape shape) {
+        return real.kvCache(shape);
+    }
+
+    @Override
+    public void begin(StepInputs inputs) {
+        real.begin(inputs);
+    }
+
+    @Override
+    public void embed(Weight table, Buffer out) {
+        real.embed(table, out);
+    }
+
+    @Override
+    public void rmsNorm(Buffer x, Weight weight, float epsilon, Buffer out) {
+        real.rmsNorm(x, weight, epsilon, out);
+    }
+
+    @Override
+    public void matmul(Weight weight, Buffer x, Buffer out) {
+        real.matmul(weight, x, out);
+    }
+
+    @Override
+    public void matmulAdd(Weight weight, Buffer x, Buffer inOut) {
+        real.matmulAdd(weight, x, inOut);
+    }
+
+    @Override
+    public void gatedMatmul(Weight gateUp, Buffer x, Buffer out) {
+        real.gatedMatmul(gateUp, x, out);
+    }
+
+    @Override
+    public void ropeAndStore(Buffer qkv, AttentionShape shape, Rope rope, KvCache cache, int layer) {
+        real.ropeAndStore(qkv, shape, rope, cache, layer);
+    }
+
+    @Override
+    public void attention(Buffer qkv, AttentionShape shape, KvCache cache, int layer, Buffer out) {
+        real.attention(qkv, shape, cache, layer, out);
+    }
+
+    @Override
+    public void gather(Buffer x, Buffer out) {
+        real.gather(x, out);
+    }
+
+    @Override
+    public void sample(Buffer logits) {
+        real.sample(logits);
+    }
+
+    @Override
+    public void close() {
+        real.close();
+    }
+}
