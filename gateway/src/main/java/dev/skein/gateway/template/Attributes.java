@@ -1,9 +1,11 @@
 package dev.skein.gateway.template;
 
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /// `value.name` and `value[key]` as the sandbox resolves them: a dot looks for a method first and for a key then, a
 /// bracket the other way round; what would change a value is hidden.
@@ -69,12 +71,19 @@ final class Attributes {
                     var bound = args.bind("get", "key", "default");
                     return operators.lookup(map, bound.get(0)).orElse(bound.or(1, None.NONE));
                 });
-            case "items" -> new Function(name, (args, run) -> items(map));
-            case "keys" -> new Function(name, (args, run) -> view("dict_keys", map.keySet()));
-            case "values" -> new Function(name, (args, run) -> view("dict_values", map.values()));
-            case "copy" -> new Function(name, (args, run) -> map);
+            case "items" -> plain(name, () -> items(map));
+            case "keys" -> plain(name, () -> view("dict_keys", map.keySet()));
+            case "values" -> plain(name, () -> view("dict_values", map.values()));
+            case "copy" -> plain(name, () -> map);
             default -> CHANGING_DICT.contains(name) ? hidden(map, name) : missing(map, name);
         };
+    }
+
+    private static Function plain(String name, Supplier<Object> body) {
+        return new Function(name, (args, run) -> {
+            args.bind(name);
+            return body.get();
+        });
     }
 
     DictView items(Map<?, ?> map) {
@@ -84,14 +93,14 @@ final class Attributes {
         return new DictView("dict_items", items);
     }
 
-    private DictView view(String kind, java.util.Collection<?> items) {
+    private DictView view(String kind, Collection<?> items) {
         budget.elements(items.size());
         return new DictView(kind, new ArrayList<>(items));
     }
 
     private Object listMethod(List<?> list, String name) {
         return switch (name) {
-            case "copy" -> new Function(name, (args, run) -> list);
+            case "copy" -> plain(name, () -> list);
             default -> CHANGING_LIST.contains(name) ? hidden(list, name) : search(list, list, name);
         };
     }

@@ -48,7 +48,8 @@ final class Json {
     }
 
     private static List<String> separators(Object value) {
-        var items = value instanceof Tuple tuple ? tuple.items() : value instanceof List<?> list ? list : List.of();
+        var items =
+                value instanceof Tuple tuple ? tuple.items() : value instanceof List<?> list ? list : List.<Object>of();
         if (items.size() == 2 && items.get(0) instanceof String comma && items.get(1) instanceof String colon) {
             return List.of(comma, colon);
         }

@@ -41,7 +41,7 @@ final class PercentFormat {
         if (values instanceof Tuple && positional.hasNext()) {
             throw TemplateException.fault("not all values were used by the format '%...'");
         }
-        if (positional.hasNext() && !(values instanceof Map) && !(values instanceof List)) {
+        if (positional.hasNext() && !(values instanceof Map || values instanceof List || values instanceof Undefined)) {
             throw TemplateException.fault("not all values were used by the format '%...'");
         }
         return out.toString();

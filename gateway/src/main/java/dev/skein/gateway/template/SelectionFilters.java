@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
+import java.util.function.UnaryOperator;
 
 /// Filters that choose or map items, lazily as Python's generators do, and the ones that choose a value.
 final class SelectionFilters {
@@ -49,7 +50,7 @@ final class SelectionFilters {
         return Generator.mapping(run.operators().iterate(input), mapper(args, run)::apply);
     }
 
-    private static java.util.function.UnaryOperator<Object> mapper(Args args, Evaluator run) {
+    private static UnaryOperator<Object> mapper(Args args, Evaluator run) {
         if (args.positional().isEmpty() && args.named().containsKey("attribute")) {
             var bound = args.bind("map", "attribute", "default");
             var path = new AttributePath(bound.get(0));

@@ -5,29 +5,37 @@ import dev.skein.gateway.template.TextFilters.AttributePath;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 
 /// Filters over lists and dicts as a whole: order, size, parts.
 final class SequenceFilters {
     static final Map<String, Filter> ALL = Map.ofEntries(
             Map.entry("batch", SequenceFilters::batch),
-            Map.entry("count", (input, args, run) -> length(input, run)),
+            Map.entry("count", plain(SequenceFilters::length)),
             Map.entry("dictsort", SequenceFilters::dictSort),
-            Map.entry("first", (input, args, run) -> first(input, run)),
+            Map.entry("first", plain(SequenceFilters::first)),
             Map.entry("groupby", SequenceFilters::groupBy),
-            Map.entry("items", (input, args, run) -> items(input, run)),
-            Map.entry("last", (input, args, run) -> last(input, run)),
-            Map.entry("length", (input, args, run) -> length(input, run)),
-            Map.entry("list", (input, args, run) -> run.operators().list(input)),
+            Map.entry("items", plain(SequenceFilters::items)),
+            Map.entry("last", plain(SequenceFilters::last)),
+            Map.entry("length", plain(SequenceFilters::length)),
+            Map.entry("list", plain((input, run) -> run.operators().list(input))),
             Map.entry("max", (input, args, run) -> extreme("max", input, args, run)),
             Map.entry("min", (input, args, run) -> extreme("min", input, args, run)),
-            Map.entry("reverse", (input, args, run) -> reverse(input, run)),
+            Map.entry("reverse", plain(SequenceFilters::reverse)),
             Map.entry("slice", SequenceFilters::slice),
             Map.entry("sort", SequenceFilters::sort),
             Map.entry("sum", SequenceFilters::sum),
             Map.entry("unique", SequenceFilters::unique));
 
     private SequenceFilters() {}
+
+    private static Filter plain(BiFunction<Object, Evaluator, Object> function) {
+        return (input, args, run) -> {
+            args.bind("the filter");
+            return function.apply(input, run);
+        };
+    }
 
     private static Object length(Object input, Evaluator run) {
         long size = run.operators().size(input);
@@ -83,14 +91,13 @@ final class SequenceFilters {
     private static Object sort(Object input, Args args, Evaluator run) {
         var bound = args.bind("sort", "reverse", "case_sensitive", "attribute");
         boolean caseSensitive = bound.truth(1, false);
-        var attribute = bound.or(2, None.NONE);
-        var key = attribute instanceof String names && names.indexOf(',') >= 0
-                ? keys(Text.split(names, ",", -1), caseSensitive, run)
-                : key(attribute, caseSensitive, run);
+        var key = keys(bound.or(2, None.NONE), caseSensitive, run);
         return run.ordering().sorted(run.operators().list(input), key, bound.truth(0, false));
     }
 
-    private static Function<Object, Object> keys(List<String> names, boolean caseSensitive, Evaluator run) {
+    /// One or several attributes, always as a tuple: Python compares these by equality first.
+    private static Function<Object, Object> keys(Object attribute, boolean caseSensitive, Evaluator run) {
+        List<?> names = attribute instanceof String text ? Text.split(text, ",", -1) : List.of(attribute);
         var keys = names.stream().map(name -> key(name, caseSensitive, run)).toList();
         return item -> new Tuple(keys.stream().map(key -> key.apply(item)).toList());
     }

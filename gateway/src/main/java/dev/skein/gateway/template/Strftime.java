@@ -22,7 +22,8 @@ final class Strftime {
             if (directive) {
                 i += unpadded ? 2 : 1;
                 var text = directive(pattern.charAt(i), time);
-                out.append(unpadded ? withoutPadding(text) : text);
+                boolean unknown = text.length() == 2 && text.charAt(0) == '%';
+                out.append(unpadded ? unknown ? "%-" + pattern.charAt(i) : withoutPadding(text) : text);
             } else {
                 out.append(c);
             }

@@ -85,7 +85,10 @@ final class StringMethods {
     }
 
     private static Method all(IntPredicate predicate) {
-        return (text, args, run) -> Text.all(text, predicate);
+        return (text, args, run) -> {
+            args.bind("the method");
+            return Text.all(text, predicate);
+        };
     }
 
     private static boolean isNumeric(int c) {
