@@ -24,13 +24,16 @@ public final class EndTokens {
         for (String kind : List.of("eos", "eot", "eom")) {
             id(keys, kind).ifPresent(ids::add);
         }
-        List<String> tokens = keys.texts("tokenizer.ggml.tokens", MAX_VOCABULARY);
         int[] types = keys.integers("tokenizer.ggml.token_type", MAX_VOCABULARY);
-        for (int id = 0; id < Math.min(types.length, tokens.size()); id++) {
-            if (types[id] == CONTROL && NAMES.contains(tokens.get(id))) {
-                ids.add(id);
-            }
-        }
+        keys.texts(
+                "tokenizer.ggml.tokens",
+                MAX_VOCABULARY,
+                id -> id < types.length && types[id] == CONTROL,
+                (name, id) -> {
+                    if (NAMES.contains(name)) {
+                        ids.add(id);
+                    }
+                });
         return ids;
     }
 

@@ -2,7 +2,10 @@ package dev.skein.worker.model;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -11,6 +14,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.IntPredicate;
+import java.util.function.ObjIntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +25,8 @@ import org.jspecify.annotations.Nullable;
 public final class GgufMetadata {
     /** All strings of an array together. The vocabularies of today are some 3 MB. */
     private static final long MAX_TEXT_BYTES = 1 << 28;
+
+    private static final VarHandle LENGTH = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
     private final Path file;
     private final MemorySegment bytes;
@@ -98,22 +105,41 @@ public final class GgufMetadata {
 
     /** An array of strings; empty where the key is missing. */
     public List<String> texts(String key, int most) {
+        List<String> texts = new ArrayList<>((int) Math.min(most, count(key)));
+        texts(key, most, _ -> true, (text, _) -> texts.add(text));
+        return Collections.unmodifiableList(texts);
+    }
+
+    /**
+     * Those strings of an array whose index is wanted, in order. Vocabularies are read while a worker starts, on cold
+     * code: so the array is copied out of the mapping once, and strings are cut from the copy.
+     */
+    public void texts(String key, int most, IntPredicate wanted, ObjIntConsumer<String> each) {
         Entry entry = array(key, "strings", most, GgufValueType.STRING);
         if (entry == null) {
-            return List.of();
+            return;
         }
-        if (entry.end - entry.offset > MAX_TEXT_BYTES) {
-            throw new GgufException(
-                    file,
-                    "the size of " + key,
-                    entry.end - entry.offset,
-                    "it may be %d at most".formatted(MAX_TEXT_BYTES));
+        long size = entry.end - entry.offset;
+        if (size > MAX_TEXT_BYTES) {
+            throw new GgufException(file, "the size of " + key, size, "it may be %d at most".formatted(MAX_TEXT_BYTES));
         }
-        List<String> texts = new ArrayList<>((int) entry.count);
-        for (long at = entry.offset; texts.size() < entry.count; at += Long.BYTES + lengthAt(at)) {
-            texts.add(stringAt(key, at));
+        byte[] copy = bytes.asSlice(entry.offset, size).toArray(ValueLayout.JAVA_BYTE);
+        int at = 0;
+        for (int i = 0; i < entry.count; i++) {
+            int length = (int) (long) LENGTH.get(copy, at);
+            if (wanted.test(i)) {
+                each.accept(text(key, copy, at + Long.BYTES, length), i);
+            }
+            at += Long.BYTES + length;
         }
-        return Collections.unmodifiableList(texts);
+    }
+
+    private String text(String key, byte[] from, int at, int length) {
+        String text = new String(from, at, length, StandardCharsets.UTF_8);
+        // What is malformed is replaced by this character; a string that really holds it is looked at again.
+        return text.indexOf('\ufffd') < 0
+                ? text
+                : GgufCursor.decode(file, key, MemorySegment.ofArray(from), at, length);
     }
 
     /** An array of 32-bit integers; empty where the key is missing. */
