@@ -4,6 +4,7 @@ import dev.skein.compute.KvCache;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.StepInputs.Output;
 import java.util.BitSet;
+import java.util.List;
 import java.util.Set;
 
 /** Writes a plan into a step's inputs and remembers which outputs belong to which of its sequences. */
@@ -87,7 +88,13 @@ final class StepBatch implements AutoCloseable {
             history(generation, output);
         }
         bias(generation, output);
-        for (int id : sampling.allowedTokenIds()) {
+        if (!sampling.allowedTokenIds().isEmpty()) {
+            allow(output, sampling.allowedTokenIds());
+        }
+    }
+
+    private void allow(int output, List<Integer> ids) {
+        for (int id : ids) {
             inputs.allow(output, id);
         }
     }

@@ -22,7 +22,6 @@ import java.util.concurrent.TimeUnit;
 /** One connection to a worker, with a token, for tests. */
 final class WorkerClientFixture implements AutoCloseable {
     private static final long LARGEST_MESSAGE = 64 << 20;
-    private static final int SMALLEST_WINDOW = 1024;
 
     private final Vertx vertx = Vertx.vertx();
     private final GrpcClient client;
@@ -30,12 +29,17 @@ final class WorkerClientFixture implements AutoCloseable {
     private final String token;
 
     WorkerClientFixture(int port, String token) {
+        this(port, token, Http2Settings.DEFAULT_INITIAL_WINDOW_SIZE);
+    }
+
+    /** With a window of so many bytes that the worker may send unasked. */
+    WorkerClientFixture(int port, String token, int window) {
         this.token = token;
         address = SocketAddress.inetSocketAddress(port, "127.0.0.1");
         client = GrpcClient.client(
                 vertx,
                 new GrpcClientOptions().setMaxMessageSize(LARGEST_MESSAGE),
-                new HttpClientOptions().setInitialSettings(new Http2Settings().setInitialWindowSize(SMALLEST_WINDOW)));
+                new HttpClientOptions().setInitialSettings(new Http2Settings().setInitialWindowSize(window)));
     }
 
     <A, Q> GrpcClientRequest<Q, A> request(ServiceMethod<A, Q> method) throws Exception {

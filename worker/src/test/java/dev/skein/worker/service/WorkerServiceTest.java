@@ -215,7 +215,8 @@ final class WorkerServiceTest {
     @Test
     void aSlowReaderPausesItselfAlone() throws Exception {
         int tokens = 2_000;
-        WorkerClientFixture.Stream slow = client.generate(greedy(tokens, 5, 6), 0, true);
+        WorkerClientFixture narrow = new WorkerClientFixture(worker.port(), TOKEN, 1024);
+        WorkerClientFixture.Stream slow = narrow.generate(greedy(tokens, 5, 6), 0, true);
         WorkerClientFixture.Stream quick = client.generate(greedy(tokens, 5, 6));
         assertThat(quick.end()).isEqualTo(GrpcStatus.OK);
         long before = settled();
@@ -225,6 +226,7 @@ final class WorkerServiceTest {
         slow.response.join().resume();
         assertThat(slow.end()).isEqualTo(GrpcStatus.OK);
         assertThat(slow.ids()).isEqualTo(quick.ids()).hasSize(tokens);
+        narrow.close();
     }
 
     /** Tokens generated when no more are. */
