@@ -20,29 +20,29 @@ INLINE vi four(const int8_t *p) {
 }
 
 #ifdef __AVX512VNNI__
-INLINE vi high_low(vi high, vi low) { return i_add(i_shift_left(high, 7), low); }
+#define TOGETHER 4 /* rows whose chains of dot products are interleaved, to hide their latency */
 
-/* Exact sum over a block of q (v less the zero point); w is q as unsigned bytes. */
-INLINE vi dot4(const vi w[8], const int8_t *v, const quant_meta *meta, int zero) {
-    vi high = i_zero();
-    vi low = zero ? i_all(meta->minus_8_sum) : i_zero();
+/* Exact sums over a block of q (v less the zero point) for R rows; w is q as unsigned bytes. */
+INLINE void dots(const int type, const int R, const vi w[8], const int8_t *v, const quant_meta *meta, size_t blocks, vi *out) {
+    vi high[TOGETHER];
+    vi low[TOGETHER];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; r++) {
+        high[r] = i_zero();
+        low[r] = type == SKEIN_Q4_0   ? i_all(meta[r * blocks].minus_8_sum)
+                 : type == SKEIN_Q8_0 ? i_all(meta[r * blocks].minus_128_sum)
+                                      : i_zero();
+    }
 #pragma GCC unroll 8
     for (int c = 0; c < 8; c++) {
-        high = _mm512_dpbusd_epi32(high, w[c], four(v + 4 * c));
-        low = _mm512_dpbusd_epi32(low, w[c], four(v + 32 + 4 * c));
+#pragma GCC unroll 4
+        for (int r = 0; r < R; r++) {
+            high[r] = _mm512_dpbusd_epi32(high[r], w[c], four(v + r * blocks * 64 + 4 * c));
+            low[r] = _mm512_dpbusd_epi32(low[r], w[c], four(v + r * blocks * 64 + 32 + 4 * c));
+        }
     }
-    return high_low(high, low);
-}
-
-INLINE vi dot8(const vi w[8], const int8_t *v, const quant_meta *meta) {
-    vi high = i_zero();
-    vi low = i_all(meta->minus_128_sum);
-#pragma GCC unroll 8
-    for (int c = 0; c < 8; c++) {
-        high = _mm512_dpbusd_epi32(high, w[c], four(v + 4 * c));
-        low = _mm512_dpbusd_epi32(low, w[c], four(v + 32 + 4 * c));
-    }
-    return high_low(high, low);
+#pragma GCC unroll 4
+    for (int r = 0; r < R; r++) out[r] = i_add(i_shift_left(high[r], 7), low[r]);
 }
 #else
 /* Nibbles times signed bytes: 16 products of 15 x 127 fit 16 bits. */
@@ -61,8 +61,7 @@ INLINE vi dot4(const vi w[8], const int8_t *v, const quant_meta *meta, int zero)
 }
 
 /* Bytes: 2 products of 128 x 127 fit 16 bits, with the sign moved to v. */
-INLINE vi dot8(const vi w[8], const int8_t *v, const quant_meta *meta) {
-    (void)meta;
+INLINE vi dot8(const vi w[8], const int8_t *v) {
     vi high = i_zero();
     vi low = i_zero();
 #pragma GCC unroll 8
@@ -73,6 +72,14 @@ INLINE vi dot8(const vi w[8], const int8_t *v, const quant_meta *meta) {
         low = i_add(low, i_madd16(i_maddu8(size, i_sign8(four(v + 32 + 4 * c), q)), ONES16));
     }
     return i_add(i_shift_left(high, 7), low);
+}
+
+#define TOGETHER 1
+INLINE void dots(const int type, const int R, const vi w[8], const int8_t *v, const quant_meta *meta, size_t blocks, vi *out) {
+    for (int r = 0; r < R; r++) {
+        const int8_t *x = v + r * blocks * 64;
+        out[r] = type == SKEIN_Q8_0 ? dot8(w, x) : dot4(w, x, meta + r * blocks, type == SKEIN_Q4_0);
+    }
 }
 #endif
 
@@ -95,15 +102,15 @@ INLINE void unpack(int type, const uint8_t *q, vi w[8]) {
 INLINE void quant_tile(const int type, const int R, const skein_weight *weight, const uint8_t *group, const int8_t *v,
                        const quant_meta *meta, float *out) {
     const int block_bytes = type == SKEIN_Q8_0 ? 512 : 256;
-    const int blocks = weight->blocks;
+    const size_t blocks = (size_t)weight->blocks;
     const uint16_t *scales = (const uint16_t *)(group + weight->scales);
     const uint16_t *minima = (const uint16_t *)(group + weight->minima);
     for (int part = 0; part < PARTS; part++) {
         vf sum[TILE_ROWS];
 #pragma GCC unroll 12
         for (int r = 0; r < R; r++) sum[r] = f_zero();
-        for (int b = 0; b < blocks; b++) {
-            const uint8_t *q = group + (size_t)b * block_bytes + part * 4 * W;
+        for (size_t b = 0; b < blocks; b++) {
+            const uint8_t *q = group + b * block_bytes + part * 4 * W;
             if (R <= 2) {
                 for (int c = 0; c < block_bytes; c += 64) _mm_prefetch((const char *)q + 2048 + c, _MM_HINT_T0);
             }
@@ -112,12 +119,16 @@ INLINE void quant_tile(const int type, const int R, const skein_weight *weight, 
             vf d = f_half(scales + b * LANES + part * W);
             vf m = type == SKEIN_Q4_1 ? f_half(minima + b * LANES + part * W) : f_zero();
 #pragma GCC unroll 12
-            for (int r = 0; r < R; r++) {
+            for (int r = 0; r < R; r += TOGETHER) {
+                const int few = R - r < TOGETHER ? R - r : TOGETHER;
                 const quant_meta *at = meta + (size_t)r * blocks + b;
-                const int8_t *x = v + ((size_t)r * blocks + b) * 64;
-                vi dot = type == SKEIN_Q8_0 ? dot8(w, x, at) : dot4(w, x, at, type == SKEIN_Q4_0);
-                sum[r] = f_fma(i_to_f(dot), f_mul(d, f_all(at->scale)), sum[r]);
-                if (type == SKEIN_Q4_1) sum[r] = f_fma(m, f_all(at->scaled_sum), sum[r]);
+                vi dot[TOGETHER];
+                dots(type, few, w, v + ((size_t)r * blocks + b) * 64, at, blocks, dot);
+#pragma GCC unroll 4
+                for (int i = 0; i < few; i++, at += blocks) {
+                    sum[r + i] = f_fma(i_to_f(dot[i]), f_mul(d, f_all(at->scale)), sum[r + i]);
+                    if (type == SKEIN_Q4_1) sum[r + i] = f_fma(m, f_all(at->scaled_sum), sum[r + i]);
+                }
             }
         }
 #pragma GCC unroll 12
