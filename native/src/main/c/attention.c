@@ -23,10 +23,12 @@ typedef struct {
 
 typedef struct {
     const uint16_t *blocks[ATTENTION_TILE / CACHE_BLOCK];
+    const uint16_t *next[ATTENTION_TILE / CACHE_BLOCK]; /* to be fetched meanwhile, or NULL */
     int head_size;
 } tile;
 
-INLINE void scores(const tile *tile, const query *queries, const int Q, int first, float scale, float (*out)[ATTENTION_TILE]) {
+INLINE void scores(const tile *tile, const query *queries, const int Q, const int fetch, int first, float scale,
+                   float (*out)[ATTENTION_TILE]) {
     for (int part = 0; part < PARTS; part++) {
         vf sum[QUERIES][SCORE_BLOCKS];
 #pragma GCC unroll 4
@@ -35,6 +37,9 @@ INLINE void scores(const tile *tile, const query *queries, const int Q, int firs
             for (int b = 0; b < SCORE_BLOCKS; b++) sum[q][b] = f_zero();
         }
         for (int i = 0; i < tile->head_size; i++) {
+            for (int b = first; fetch && part == 0 && b < first + SCORE_BLOCKS; b++) {
+                _mm_prefetch((const char *)tile->next[b] + i * 64, _MM_HINT_T0); /* a block is a line for each element */
+            }
             vf key[SCORE_BLOCKS];
 #pragma GCC unroll 4
             for (int b = 0; b < SCORE_BLOCKS; b++) key[b] = f_half(tile->blocks[first + b] + i * CACHE_BLOCK + part * W);
@@ -129,7 +134,13 @@ INLINE void walk_tile(const tile *tile, query *queries, const int Q, const int *
     float down[QUERIES];
     int most = 0;
     for (int q = 0; q < Q; q++) most = counts[q] > most ? counts[q] : most;
-    for (int b = 0; b * CACHE_BLOCK < most; b += SCORE_BLOCKS) scores(tile, queries, Q, b, scale, weights);
+    for (int b = 0; b * CACHE_BLOCK < most; b += SCORE_BLOCKS) {
+        if (tile->next[0]) {
+            scores(tile, queries, Q, 1, b, scale, weights);
+        } else {
+            scores(tile, queries, Q, 0, b, scale, weights);
+        }
+    }
     for (int q = 0; q < Q; q++) down[q] = soften(queries + q, weights[q], counts[q]);
     int vectors = tile->head_size / W;
     int v = 0;
@@ -209,6 +220,14 @@ static const uint16_t *cached_block(const walk *walk, int block) {
     return cache->data + at * 2 * CACHE_BLOCK * cache->head_size;
 }
 
+/* Blocks from a token on; where the end comes before, any: their scores are not used. */
+static void tile_blocks(const walk *walk, int start, int end, const uint16_t **blocks) {
+    for (int b = 0; b < ATTENTION_TILE / CACHE_BLOCK; b++) {
+        int there = start + b * CACHE_BLOCK < end;
+        blocks[b] = cached_block(walk, start / CACHE_BLOCK + (there ? b : 0));
+    }
+}
+
 /* One chunk of all queries; where their partials are has been set. */
 static void walk_chunk(walk *walk, int chunk) {
     int size = walk->op->head_size;
@@ -221,10 +240,9 @@ static void walk_chunk(walk *walk, int chunk) {
     int end = (chunk + 1) * ATTENTION_CHUNK < walk->most ? (chunk + 1) * ATTENTION_CHUNK : walk->most;
     for (int start = chunk * ATTENTION_CHUNK; start < end; start += ATTENTION_TILE) {
         tile tile = {.head_size = size};
-        for (int b = 0; b < ATTENTION_TILE / CACHE_BLOCK; b++) {
-            int there = start + b * CACHE_BLOCK < end; /* else any: its scores are not used */
-            tile.blocks[b] = cached_block(walk, start / CACHE_BLOCK + (there ? b : 0));
-        }
+        tile_blocks(walk, start, end, tile.blocks);
+        int more = start + ATTENTION_TILE;
+        if (walk->count <= QUERIES && more < walk->most) tile_blocks(walk, more, walk->most, tile.next);
         walk_queries(&tile, walk->queries, walk->count, start, walk->op->number);
     }
     for (int q = 0; q < walk->count; q++) walk->queries[q].partial[1] = fold(walk->queries[q].lanes);

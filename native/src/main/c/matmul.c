@@ -11,6 +11,7 @@
 #else
 #define TILE_ROWS 4
 #endif
+#define AHEAD 2048 /* bytes of weights that are fetched before they are needed */
 #define CHUNK_BYTES (384 * 1024) /* of weights that stay in the second-level cache while all rows pass by */
 
 INLINE vi four(const int8_t *p) {
@@ -111,9 +112,7 @@ INLINE void quant_tile(const int type, const int R, const skein_weight *weight, 
         for (int r = 0; r < R; r++) sum[r] = f_zero();
         for (size_t b = 0; b < blocks; b++) {
             const uint8_t *q = group + b * block_bytes + part * 4 * W;
-            if (R <= 2) {
-                for (int c = 0; c < block_bytes; c += 64) _mm_prefetch((const char *)q + 2048 + c, _MM_HINT_T0);
-            }
+            for (int c = 0; c < block_bytes && part == 0; c += 64) _mm_prefetch((const char *)q + AHEAD + c, _MM_HINT_T0);
             vi w[8];
             unpack(type, q, w);
             vf d = f_half(scales + b * LANES + part * W);
