@@ -57,7 +57,8 @@ public final class GroupsServer {
     private void watch(GrpcServerRequest<WatchGroupsRequest, Groups> request) {
         Watch watch = new Watch(vertx.getOrCreateContext(), request.response());
         watch.end = scheduler.watch(watch::offer);
-        request.exceptionHandler(broken -> watch.end.run());
+        request.exceptionHandler(broken -> watch.stop());
+        request.errorHandler(cancelled -> watch.stop());
         request.handler(message -> watch.ask());
     }
 
@@ -69,6 +70,7 @@ public final class GroupsServer {
         private final GrpcServerResponse<WatchGroupsRequest, Groups> response;
         private Runnable end = () -> {};
         private boolean asked;
+        private boolean stopped;
         private @Nullable Groups waiting;
 
         Watch(Context context, GrpcServerResponse<WatchGroupsRequest, Groups> response) {
@@ -90,11 +92,16 @@ public final class GroupsServer {
             write();
         }
 
+        void stop() {
+            stopped = true;
+            end.run();
+        }
+
         private void write() {
-            if (asked && waiting != null && !response.writeQueueFull()) {
+            if (asked && !stopped && waiting != null && !response.writeQueueFull()) {
                 Groups next = waiting;
                 waiting = null;
-                response.write(next).onFailure(gone -> end.run());
+                response.write(next).onFailure(gone -> stop());
             }
         }
     }

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /// One child process: writes its orders, reads its reports and its log.
@@ -15,6 +16,9 @@ import org.jspecify.annotations.Nullable;
 final class LocalProcess {
     private static final long LAST_LINES_MILLIS = 500;
     private static final int SIGNALS = 128;
+
+    /// Lines of the usual log say what went well and not why a process ended.
+    private static final Pattern HARMLESS = Pattern.compile(".*\\b(TRACE|DEBUG|INFO)\\b.*");
 
     private final Process process;
     private final int rank;
@@ -97,7 +101,7 @@ final class LocalProcess {
     }
 
     private void logged(String line) {
-        if (!line.isBlank()) {
+        if (!line.isBlank() && !HARMLESS.matcher(line).matches()) {
             lastLine = line.strip();
         }
         log.accept(line);

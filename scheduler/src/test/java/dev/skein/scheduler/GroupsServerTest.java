@@ -18,6 +18,7 @@ import io.vertx.core.streams.ReadStream;
 import io.vertx.grpc.client.GrpcClient;
 import io.vertx.grpc.client.GrpcClientRequest;
 import io.vertx.grpc.common.GrpcStatus;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ExecutionException;
@@ -90,6 +91,29 @@ class GroupsServerTest {
     }
 
     @Test
+    void aWatcherThatGoesIsForgotten() throws Exception {
+        BlockingQueue<Throwable> broken = new LinkedBlockingQueue<>();
+        vertx.exceptionHandler(broken::add);
+        scheduler.serve(new GroupSpec("g", "model", 1, "{}"));
+        substrate.next();
+        GrpcClient leaving = GrpcClient.client(vertx);
+        await(leaving.request(address(), SchedulerGrpcClient.WatchGroups)
+                .compose(request -> answer(request, "secret")));
+        await(leaving.close());
+        BlockingQueue<String> seen = new LinkedBlockingQueue<>();
+        await(watch("secret"))
+                .handler(groups -> seen.add(groups.getGroups(0).getReason()))
+                .resume();
+        for (String reason : List.of("one", "two", "three")) {
+            substrate.happens(new Event.Progress(0, 1, reason));
+            while (!reason.equals(seen.poll(30, TimeUnit.SECONDS))) {
+                assertThat(broken).isEmpty();
+            }
+        }
+        assertThat(broken).isEmpty();
+    }
+
+    @Test
     void refusesAnotherToken() {
         assertThatThrownBy(() -> await(watch("other")))
                 .isInstanceOf(ExecutionException.class)
@@ -100,6 +124,10 @@ class GroupsServerTest {
     private Future<ReadStream<Groups>> watch(String token) {
         SocketAddress address = SocketAddress.inetSocketAddress(server.actualPort(), "127.0.0.1");
         return client.request(address, SchedulerGrpcClient.WatchGroups).compose(request -> answer(request, token));
+    }
+
+    private SocketAddress address() {
+        return SocketAddress.inetSocketAddress(server.actualPort(), "127.0.0.1");
     }
 
     private static Future<ReadStream<Groups>> answer(

@@ -43,7 +43,7 @@ class LocalSubstrateTest {
 
     @Test
     void tellsTheLastWords() throws Exception {
-        start("echo first >&2; echo 'no room for the weights' >&2; echo '  ' >&2; exit 3");
+        start("echo first >&2; echo 'no room for the weights' >&2; echo '  ' >&2; echo '12:00 INFO fine' >&2; exit 3");
         next();
         assertThat(next())
                 .isEqualTo(new Event.Exited(
