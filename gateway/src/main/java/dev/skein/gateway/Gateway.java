@@ -129,11 +129,13 @@ public final class Gateway implements AutoCloseable {
 
     private void announce() {
         if (shared.ready() && ready.tryComplete()) {
-            log.info("ready model={} groups={}", name(), fleet.picture().ready().size());
+            log.info(
+                    "ready model={} groups={}", model(), fleet.picture().ready().size());
         }
     }
 
-    private String name() {
+    /** The first name that requests may give for what is served; empty before {@link #ready}. */
+    public String model() {
         Shared.Serving serving = shared.serving();
         return serving == null ? "" : serving.model().name();
     }
