@@ -1,5 +1,8 @@
 package dev.skein.cli;
 
+import dev.skein.cli.bench.BenchCommand;
+import dev.skein.cli.client.ChatCommand;
+import dev.skein.cli.client.StatusCommand;
 import dev.skein.cli.settings.NearestName;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -24,6 +27,16 @@ public final class Skein {
 
     private static Map<String, Entry> commands() {
         Map<String, Entry> commands = new LinkedHashMap<>();
+        commands.put("serve", new Entry("serve a model over HTTP, as OpenAI's API", ServeCommand::run));
+        commands.put(
+                "chat",
+                new Entry("talk to a model in the terminal", words -> ChatCommand.run(words, OwnServer::start)));
+        commands.put("status", new Entry("show a server's groups, ranks, queue and cache", StatusCommand::run));
+        commands.put(
+                "bench",
+                new Entry(
+                        "measure the engine, or a server beside its peer",
+                        words -> BenchCommand.run(words, ModelCommand::fetched)));
         commands.put("model", new Entry("print the file of the default model, fetched if need be", ModelCommand::run));
         commands.put("version", new Entry("print the version", Skein::version));
         commands.put("help", new Entry("print this, or a command's help", Skein::help));
@@ -34,7 +47,7 @@ public final class Skein {
         List<String> words = List.of(arguments);
         int code;
         if (!words.isEmpty() && words.getFirst().equals("worker")) {
-            code = 1;
+            code = WorkerProcess.run();
         } else {
             code = run(words);
         }

@@ -43,15 +43,17 @@ public final class ServeHelp {
         }
         text.repeat(' ', COLUMN - column);
         column = COLUMN;
+        String gap = "";
         for (String word : help.split(" ")) {
-            if (column + word.length() > WIDTH) {
+            if (column + gap.length() + word.length() > WIDTH) {
                 text.append('\n').repeat(' ', COLUMN);
                 column = COLUMN;
+                gap = "";
             }
-            text.append(word).append(' ');
-            column += word.length() + 1;
+            text.append(gap).append(word);
+            column += gap.length() + word.length();
+            gap = " ";
         }
-        text.setLength(text.length() - 1);
         text.append('\n');
     }
 }

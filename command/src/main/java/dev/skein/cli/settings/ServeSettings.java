@@ -39,9 +39,10 @@ public final class ServeSettings {
             MODEL,
             "max-model-len",
             "TOKENS",
-            "auto",
+            null,
             ServeSettings::modelLength,
-            "prompt and output together; auto or -1 takes what the model allows and the memory holds");
+            "prompt and output together; auto or -1 takes what the model allows and the memory holds."
+                    + " Default: what the model says");
     public static final Setting<String> DTYPE = Setting.of(
             MODEL,
             "dtype",
@@ -183,9 +184,6 @@ public final class ServeSettings {
             null,
             Readers.choice("trace", "debug", "info", "warning", "error", "critical"),
             "vLLM's name for --log-level");
-    public static final Setting<Boolean> DISABLE_LOG_STATS =
-            Setting.off(LOGGING, "disable-log-stats", "no line of statistics every ten seconds; metrics stay");
-
     public static final Setting<Boolean> TRUST_REMOTE_CODE =
             Setting.off(ACCEPTED, "trust-remote-code", "no code of a model is ever run");
     public static final Setting<String> GPU_MEMORY_UTILIZATION =
@@ -194,6 +192,8 @@ public final class ServeSettings {
             Setting.text(ACCEPTED, "swap-space", "GIB", null, "preempted requests are computed again, not swapped");
     public static final Setting<String> NUM_SCHEDULER_STEPS =
             Setting.text(ACCEPTED, "num-scheduler-steps", "N", null, "each step is planned by itself");
+    public static final Setting<Boolean> DISABLE_LOG_STATS =
+            Setting.off(ACCEPTED, "disable-log-stats", "statistics are metrics, never log lines");
     public static final Setting<Boolean> DISABLE_LOG_REQUESTS =
             Setting.off(ACCEPTED, "disable-log-requests", "requests are logged at level debug only");
     public static final Setting<Boolean> USE_V2_BLOCK_MANAGER =
@@ -233,11 +233,11 @@ public final class ServeSettings {
             GENERATION_CONFIG,
             LOG_LEVEL,
             UVICORN_LOG_LEVEL,
-            DISABLE_LOG_STATS,
             TRUST_REMOTE_CODE,
             GPU_MEMORY_UTILIZATION,
             SWAP_SPACE,
             NUM_SCHEDULER_STEPS,
+            DISABLE_LOG_STATS,
             DISABLE_LOG_REQUESTS,
             USE_V2_BLOCK_MANAGER,
             ENFORCE_EAGER,

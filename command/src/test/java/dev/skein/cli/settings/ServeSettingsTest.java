@@ -53,11 +53,11 @@ class ServeSettingsTest {
                         "--generation-config",
                         "--log-level",
                         "--uvicorn-log-level",
-                        "--disable-log-stats",
                         "--trust-remote-code",
                         "--gpu-memory-utilization",
                         "--swap-space",
                         "--num-scheduler-steps",
+                        "--disable-log-stats",
                         "--disable-log-requests",
                         "--use-v2-block-manager",
                         "--enforce-eager",
@@ -73,7 +73,6 @@ class ServeSettingsTest {
                         Setting::name, setting -> none.get(setting).toString()));
         assertThat(defaults)
                 .isEqualTo(Map.ofEntries(
-                        Map.entry("max-model-len", "-1"),
                         Map.entry("dtype", "auto"),
                         Map.entry("host", "127.0.0.1"),
                         Map.entry("port", "8000"),

@@ -1,0 +1,189 @@
+package dev.skein.cli;
+
+import dev.skein.cli.model.ModelChoice;
+import dev.skein.cli.model.SkeinHome;
+import dev.skein.cli.settings.ServeHelp;
+import dev.skein.cli.settings.ServeSettings;
+import dev.skein.cli.settings.Setting;
+import dev.skein.cli.settings.Settings;
+import dev.skein.cli.settings.SettingsReader;
+import dev.skein.gateway.GatewayException;
+import dev.skein.gateway.GatewayOptions;
+import dev.skein.worker.WorkerOptions;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// `skein serve`: one model behind OpenAI's HTTP interface, until a signal comes.
+final class ServeCommand {
+    private static final Logger log = LoggerFactory.getLogger(ServeCommand.class);
+
+    /// The gateway's drain is bounded by the settings and the worker's by itself; this is for what is not foreseen.
+    private static final long END_GRACE_SECONDS = 15;
+
+    private static final int SIGNALLED = 128;
+
+    private final Settings settings;
+    private final long began = began();
+
+    private ServeCommand(Settings settings) {
+        this.settings = settings;
+    }
+
+    static int run(List<String> arguments) throws Exception {
+        if (Skein.wantsHelp(arguments)) {
+            System.out.print(ServeHelp.text());
+            return 0;
+        }
+        return new ServeCommand(settings(arguments)).serve();
+    }
+
+    static Settings settings(List<String> arguments) {
+        return new SettingsReader(ServeSettings.ALL, ServeSettings.MODEL_FILE).read(arguments, System.getenv());
+    }
+
+    /// When the command was given: the script says it, else this Java machine's own start.
+    static long began() {
+        String said = System.getenv().getOrDefault("SKEIN_STARTED_MILLIS", "");
+        return said.isEmpty()
+                ? ProcessHandle.current().info().startInstant().orElseThrow().toEpochMilli()
+                : Long.parseLong(said);
+    }
+
+    private int serve() throws Exception {
+        Logging.level(settings.find(ServeSettings.UVICORN_LOG_LEVEL).orElse(settings.get(ServeSettings.LOG_LEVEL)));
+        warnAboutAccepted();
+        LocalServer server = start(settings, began);
+        CompletableFuture<Integer> end = new CompletableFuture<>();
+        Signals.handle(
+                signal -> end.complete(drained(server)),
+                signal -> Runtime.getRuntime().halt(SIGNALLED + signal));
+        server.ready().thenAccept(ready -> System.out.println(readyLine(ready)));
+        server.failure().thenAccept(reason -> {
+            System.err.println("skein: " + reason);
+            end.complete(CommandException.FAILED);
+        });
+        return end.get();
+    }
+
+    /// Starts a server as the settings say.
+    static LocalServer start(Settings settings, long began) {
+        Path model = model(settings);
+        WorkerParameters worker = worker(settings, model);
+        GatewayOptions.Api api = api(settings);
+        log.info("model={} settings: {}", model, settings);
+        return LocalServer.start(began, worker, scheduler -> gateway(settings, api, scheduler));
+    }
+
+    private int drained(LocalServer server) {
+        long bound = settings.get(ServeSettings.SHUTDOWN_TIMEOUT).toSeconds() + END_GRACE_SECONDS;
+        CompletableFuture.delayedExecutor(bound, TimeUnit.SECONDS)
+                .execute(() -> Runtime.getRuntime().halt(CommandException.FAILED));
+        System.err.println("skein: finishing what runs; a second signal ends it at once");
+        server.drain();
+        return 0;
+    }
+
+    private String readyLine(LocalServer.Ready ready) {
+        String host = settings.get(ServeSettings.HOST);
+        String shown = host.contains(":") ? "[" + host + "]" : host;
+        return String.format(
+                Locale.ROOT,
+                "skein: ready at http://%s:%d with %s after %.2f s (%s)",
+                shown,
+                ready.port(),
+                ready.model(),
+                (System.currentTimeMillis() - began) / 1000.0,
+                ready.detail());
+    }
+
+    private void warnAboutAccepted() {
+        ServeSettings.ALL.stream()
+                .filter(setting -> setting.section() == Setting.Section.ACCEPTED && settings.has(setting))
+                .forEach(setting ->
+                        System.err.println("skein: " + setting.flag() + " changes nothing: " + setting.help()));
+    }
+
+    private static Path model(Settings settings) {
+        settings.all(ServeSettings.SERVED_MODEL_NAME).stream()
+                .filter(name -> !settings.has(ServeSettings.MODEL_FILE) && Files.isRegularFile(Path.of(name)))
+                .findFirst()
+                .ifPresent(name -> {
+                    throw CommandException.usage("--served-model-name takes all words that follow it, also " + name
+                            + "; name the model first: skein serve " + name + " --served-model-name ...");
+                });
+        return settings.find(ServeSettings.MODEL_FILE).map(ModelChoice::file).orElseGet(ModelCommand::fetched);
+    }
+
+    private static WorkerParameters worker(Settings settings, Path model) {
+        WorkerParameters parameters = new WorkerParameters(
+                model,
+                settings.get(ServeSettings.THREADS),
+                settings.get(ServeSettings.CPU),
+                settings.find(ServeSettings.MAX_MODEL_LEN).orElse(WorkerOptions.FROM_FILE),
+                settings.get(ServeSettings.MAX_NUM_SEQS),
+                settings.get(ServeSettings.MAX_NUM_BATCHED_TOKENS),
+                settings.find(ServeSettings.KV_CACHE_MEMORY).orElse(0L),
+                settings.get(ServeSettings.MAX_NUM_QUEUED_REQS),
+                settings.get(ServeSettings.MAX_LOGPROBS),
+                settings.get(ServeSettings.SEED),
+                settings.find(ServeSettings.UVICORN_LOG_LEVEL).orElse(settings.get(ServeSettings.LOG_LEVEL)));
+        try {
+            parameters.options("checked before the worker starts");
+            return parameters;
+        } catch (IllegalArgumentException e) {
+            throw CommandException.usage(e.getMessage());
+        }
+    }
+
+    private static GatewayOptions gateway(
+            Settings settings, GatewayOptions.Api api, GatewayOptions.SchedulerAddress scheduler) {
+        GatewayOptions.Limits usual = GatewayOptions.Limits.defaults();
+        return new GatewayOptions(
+                settings.get(ServeSettings.HOST),
+                settings.get(ServeSettings.PORT),
+                scheduler,
+                api,
+                new GatewayOptions.Access(
+                        settings.all(ServeSettings.API_KEY),
+                        settings.all(ServeSettings.ALLOWED_ORIGINS),
+                        settings.get(ServeSettings.REQUEST_ID_HEADERS)),
+                new GatewayOptions.Limits(
+                        usual.bodyBytes(),
+                        usual.headerBytes(),
+                        usual.nesting(),
+                        usual.requests(),
+                        usual.sequences(),
+                        usual.header(),
+                        usual.body(),
+                        usual.keepAlive(),
+                        usual.groupWait(),
+                        settings.get(ServeSettings.SHUTDOWN_TIMEOUT)),
+                Version.TEXT,
+                SkeinHome.of(System.getenv()).libraries());
+    }
+
+    private static GatewayOptions.Api api(Settings settings) {
+        try {
+            return new GatewayOptions.Api(
+                    settings.all(ServeSettings.SERVED_MODEL_NAME),
+                    settings.find(ServeSettings.CHAT_TEMPLATE)
+                            .map(ChatTemplate::text)
+                            .orElse(null),
+                    false,
+                    settings.get(ServeSettings.GENERATION_CONFIG).equals("auto"),
+                    settings.get(ServeSettings.RESPONSE_ROLE),
+                    settings.get(ServeSettings.MAX_LOGPROBS),
+                    false,
+                    false,
+                    false);
+        } catch (GatewayException e) {
+            throw CommandException.usage(e.getMessage());
+        }
+    }
+}

@@ -1,0 +1,119 @@
+package dev.skein.cli;
+
+import dev.skein.scheduler.RankOrder;
+import dev.skein.scheduler.RankReport;
+import dev.skein.worker.Worker;
+import dev.skein.worker.WorkerListener;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.slf4j.LoggerFactory;
+
+/// `skein worker`: the process of one rank, started by the scheduler's local substrate and useless without it.
+///
+/// The standard input brings the order and then says when to drain; when it ends, the parent is dead, and so is this
+/// process at once. The standard output is for [RankReport]s alone.
+final class WorkerProcess {
+    /// The scheduler kills what drains for too long; this only bounds a worker that lost its scheduler.
+    private static final Duration LONGEST_DRAIN = Duration.ofDays(1);
+
+    private static final int PARENT_GONE = 3;
+
+    private final PrintStream reports;
+    private final long mainMillis = System.currentTimeMillis();
+    private final AtomicBoolean ready = new AtomicBoolean();
+
+    private WorkerProcess(PrintStream reports) {
+        this.reports = reports;
+    }
+
+    /// Serves until told to end.
+    static int run() {
+        PrintStream reports = new PrintStream(System.out, true, StandardCharsets.UTF_8);
+        // What a library prints must not look like a report.
+        System.setOut(System.err);
+        return new WorkerProcess(reports)
+                .serve(new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)));
+    }
+
+    private int serve(BufferedReader orders) {
+        Worker worker;
+        try {
+            String line = orders.readLine();
+            if (line == null) {
+                return PARENT_GONE;
+            }
+            worker = start(RankOrder.of(line));
+        } catch (IOException | RuntimeException e) {
+            LoggerFactory.getLogger(WorkerProcess.class).debug("the worker does not start", e);
+            report(new RankReport.Failed(String.valueOf(e.getMessage()), true));
+            return CommandException.FAILED;
+        }
+        Thread.ofPlatform().daemon().name("orders").start(() -> obey(orders, worker));
+        return awaitEnd(worker);
+    }
+
+    private Worker start(RankOrder order) {
+        WorkerParameters parameters = WorkerParameters.decode(order.parameters());
+        Logging.level(parameters.logLevel());
+        return Worker.start(parameters.options(order.token()), event -> tell(event, order));
+    }
+
+    private void tell(WorkerListener.Event event, RankOrder order) {
+        switch (event) {
+            case WorkerListener.Listening(String host, int port) -> report(new RankReport.Listening(port));
+            case WorkerListener.Loading(int parts, int of) ->
+                report(new RankReport.Progress("loading weights, " + parts + " of " + of));
+            case WorkerListener.Warming() -> report(new RankReport.Progress("warming up"));
+            case WorkerListener.Ready done -> {
+                ready.set(true);
+                report(new RankReport.Ready(stages(done, order)));
+            }
+            // A model that cannot be loaded cannot be loaded a second time; an engine that broke at work can be.
+            case WorkerListener.Failed(String reason) -> report(new RankReport.Failed(reason, !ready.get()));
+        }
+    }
+
+    private String stages(WorkerListener.Ready done, RankOrder order) {
+        return String.format(
+                Locale.ROOT,
+                "Java %.2f s, weights %.2f s, warm-up %.2f s; %s",
+                (mainMillis - order.askedMillis()) / 1000.0,
+                done.headerSeconds() + done.weightsSeconds(),
+                done.warmUpSeconds(),
+                done.backend());
+    }
+
+    private void report(RankReport report) {
+        reports.println(report.line());
+    }
+
+    private static void obey(BufferedReader orders, Worker worker) {
+        try {
+            for (String line = orders.readLine(); line != null; line = orders.readLine()) {
+                if (line.equals(RankOrder.DRAIN)) {
+                    Thread.ofPlatform().name("drain").start(() -> drain(worker));
+                }
+            }
+        } catch (IOException e) {
+            // As good as its end.
+        }
+        Runtime.getRuntime().halt(PARENT_GONE);
+    }
+
+    private static void drain(Worker worker) {
+        worker.close(LONGEST_DRAIN);
+        Runtime.getRuntime().halt(0);
+    }
+
+    private static int awaitEnd(Worker worker) {
+        Signals.leaveInterruptToParent(() -> drain(worker));
+        worker.failure().join();
+        return CommandException.FAILED;
+    }
+}

@@ -1,0 +1,109 @@
+package dev.skein.cli.client;
+
+import io.vertx.core.json.JsonArray;
+import io.vertx.core.json.JsonObject;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+
+/// `skein status`: what a server runs and how busy it is.
+@CommandLine.Command(
+        name = "skein status",
+        mixinStandardHelpOptions = true,
+        separator = " ",
+        header = "show a server's groups, ranks, queue and use of the KV cache")
+public final class StatusCommand {
+    private static final List<String> GROUP_HEAD =
+            List.of("GROUP", "STATE", "RESTARTS", "RUNNING", "WAITING", "KV BLOCKS", "REASON");
+    private static final List<String> RANK_HEAD = List.of("GROUP", "RANK", "STATE", "HOST", "PORT", "PID");
+
+    @CommandLine.Option(names = "--url", paramLabel = "URL", defaultValue = "http://127.0.0.1:8000")
+    private String url = "";
+
+    @CommandLine.Option(
+            names = "--api-key",
+            paramLabel = "KEY",
+            description = "the server's key; default $SKEIN_API_KEY")
+    private @Nullable String key;
+
+    @CommandLine.Option(names = "--json", description = "as the server says it")
+    private boolean json;
+
+    private StatusCommand() {}
+
+    public static int run(List<String> arguments) {
+        StatusCommand command = new StatusCommand();
+        if (!Arguments.helped(command, arguments)) {
+            JsonObject status = new ServerApi(command.url, Arguments.key(command.key)).get("/skein/status");
+            System.out.print(command.json ? status.encodePrettily() + "\n" : text(status));
+        }
+        return 0;
+    }
+
+    static String text(JsonObject status) {
+        JsonObject model = status.getJsonObject("model");
+        List<List<String>> groups = new ArrayList<>(List.of(GROUP_HEAD));
+        List<List<String>> ranks = new ArrayList<>(List.of(RANK_HEAD));
+        for (JsonObject group : objects(status, "groups")) {
+            groups.add(group(group));
+            objects(group, "ranks").forEach(rank -> ranks.add(rank(group, rank)));
+        }
+        return "skein " + status.getString("version")
+                + (model == null ? "" : "  " + model.getString("name") + "  " + model.getString("backend"))
+                + "  requests " + status.getValue("requests") + "\n\n" + table(groups) + "\n" + table(ranks);
+    }
+
+    private static List<String> group(JsonObject group) {
+        JsonObject counts = group.getJsonObject("statistics", new JsonObject());
+        return List.of(
+                cell(group, "name"),
+                cell(group, "state"),
+                cell(group, "restarts"),
+                cell(counts, "running"),
+                cell(counts, "waiting"),
+                cell(counts, "kv_blocks_used") + "/" + cell(counts, "kv_blocks_total"),
+                cell(group, "reason"));
+    }
+
+    private static List<String> rank(JsonObject group, JsonObject rank) {
+        return List.of(
+                cell(group, "name"),
+                cell(rank, "rank"),
+                cell(rank, "state"),
+                cell(rank, "host"),
+                cell(rank, "port"),
+                cell(rank, "pid"));
+    }
+
+    private static List<JsonObject> objects(JsonObject parent, String name) {
+        JsonArray all = parent.getJsonArray(name, new JsonArray());
+        return IntStream.range(0, all.size()).mapToObj(all::getJsonObject).toList();
+    }
+
+    private static String cell(JsonObject object, String name) {
+        Object value = object.getValue(name);
+        return value == null ? "-" : value.toString();
+    }
+
+    /// Columns as wide as their widest cell.
+    static String table(List<List<String>> rows) {
+        int[] widths = IntStream.range(0, rows.getFirst().size())
+                .map(column -> rows.stream()
+                        .mapToInt(row -> row.get(column).length())
+                        .max()
+                        .orElse(0))
+                .toArray();
+        StringBuilder text = new StringBuilder();
+        for (List<String> row : rows) {
+            StringBuilder line = new StringBuilder();
+            for (int column = 0; column < widths.length; column++) {
+                line.append(row.get(column))
+                        .repeat(' ', widths[column] - row.get(column).length() + 2);
+            }
+            text.append(line.toString().stripTrailing()).append('\n');
+        }
+        return text.toString();
+    }
+}
