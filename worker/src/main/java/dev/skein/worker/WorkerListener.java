@@ -1,6 +1,6 @@
 package dev.skein.worker;
 
-/** Hears what a starting worker does. Calls come from several threads, one after the other. */
+/** Hears what a starting worker does. Calls come from several threads, one after the other; none may close it. */
 public interface WorkerListener {
 
     void on(Event event);

@@ -16,17 +16,22 @@ import io.vertx.grpc.server.GrpcServerResponse;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * One Generate call. The engine's thread puts what it has into {@link #pending}; the event loop takes it all as one
  * message whenever the stream can take one. Everything but the fields under the lock belongs to the event loop.
  */
 final class GenerateCall implements TokenSink {
+    private static final Logger log = LoggerFactory.getLogger(GenerateCall.class);
+
     private static final long NO_TIMER = -1;
 
     private final Vertx vertx;
     private final Context context;
     private final GrpcServerResponse<GenerateRequest, GenerateResponse> response;
+    private String id = "";
     private @Nullable Generation generation;
     private long deadline = NO_TIMER;
     private boolean paused;
@@ -65,6 +70,7 @@ final class GenerateCall implements TokenSink {
         if (ended || generation != null) {
             return;
         }
+        id = message.getRequestId();
         try {
             generation = engine.submit(Messages.request(message), this);
         } catch (EngineException refused) {
@@ -162,6 +168,7 @@ final class GenerateCall implements TokenSink {
 
     private void write(GenerateResponse message, boolean last, @Nullable EngineException reason) {
         if (last) {
+            log.debug("request={} finish={}", id, message.getFinish().getReason());
             settle();
             response.end(message);
         } else if (reason != null) {
@@ -197,6 +204,7 @@ final class GenerateCall implements TokenSink {
     }
 
     private void gone() {
+        log.debug("request={} gone", id);
         cancel();
         settle();
     }
@@ -209,6 +217,7 @@ final class GenerateCall implements TokenSink {
 
     private void end(GrpcStatus status, @Nullable String message) {
         if (!ended) {
+            log.debug("request={} status={} reason=\"{}\"", id, status, message);
             settle();
             response.status(status)
                     .statusMessage(message == null ? "" : message)
