@@ -24,7 +24,7 @@
 #include "skein_cpu.h"
 
 #define LINE 128           /* two lines: the processor fetches pairs */
-#define SPINS 2000         /* pauses before the first yield: 30 to 100 us */
+#define SPINS 600          /* pauses before the first yield: 10 to 30 us */
 #define YIELDS 100         /* then yields before the first sleep */
 #define SLEEP_NANOS 50000
 

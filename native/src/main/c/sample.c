@@ -427,6 +427,24 @@ static void score(const sampling *s, skein_result *result, skein_top *tops) {
     for (int k = 0; k < count; k++) top[k].logprob = (float)((double)top[k].logprob - most - log_sum);
 }
 
+static int in_range(int start, int length, int held) {
+    return start >= 0 && length >= 0 && (int64_t)start + length <= held;
+}
+
+static int ranges(const sampling *s) {
+    const skein_output *ask = s->ask;
+    if (!in_range(ask->history_start, ask->history_length, s->step->history)) {
+        return fail(s, SKEIN_BAD_ROW, ask->history_start, s->step->history);
+    }
+    if (!in_range(ask->bias_start, ask->bias_length, s->step->bias)) {
+        return fail(s, SKEIN_BAD_BIAS, ask->bias_start, s->step->bias);
+    }
+    if (!in_range(ask->allowed_start, ask->allowed_length, s->step->allowed)) {
+        return fail(s, SKEIN_BAD_ROW, ask->allowed_start, s->step->allowed);
+    }
+    return SKEIN_OK;
+}
+
 int KERNEL(sample)(const skein_op *op, const skein_step *step, int row, sample_scratch *scratch, skein_failure *failure) {
     sampling s = {(const skein_output *)step->output + row, step, op->x + (size_t)row * op->columns, op->columns, scratch,
                   failure};
@@ -435,6 +453,7 @@ int KERNEL(sample)(const skein_op *op, const skein_step *step, int row, sample_s
     if (!all_finite(s.raw, s.n)) return fail(&s, SKEIN_NOT_FINITE, 0, s.n);
     int id = s.ask->target;
     int status = bad_id(&s, id, -1);
+    if (!status) status = ranges(&s);
     if (!status && id < 0) status = choose(&s, &id);
     if (status) return status;
     result->id = id;

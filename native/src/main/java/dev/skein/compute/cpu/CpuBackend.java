@@ -25,7 +25,6 @@ import java.util.Locale;
  * positions, slots or blocks are out of range fails before anything of it is computed.
  */
 public final class CpuBackend extends HostBackend {
-    private static final int SPIN_MICROS = 200;
     private static final int STEP_BYTES = 112;
     private static final int STEP_POINTERS = 32;
     private static final int FAILURE_BYTES = 24;
@@ -40,6 +39,7 @@ public final class CpuBackend extends HostBackend {
     private final CpuOps ops = new CpuOps();
     private final HostOutputs outputs = new HostOutputs();
     private final List<MemorySegment> caches = new ArrayList<>();
+    private int lastPosition;
 
     /**
      * Starts the threads.
@@ -52,7 +52,7 @@ public final class CpuBackend extends HostBackend {
             settings.set(ValueLayout.JAVA_INT, 0, options.threads());
             settings.set(ValueLayout.JAVA_INT, 4, code(options.isa()));
             settings.set(ValueLayout.JAVA_INT, 8, options.pin() ? 1 : 0);
-            settings.set(ValueLayout.JAVA_INT, 12, SPIN_MICROS);
+            settings.set(ValueLayout.JAVA_INT, 12, options.spinMicros());
             MemorySegment out = arena.allocate(ValueLayout.ADDRESS);
             SkeinCpu.open(settings, out);
             return new CpuBackend(out.get(ValueLayout.ADDRESS, 0), options.threads());
@@ -150,6 +150,7 @@ public final class CpuBackend extends HostBackend {
     void onBegin(StepInputs inputs) {
         ops.clear();
         outputs.clear();
+        lastPosition = lastPosition(inputs);
         step.set(ValueLayout.JAVA_INT, 0, inputs.tokens());
         step.set(ValueLayout.JAVA_INT, 4, inputs.sequences());
         step.set(ValueLayout.JAVA_INT, 8, inputs.outputs());
@@ -196,13 +197,12 @@ public final class CpuBackend extends HostBackend {
 
     @Override
     void onRopeAndStore(HostBuffer qkv, AttentionShape shape, Rope rope, RopeTable table, KvCache cache, int layer) {
-        table.upTo(lastPosition());
+        table.upTo(lastPosition);
         ops.ropeAndStore(qkv, rows(qkv), shape, rope, table, (CpuKvCache) cache, layer);
     }
 
-    /** The last position of the step that its blocks can hold: what is beyond fails when it runs. */
-    private int lastPosition() {
-        StepInputs inputs = step();
+    /** The last position of a step that its blocks can hold: what is beyond fails when it runs. */
+    private static int lastPosition(StepInputs inputs) {
         int last = 0;
         for (int token = 0; token < inputs.tokens(); token++) {
             last = Math.max(last, inputs.get(Region.POSITIONS, token));

@@ -132,7 +132,9 @@ final class CpuOps {
             grow();
         }
         count++;
-        list.asSlice(op, OP_BYTES).fill((byte) 0);
+        for (int at = 0; at < OP_BYTES; at += Long.BYTES) {
+            list.set(ValueLayout.JAVA_LONG, op + at, 0L);
+        }
         set(op, KIND, kind.ordinal());
         set(op, ROWS, rows);
         set(op, COLUMNS, columns);

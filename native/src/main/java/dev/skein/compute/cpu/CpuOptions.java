@@ -6,8 +6,9 @@ package dev.skein.compute.cpu;
  * @param threads that compute, the caller's included
  * @param isa instruction set; {@link Isa#AUTO} takes the best that is there
  * @param pin whether each pool thread stays on one of the process's cores
+ * @param spinMicros how long pool threads spin for the next step before they sleep: waking takes tens of microseconds
  */
-public record CpuOptions(int threads, Isa isa, boolean pin) {
+public record CpuOptions(int threads, Isa isa, boolean pin, int spinMicros) {
     /** Instruction sets, as {@code -Dskein.cpu} names them. */
     public enum Isa {
         /** The best that this processor has. */
@@ -23,11 +24,20 @@ public record CpuOptions(int threads, Isa isa, boolean pin) {
     }
 
     private static final int MOST_THREADS = 256;
+    private static final int SPIN_MICROS = 200;
 
     public CpuOptions {
         if (threads < 1 || threads > MOST_THREADS) {
             throw new IllegalArgumentException("%d threads; 1 to %d can compute".formatted(threads, MOST_THREADS));
         }
+        if (spinMicros < 0) {
+            throw new IllegalArgumentException("%d microseconds to spin; 0 is least".formatted(spinMicros));
+        }
+    }
+
+    /** Spinning for 200 microseconds, longer than a server is between two steps. */
+    public CpuOptions(int threads, Isa isa, boolean pin) {
+        this(threads, isa, pin, SPIN_MICROS);
     }
 
     /** All cores that this process may use, pinned, with the instruction set that {@code -Dskein.cpu} names. */
@@ -53,10 +63,10 @@ public record CpuOptions(int threads, Isa isa, boolean pin) {
     }
 
     public CpuOptions withIsa(Isa other) {
-        return new CpuOptions(threads, other, pin);
+        return new CpuOptions(threads, other, pin, spinMicros);
     }
 
     public CpuOptions withThreads(int other) {
-        return new CpuOptions(other, isa, pin);
+        return new CpuOptions(other, isa, pin, spinMicros);
     }
 }

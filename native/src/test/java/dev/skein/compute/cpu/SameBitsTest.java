@@ -41,10 +41,10 @@ class SameBitsTest {
     @ParameterizedTest
     @EnumSource
     void products(ElementType type) {
-        for (int[] shape : new int[][] {{1, 32}, {17, 64}, {576, 96}, {33, 1536}}) {
+        for (int[] shape : new int[][] {{1, 32}, {17, 64}, {300, 96}, {33, 1536}}) {
             HostMatrix gate = lab.matrix(type, shape[0], shape[1]);
             HostMatrix up = lab.matrix(type, shape[0], shape[1]);
-            for (int tokens : new int[] {1, 2, 3, 5, 8, 17}) {
+            for (int tokens : new int[] {1, 2, 5, 17}) {
                 float[][] x = lab.rows(tokens, shape[1]);
                 float[][] residual = lab.rows(tokens, shape[0]);
                 assertThat(products(backend, gate, up, x, residual))
