@@ -9,6 +9,7 @@ import java.util.Arrays;
  * others are U+0100 and on, in order.
  */
 final class ByteAlphabet {
+    private static final char[] LETTERS = letters();
     private static final short[] BYTE_OF = byteOf();
 
     private ByteAlphabet() {}
@@ -43,12 +44,34 @@ final class ByteAlphabet {
         return Arrays.copyOf(bytes, length);
     }
 
+    /** The character that writes byte {@code b}. */
+    static char letter(int b) {
+        return LETTERS[b];
+    }
+
+    /** How the UTF-8 of {@code text} is written. */
+    static String spelled(String text) {
+        StringBuilder spelled = new StringBuilder(text.length());
+        for (byte b : text.getBytes(UTF_8)) {
+            spelled.append(LETTERS[b & 0xFF]);
+        }
+        return spelled.toString();
+    }
+
+    private static char[] letters() {
+        char[] letters = new char[256];
+        int next = 0x100;
+        for (int b = 0; b < 256; b++) {
+            letters[b] = (char) (prints(b) ? b : next++);
+        }
+        return letters;
+    }
+
     private static short[] byteOf() {
         short[] map = new short[0x100 + 68];
         Arrays.fill(map, (short) -1);
-        int next = 0x100;
         for (int b = 0; b < 256; b++) {
-            map[prints(b) ? b : next++] = (short) b;
+            map[LETTERS[b]] = (short) b;
         }
         return map;
     }

@@ -1,11 +1,10 @@
 /**
  * Between text and token ids.
  *
- * <p>{@link dev.skein.gateway.text.Tokenizer} turns text into ids; the splitting and merging is Hugging Face's native
- * library, fed either with a model's own tokenizer.json or with one made from a GGUF file's vocabulary
- * ({@link dev.skein.gateway.text.TokenizerJson}). The way back is ours: a {@link
- * dev.skein.gateway.text.Vocabulary} knows the bytes of each id, so ids become bytes and bytes become text without
- * decoding any id twice.
+ * <p>{@link dev.skein.gateway.text.Tokenizer} turns text into ids: byte-level vocabularies, which most models have, with
+ * our own merging ({@link dev.skein.gateway.text.ByteLevelTokenizer}), all others with Hugging Face's native library. The
+ * way back is ours too: a {@link dev.skein.gateway.text.Vocabulary} knows the bytes of each id, so ids become bytes and
+ * bytes become text without decoding any id twice.
  *
  * <p>A token may end in the middle of a character, and a stop string may begin in one token and end in another. So text
  * passes through two gates, each of which keeps back only what may still change: {@link

@@ -2,18 +2,9 @@ package dev.skein.gateway.text;
 
 import dev.skein.gateway.json.JsonWriter;
 import dev.skein.protocol.v1.GgufVocabulary;
-import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.HashMap;
-import java.util.List;
-import java.util.Map;
 
 /**
- * The tokenizer.json (Hugging Face's format) of a vocabulary that came in a GGUF file.
- *
- * <p>A GGUF file holds tokens, merges and the <em>name</em> of the rule that splits text before merging. What a name
- * stands for is known from the models' own tokenizer files; a name not known is refused, since a wrong rule would give
- * wrong ids without a sign.
+ * The tokenizer.json of a byte-level vocabulary that came in a GGUF file: what the native library, our oracle, reads.
  */
 final class TokenizerJson {
     private static final int CONTROL = 3;
@@ -36,7 +27,6 @@ final class TokenizerJson {
         addedTokens(json, vocabulary);
         switch (vocabulary.getModel()) {
             case "gpt2" -> byteLevel(json, vocabulary);
-            case "llama" -> sentencePiece(json, vocabulary);
             default ->
                 throw new TokenizerException(
                         "the tokenizer model " + vocabulary.getModel()
@@ -145,70 +135,5 @@ final class TokenizerJson {
             json.field(vocabulary.getTokens(id), id);
         }
         json.endObject();
-    }
-
-    // SentencePiece's BPE: spaces are U+2581, one stands before the text, and what no piece writes is written in bytes.
-    private static void sentencePiece(JsonWriter json, GgufVocabulary vocabulary) {
-        json.name("normalizer")
-                .beginObject()
-                .field("type", "Sequence")
-                .name("normalizers")
-                .beginArray();
-        if (vocabulary.getAddSpacePrefix()) {
-            json.beginObject()
-                    .field("type", "Prepend")
-                    .field("prepend", "\u2581")
-                    .endObject();
-        }
-        json.beginObject().field("type", "Replace");
-        json.name("pattern").beginObject().field("String", " ").endObject();
-        json.field("content", "\u2581").endObject().endArray().endObject();
-        json.nulField("pre_tokenizer").nulField("post_processor").nulField("decoder");
-        json.name("model").beginObject().field("type", "BPE").field("unk_token", unknown(vocabulary));
-        options(json, true, false);
-        vocab(json, vocabulary);
-        json.name("merges").beginArray();
-        for (Merge merge : merges(vocabulary)) {
-            json.beginArray().value(merge.left()).value(merge.right()).endArray();
-        }
-        json.endArray().endObject();
-    }
-
-    private static String unknown(GgufVocabulary vocabulary) {
-        for (int id = 0; id < vocabulary.getTypesCount(); id++) {
-            if (vocabulary.getTypes(id) == UNKNOWN) {
-                return vocabulary.getTokens(id);
-            }
-        }
-        throw new TokenizerException("the vocabulary of model llama has no unknown token (type 2)");
-    }
-
-    private record Merge(String left, String right, float score, int leftId, int rightId) {}
-
-    /**
-     * SentencePiece stores no merges: it joins the two neighbours whose union has the best score. So each way to part a
-     * piece into two pieces is a merge, ranked by the piece's score.
-     */
-    private static List<Merge> merges(GgufVocabulary vocabulary) {
-        Map<String, Integer> ids = new HashMap<>();
-        for (int id = 0; id < vocabulary.getTokensCount(); id++) {
-            ids.put(vocabulary.getTokens(id), id);
-        }
-        List<Merge> merges = new ArrayList<>();
-        for (int id = 0; id < Math.min(vocabulary.getTokensCount(), vocabulary.getScoresCount()); id++) {
-            String piece = vocabulary.getTokens(id);
-            for (int cut = 1; cut < piece.length(); cut++) {
-                Integer left = ids.get(piece.substring(0, cut));
-                Integer right = ids.get(piece.substring(cut));
-                if (left != null && right != null) {
-                    merges.add(new Merge(
-                            piece.substring(0, cut), piece.substring(cut), vocabulary.getScores(id), left, right));
-                }
-            }
-        }
-        merges.sort(Comparator.comparingDouble((Merge merge) -> -merge.score())
-                .thenComparingInt(Merge::leftId)
-                .thenComparingInt(Merge::rightId));
-        return merges;
     }
 }
