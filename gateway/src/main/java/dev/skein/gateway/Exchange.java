@@ -142,10 +142,8 @@ final class Exchange {
             }
         });
         request.endHandler(_ -> {
-            if (!answered) {
-                front.connections().arrived(request.connection());
-                then.accept(body.getBytes());
-            }
+            front.connections().arrived(request.connection());
+            then.accept(body.getBytes());
         });
     }
 
@@ -173,6 +171,7 @@ final class Exchange {
     private void hangUp(ApiException error) {
         if (!answered) {
             request.handler(_ -> {});
+            request.endHandler(_ -> request.connection().close());
             response.putHeader(HttpHeaders.CONNECTION, HttpHeaders.CLOSE);
             fail(error);
             front.connections().await(request.connection(), LINGER_NANOS, request.connection()::close);

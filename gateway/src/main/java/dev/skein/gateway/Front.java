@@ -37,6 +37,8 @@ final class Front extends VerticleBase {
 
     // Tokenizing takes about a microsecond a byte; what is longer than this would hold up other streams.
     private static final int INLINE_BYTES = 1024;
+    // What the kernel may hold for a reader that does not read: left alone it grows to megabytes, minutes of an answer.
+    private static final int SEND_BUFFER = 256 << 10;
     private static final int SWEEP_MILLIS = 1000;
     private static final int LONGEST_LINE = 8192;
 
@@ -67,6 +69,7 @@ final class Front extends VerticleBase {
                 .setTcpNoDelay(true)
                 .setReuseAddress(true)
                 .setAcceptBacklog(1024)
+                .setSendBufferSize(SEND_BUFFER)
                 .setMaxInitialLineLength(LONGEST_LINE)
                 .setMaxHeaderSize(shared.options().limits().headerBytes())
                 .setHttp2ClearTextEnabled(false);

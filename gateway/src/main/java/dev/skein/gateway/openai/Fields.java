@@ -170,7 +170,7 @@ final class Fields {
     }
 
     private void error(String name, String what) {
-        if (errors.size() < TOLD) {
+        if (errors.size() < TOLD && !params.contains(path + name)) {
             errors.add(path + name + " " + what);
             params.add(path + name);
         }

@@ -1,0 +1,326 @@
+package dev.skein.gateway;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.skein.protocol.v1.FinishReason;
+import dev.skein.protocol.v1.GenerateResponse;
+import io.vertx.grpc.common.GrpcStatus;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import tools.jackson.databind.JsonNode;
+
+/** Clients that leave or do not read, and groups that are lost, full or not there. */
+class TrafficTest {
+    private static final String STREAM = "{\"prompt\":\"x\",\"stream\":true}";
+    private static final String BODY = "{\"prompt\":\"x\"}";
+
+    private final Stage stage = new Stage(options -> options.withLimits(patience(Duration.ofSeconds(10))));
+
+    private static GatewayOptions.Limits patience(Duration groupWait) {
+        GatewayOptions.Limits limits = GatewayOptions.Limits.defaults();
+        return new GatewayOptions.Limits(
+                limits.bodyBytes(),
+                limits.headerBytes(),
+                limits.nesting(),
+                limits.requests(),
+                limits.sequences(),
+                limits.header(),
+                limits.body(),
+                limits.keepAlive(),
+                groupWait,
+                limits.drain());
+    }
+
+    @AfterEach
+    void stop() {
+        stage.close();
+    }
+
+    private Socket send(String body, int receiveBuffer) throws IOException {
+        Socket socket = new Socket();
+        socket.setReceiveBufferSize(receiveBuffer);
+        socket.connect(new InetSocketAddress("127.0.0.1", stage.port));
+        socket.getOutputStream()
+                .write(("POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: "
+                                + body.length() + "\r\n\r\n" + body)
+                        .getBytes(UTF_8));
+        return socket;
+    }
+
+    private static BufferedReader reader(Socket socket) throws IOException {
+        return new BufferedReader(new InputStreamReader(socket.getInputStream(), UTF_8));
+    }
+
+    private static void readUntil(BufferedReader reader, String words) throws IOException {
+        for (String line = reader.readLine(); line != null; line = reader.readLine()) {
+            if (line.contains(words)) {
+                return;
+            }
+        }
+        throw new AssertionError("the stream ended before " + words);
+    }
+
+    @Test
+    void aClosedSocketCancelsTheCallOfAStream() throws Exception {
+        FakeWorker.Call call;
+        try (Socket socket = send(STREAM, 4096)) {
+            call = stage.worker.next();
+            call.say("begun");
+            readUntil(reader(socket), "begun");
+        }
+        call.cancelled.get(10, TimeUnit.SECONDS);
+    }
+
+    @Test
+    void aClosedSocketCancelsTheCallsOfOneBody() throws Exception {
+        List<FakeWorker.Call> calls = new ArrayList<>();
+        try (Socket _ = send("{\"prompt\":\"x\",\"n\":3}", 4096)) {
+            for (int i = 0; i < 3; i++) {
+                calls.add(stage.worker.next());
+            }
+        }
+        for (FakeWorker.Call call : calls) {
+            call.cancelled.get(10, TimeUnit.SECONDS);
+        }
+    }
+
+    @Test
+    void aReaderThatDoesNotReadPausesItsOwnSequenceAndNoOther() throws Exception {
+        GenerateResponse page =
+                FakeWorker.tokens(TinyModel.ids("x".repeat(200))).build();
+        try (Socket socket = send(STREAM, 4096)) {
+            FakeWorker.Call slow = stage.worker.next();
+            stage.vertx.runOnContext(_ -> slow.flood(page));
+            long sent = settled(slow);
+            // 256 KB of socket, 16 KB of queue, 32 KB of window and what the two kernels add to that, in pages of 350
+            // B.
+            assertThat(sent).isBetween(100L, 20_000L);
+
+            stage.worker.says("fine");
+            assertThat(stage.json(stage.post("/v1/completions", BODY))
+                            .at("/choices/0/text")
+                            .asString())
+                    .isEqualTo("fine");
+            assertThat(slow.sent.get()).isEqualTo(sent);
+
+            BufferedReader reader = reader(socket);
+            for (int i = 0; i < 2 * sent; i++) {
+                readUntil(reader, "xxx");
+            }
+            assertThat(slow.sent.get()).isGreaterThan(sent);
+            assertThat(slow.cancelled).isNotDone();
+        }
+    }
+
+    /** How many messages were sent once no more are for a while. */
+    private static long settled(FakeWorker.Call call) throws InterruptedException {
+        long before = -1;
+        for (int same = 0; same < 20; ) {
+            Thread.sleep(50);
+            long now = call.sent.get();
+            same = now == before && now > 0 ? same + 1 : 0;
+            before = now;
+        }
+        return before;
+    }
+
+    @Test
+    void aRequestWhoseWorkerDiesBeforeAnythingIsSentGoesToAnother() throws Exception {
+        FakeWorker other = new FakeWorker(stage.vertx);
+        other.says("second");
+        Future<HttpResponse<String>> answer = async(() -> stage.post("/v1/completions", STREAM));
+        stage.worker.next();
+        stage.scheduler.tell(FakeScheduler.ready("group-0", stage.worker), FakeScheduler.ready("group-1", other));
+        stage.worker.close();
+        HttpResponse<String> response = answer.get();
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(200);
+        assertThat(text(Stage.events(response.body()))).isEqualTo("second");
+        other.close();
+    }
+
+    @Test
+    void aRequestWaitsForAGroupThatComesBack() throws Exception {
+        Future<HttpResponse<String>> answer = async(() -> stage.post("/v1/completions", BODY));
+        FakeWorker.Call call = stage.worker.next();
+        // Some of one body is not sent before all of it is, so it may begin anew.
+        call.say("lost");
+        stage.scheduler.tell(FakeScheduler.gone("group-0"));
+        stage.worker.close();
+        FakeWorker restarted = new FakeWorker(stage.vertx);
+        restarted.says("restarted");
+        stage.scheduler.tell(FakeScheduler.ready("group-0", restarted));
+        assertThat(stage.json(answer.get()).at("/choices/0/text").asString()).isEqualTo("restarted");
+        restarted.close();
+    }
+
+    @Test
+    void aStreamWhoseWorkerDiesEndsWithAnErrorLineAndDone() throws Exception {
+        try (Socket socket = send(STREAM, 65_536)) {
+            FakeWorker.Call call = stage.worker.next();
+            call.say("begun");
+            BufferedReader reader = reader(socket);
+            readUntil(reader, "begun");
+            stage.worker.close();
+            String line = reader.readLine();
+            while (!line.startsWith("data: ")) {
+                line = reader.readLine();
+            }
+            JsonNode error = Stage.JSON.readTree(line.substring(6)).get("error");
+            assertThat(error.get("type").asString()).isEqualTo("InternalServerError");
+            assertThat(error.get("code").asInt()).isEqualTo(500);
+            readUntil(reader, "data: [DONE]");
+        }
+    }
+
+    @Test
+    void aRequestThatFailsStepsIsNotTriedForEver() throws Exception {
+        AtomicInteger tries = new AtomicInteger();
+        stage.worker.script = call -> {
+            tries.incrementAndGet();
+            call.fail(GrpcStatus.INTERNAL, "step failed at /secret/path");
+        };
+        HttpResponse<String> response = stage.post("/v1/completions", BODY);
+        assertThat(response.statusCode()).isEqualTo(500);
+        assertThat(response.body()).contains("InternalServerError").doesNotContain("/secret");
+        assertThat(tries).hasValue(3);
+    }
+
+    @Test
+    void aFullWorkerIs503WithRetryAfter() throws Exception {
+        stage.worker.script = call -> call.fail(GrpcStatus.RESOURCE_EXHAUSTED, "512 requests wait");
+        HttpResponse<String> response = stage.post("/v1/completions", STREAM);
+        assertThat(response.statusCode()).isEqualTo(503);
+        assertThat(response.headers().firstValue("retry-after")).isPresent();
+        assertThat(response.body()).contains("ServiceUnavailableError", "512 requests wait");
+    }
+
+    @Test
+    void aFullWorkerIsPassedOverForOneWithRoom() throws Exception {
+        FakeWorker other = new FakeWorker(stage.vertx);
+        other.says("room");
+        stage.worker.script = call -> call.fail(GrpcStatus.RESOURCE_EXHAUSTED, "full");
+        stage.scheduler.tell(FakeScheduler.ready("group-0", stage.worker), FakeScheduler.ready("group-1", other));
+        for (int i = 0; i < 4; i++) {
+            HttpResponse<String> response = stage.post("/v1/completions", BODY);
+            // The first may be asked before the gateway has heard of the second group.
+            if (other.started.get() > 0) {
+                assertThat(response.statusCode()).as(response.body()).isEqualTo(200);
+            }
+        }
+        other.close();
+    }
+
+    @Test
+    void whatTheWorkerRefusesIsTheClientsFault() throws Exception {
+        stage.worker.script = call -> call.fail(GrpcStatus.INVALID_ARGUMENT, "min_tokens is above the context");
+        HttpResponse<String> response = stage.post("/v1/completions", STREAM);
+        assertThat(response.statusCode()).isEqualTo(400);
+        assertThat(response.body()).contains("BadRequestError", "min_tokens is above the context");
+    }
+
+    @Test
+    void aDrainingWorkerIsAskedAgainUntilItIsBack() throws Exception {
+        AtomicInteger tries = new AtomicInteger();
+        stage.worker.script = call -> {
+            if (tries.incrementAndGet() < 5) {
+                call.fail(GrpcStatus.UNAVAILABLE, "draining");
+            } else {
+                call.say("back");
+                call.end();
+            }
+        };
+        assertThat(stage.json(stage.post("/v1/completions", BODY))
+                        .at("/choices/0/text")
+                        .asString())
+                .isEqualTo("back");
+    }
+
+    @Test
+    void theGroupWithTheFewestTokensToDoIsAsked() throws Exception {
+        FakeWorker other = new FakeWorker(stage.vertx);
+        stage.scheduler.tell(FakeScheduler.ready("group-0", stage.worker), FakeScheduler.ready("group-1", other));
+        List<Future<HttpResponse<String>>> answers = new ArrayList<>();
+        while (stage.json(stage.get("/skein/status")).get("groups").size() < 2) {
+            Thread.onSpinWait();
+        }
+        List<FakeWorker.Call> calls = new ArrayList<>();
+        for (int i = 0; i < 6; i++) {
+            answers.add(async(() -> stage.post("/v1/completions", BODY)));
+            calls.add(i % 2 == 0 ? stage.worker.next() : other.next());
+        }
+        calls.forEach(FakeWorker.Call::end);
+        for (Future<HttpResponse<String>> answer : answers) {
+            assertThat(answer.get().statusCode()).isEqualTo(200);
+        }
+        other.close();
+    }
+
+    @Test
+    void manyStreamsAtATimeGetTheirOwnText() throws Exception {
+        stage.worker.script = call -> {
+            String own = "<" + call.request.getSampling().getSeed() + ">";
+            for (int i = 0; i < 20; i++) {
+                call.say(own);
+            }
+            call.end(GenerateResponse.newBuilder().setFinish(FakeWorker.finish(FinishReason.FINISH_REASON_LENGTH)));
+        };
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            List<Future<String>> texts = new ArrayList<>();
+            for (int i = 0; i < 200; i++) {
+                String body = "{\"prompt\":\"x\",\"stream\":true,\"seed\":" + i + "}";
+                Callable<String> one = () ->
+                        text(Stage.events(stage.post("/v1/completions", body).body()));
+                texts.add(threads.submit(one));
+            }
+            for (int i = 0; i < 200; i++) {
+                assertThat(texts.get(i).get()).isEqualTo(("<" + i + ">").repeat(20));
+            }
+        }
+    }
+
+    private static String text(List<String> events) {
+        StringBuilder text = new StringBuilder();
+        for (String event : events) {
+            if (!event.equals("[DONE]")) {
+                text.append(Stage.JSON.readTree(event).at("/choices/0/text").asString());
+            }
+        }
+        return text.toString();
+    }
+
+    private static <T> Future<T> async(Callable<T> work) {
+        FutureTask<T> task = new FutureTask<>(work);
+        Thread.ofVirtual().start(task);
+        return task;
+    }
+
+    @Test
+    void withoutAGroupThereIs503AfterAWhile() throws Exception {
+        try (Stage impatient = new Stage(options -> options.withLimits(patience(Duration.ofMillis(200))))) {
+            impatient.scheduler.tell();
+            while (impatient.get("/health").statusCode() == 200) {
+                Thread.onSpinWait();
+            }
+            HttpResponse<String> response = impatient.post("/v1/completions", STREAM);
+            assertThat(response.statusCode()).isEqualTo(503);
+            assertThat(response.body()).contains("No group is ready");
+        }
+    }
+}
