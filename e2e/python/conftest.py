@@ -22,8 +22,12 @@ def server(tmp_path_factory):
     if given:
         yield Server(given)
         return
-    with Skein(tmp_path_factory.mktemp("server")) as skein:
-        yield skein
+    try:
+        skein = Skein(tmp_path_factory.mktemp("server")).__enter__()
+    except AssertionError as failure:
+        pytest.exit(str(failure), returncode=1)  # Once, instead of an error for each test.
+    yield skein
+    skein.end()
 
 
 @pytest.fixture(scope="session")

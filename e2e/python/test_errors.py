@@ -14,11 +14,11 @@ COMPLETIONS = "/v1/completions"
 INSIDES = re.compile(r"\bat [\w.$]+\(|java\.|dev\.skein|Exception|vertx|jackson|/home/|/root/", re.IGNORECASE)
 
 
-def chat(model, **more):
+def chat(model, /, **more):
     return {"model": model, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 2} | more
 
 
-def completion(model, **more):
+def completion(model, /, **more):
     return {"model": model, "prompt": "Hi", "max_tokens": 2} | more
 
 
@@ -69,7 +69,7 @@ WRONG_TYPES = [
     ("temperature", "hot"), ("temperature", []), ("temperature", {}), ("top_p", "x"), ("top_k", 1.5), ("top_k", "x"), ("max_tokens", "many"), ("max_tokens", 1.5),
     ("max_tokens", 10**30), ("n", "two"), ("n", [1]), ("seed", "x"), ("seed", 2**70), ("stop", 5), ("stop", [5]), ("stop", {"a": 1}), ("stream", "perhaps"),
     ("stream_options", 5), ("logit_bias", [1]), ("logit_bias", {"5": "x"}), ("model", 5), ("model", ["x"]), ("ignore_eos", "perhaps"), ("stop_token_ids", "x"),
-    ("frequency_penalty", "x"), ("presence_penalty", "y"), ("user", 5),
+    ("frequency_penalty", "x"), ("presence_penalty", "y"),
 ]
 
 
