@@ -13,8 +13,16 @@ CHAT = "/v1/chat/completions"
 PATH = "/v1/completions"
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    """A server that loses workers, and lives on."""
+    with Skein(tmp_path_factory.mktemp("lasting")) as running:
+        yield running
+
+
 @pytest.fixture
 def skein(tmp_path):
+    """A server for a test that ends it."""
     with Skein(tmp_path) as running:
         yield running
 
@@ -30,11 +38,11 @@ def answers(skein):
         return False
 
 
-def test_worker_killed_under_a_stream(skein):
-    before = httpx.post(skein.url + PATH, json=ask(), timeout=60).json()["choices"][0]["text"]
-    worker = skein.worker()
+def test_worker_killed_under_a_stream(lasting):
+    before = httpx.post(lasting.url + PATH, json=ask(), timeout=60).json()["choices"][0]["text"]
+    worker = lasting.worker()
     received = []
-    with httpx.stream("POST", skein.url + PATH, json=ask(max_tokens=3000, stream=True), timeout=120) as response:
+    with httpx.stream("POST", lasting.url + PATH, json=ask(max_tokens=3000, stream=True), timeout=120) as response:
         for payload in events(response):
             received.append(payload)
             if len(received) == 5:
@@ -46,31 +54,31 @@ def test_worker_killed_under_a_stream(skein):
         assert last["error"]["code"] >= 500
     else:
         assert last["choices"][0]["finish_reason"] == "length"
-    assert until(lambda: answers(skein))
-    assert skein.worker() != worker
-    assert httpx.post(skein.url + PATH, json=ask(), timeout=60).json()["choices"][0]["text"] == before
-    assert until(skein.idle)
+    assert until(lambda: answers(lasting))
+    assert lasting.worker() != worker
+    assert httpx.post(lasting.url + PATH, json=ask(), timeout=60).json()["choices"][0]["text"] == before
+    assert until(lasting.idle)
 
 
-def test_worker_killed_before_the_first_token(skein):
+def test_worker_killed_before_the_first_token(lasting):
     """Nothing was sent yet, so the client notices nothing but the wait."""
     answer = []
     body = ask(prompt=[100 + n % 900 for n in range(6000)], max_tokens=2)
-    caller = threading.Thread(target=lambda: answer.append(httpx.post(skein.url + PATH, json=body, timeout=300)))
-    worker = skein.worker()
+    caller = threading.Thread(target=lambda: answer.append(httpx.post(lasting.url + PATH, json=body, timeout=300)))
+    worker = lasting.worker()
     caller.start()
-    assert until(lambda: skein.metric("vllm:num_requests_running") == 1)
+    assert until(lambda: lasting.metric("vllm:num_requests_running") == 1)
     kill(worker)
     caller.join(300)
     assert answer[0].status_code == 200, answer[0].text
     assert answer[0].json()["usage"]["completion_tokens"] == 2
-    assert skein.worker() != worker
+    assert lasting.worker() != worker
 
 
-def test_worker_killed_three_times(skein):
+def test_worker_killed_three_times(lasting):
     for _ in range(3):
-        kill(skein.worker())
-        assert until(lambda: answers(skein))
+        kill(lasting.worker())
+        assert until(lambda: answers(lasting))
 
 
 def test_terminate_lets_the_stream_end_and_leaves_no_orphan(skein):

@@ -1,8 +1,11 @@
 """Starts that cannot succeed say so in one clear line; and the switches of a start that can."""
 
+import os
+import pathlib
 import re
 import shutil
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
@@ -10,6 +13,7 @@ from server import Skein, free_port, run_skein
 
 TRACE = re.compile(r"^\s+at [\w.$/]+\(|Exception in thread|Caused by:|^java\.|hs_err_pid|SIGSEGV|SIGBUS", re.MULTILINE)
 CUTS = 40
+AT_ONCE = 4
 
 
 def check_refused(*arguments, mentions):
@@ -52,18 +56,24 @@ def test_a_value_out_of_bounds(server):
 
 
 def test_a_truncated_file_at_40_places(server, tmp_path):
-    whole = server.card()["root"]
-    cut = tmp_path / "cut.gguf"
-    shutil.copyfile(whole, cut)
-    size = cut.stat().st_size
+    whole = pathlib.Path(server.card()["root"])
+    size = whole.stat().st_size
     # Header, counts, keys, vocabulary and merges lie in the first 2 MB or so, then come the tensors' values.
     places = [0, *(2 ** power for power in range(22)), *(3 * 2 ** power for power in range(10, 19)), *(
         size * share // 7 for share in range(1, 7)), size - 33, size - 1]
     assert len(places) == CUTS
-    for place in sorted(places, reverse=True):
-        with cut.open("r+b") as file:
-            file.truncate(place)
-        check_refused(cut, "--port", free_port(), mentions="cut.gguf")
+    places.sort(reverse=True)
+
+    def shorten(first):
+        """One file gets shorter and shorter."""
+        cut = tmp_path / f"cut{first}.gguf"
+        shutil.copyfile(whole, cut)
+        for place in places[first::AT_ONCE]:
+            os.truncate(cut, place)
+            check_refused(cut, "--port", free_port(), mentions=cut.name)
+
+    with ThreadPoolExecutor(AT_ONCE) as crowd:
+        list(crowd.map(shorten, range(AT_ONCE)))
 
 
 def test_help(server):
