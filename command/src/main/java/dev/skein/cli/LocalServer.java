@@ -13,6 +13,7 @@ import dev.skein.scheduler.lifecycle.GroupState;
 import dev.skein.scheduler.lifecycle.Policy;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.core.VertxOptions;
 import io.vertx.core.http.HttpServer;
 import java.security.SecureRandom;
 import java.util.HexFormat;
@@ -80,7 +81,8 @@ final class LocalServer implements AutoCloseable {
     }
 
     private void open(Function<GatewayOptions.SchedulerAddress, GatewayOptions> options) {
-        Vertx vertx = Vertx.vertx();
+        // A machine so busy that a class takes seconds to load is worth a warning, not a stack trace.
+        Vertx vertx = Vertx.vertx(new VertxOptions().setWarningExceptionTime(Long.MAX_VALUE));
         String token = token();
         HttpServer groups = new GroupsServer(vertx, scheduler, token).listen().await();
         Gateway made = Gateway.create(

@@ -93,7 +93,8 @@ public final class Worker implements AutoCloseable {
     }
 
     private void listen() {
-        Vertx made = Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1));
+        // A machine so busy that a class takes seconds to load is worth a warning, not a stack trace.
+        Vertx made = Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1).setWarningExceptionTime(Long.MAX_VALUE));
         vertx = made;
         WorkerServer server = new WorkerServer(
                 made, options.token(), 2 * (options.maxNumSeqs() + options.maxQueued()) + SPARE_STREAMS);
