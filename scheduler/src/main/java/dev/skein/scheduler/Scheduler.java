@@ -143,6 +143,10 @@ public final class Scheduler implements AutoCloseable {
 
     private static void note(String group, Event event) {
         switch (event) {
+            // Whoever serves the group tells people why it was given up.
+            case Event.Exited exited
+            when exited.hopeless() ->
+                log.debug("group={} rank={} cannot serve: {}", group, exited.rank(), exited.reason());
             case Event.Exited exited -> log.info("group={} rank={} exited: {}", group, exited.rank(), exited.reason());
             case Event.Spawned spawned ->
                 log.debug("group={} rank={} process={}", group, spawned.rank(), spawned.processId());
