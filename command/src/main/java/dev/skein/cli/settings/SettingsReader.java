@@ -2,20 +2,20 @@ package dev.skein.cli.settings;
 
 import dev.skein.cli.CommandException;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
-import picocli.CommandLine;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Model.OptionSpec;
-import picocli.CommandLine.Model.PositionalParamSpec;
-import picocli.CommandLine.ParseResult;
+import org.jspecify.annotations.Nullable;
 
 /// Gathers the texts of settings: command line, then environment, then file; the first that names a setting wins.
 public final class SettingsReader {
+    private static final String NO = "--no-";
+
     private final List<Setting<?>> known;
     private final Setting<String> positional;
 
@@ -39,25 +39,66 @@ public final class SettingsReader {
         }
     }
 
+    /// Read by hand: a library for this cannot go into the ahead-of-time cache and would take a tenth of the start.
     private Map<String, List<String>> fromArguments(List<String> arguments) {
-        CommandLine command = new CommandLine(spec());
-        ParseResult result;
-        try {
-            result = command.parseArgs(normal(arguments).toArray(String[]::new));
-        } catch (CommandLine.UnmatchedArgumentException e) {
-            throw CommandException.usage(unknown(e.getUnmatched().getFirst()));
-        } catch (CommandLine.ParameterException e) {
-            throw CommandException.usage(e.getMessage());
-        }
         Map<String, List<String>> given = new LinkedHashMap<>();
-        for (OptionSpec option : result.matchedOptions()) {
-            given.put(option.longestName().substring(2), option.getValue());
+        List<String> words = new ArrayList<>();
+        Deque<String> rest = new ArrayDeque<>(arguments);
+        while (!rest.isEmpty()) {
+            String argument = rest.pop();
+            if (argument.startsWith("-") && argument.length() > 1) {
+                takeFlag(argument, rest, given);
+            } else {
+                words.add(argument);
+            }
+        }
+        if (words.size() > 1) {
+            throw CommandException.usage(
+                    "there is one model, and '" + words.get(1) + "' is a second word; flags begin with --");
         }
         // The word after the command wins over the flag of the same meaning.
-        for (PositionalParamSpec word : result.matchedPositionals()) {
-            given.put(positional.name(), List.of(word.<String>getValue()));
-        }
+        words.forEach(word -> given.put(positional.name(), List.of(word)));
         return given;
+    }
+
+    private void takeFlag(String argument, Deque<String> rest, Map<String, List<String>> given) {
+        int equals = argument.indexOf('=');
+        String name = (equals < 0 ? argument : argument.substring(0, equals)).replace('_', '-');
+        Setting<?> negated = name.startsWith(NO) && equals < 0 ? find("--" + name.substring(NO.length())) : null;
+        Setting<?> setting = negated != null && negated.isSwitch() ? negated : find(name);
+        if (setting == null) {
+            throw CommandException.usage(unknown(name));
+        }
+        List<String> values = given.computeIfAbsent(setting.name(), added -> new ArrayList<>());
+        if (equals >= 0) {
+            values.add(argument.substring(equals + 1));
+        } else if (setting.isSwitch()) {
+            values.add(Boolean.toString(setting != negated));
+        } else {
+            values.add(value(setting, rest));
+        }
+        // Only names may follow one flag in a row, as in vLLM: elsewhere the model would be taken for one more value.
+        while (setting == ServeSettings.SERVED_MODEL_NAME
+                && !rest.isEmpty()
+                && !rest.peek().startsWith("-")) {
+            values.add(rest.pop());
+        }
+    }
+
+    /// A value may begin with one dash, as -1 does.
+    private static String value(Setting<?> setting, Deque<String> rest) {
+        if (rest.isEmpty() || rest.peek().startsWith("--")) {
+            throw CommandException.usage(setting.flag() + " needs a value: " + setting.flag() + " " + setting.label());
+        }
+        return rest.pop();
+    }
+
+    private @Nullable Setting<?> find(String flag) {
+        return known.stream()
+                .filter(setting ->
+                        setting.flag().equals(flag) || setting.shorts().contains(flag))
+                .findFirst()
+                .orElse(null);
     }
 
     private Map<String, List<String>> fromEnvironment(Map<String, String> environment) {
@@ -78,74 +119,7 @@ public final class SettingsReader {
         return setting.many() ? List.of(text.split(",")) : List.of(text);
     }
 
-    private CommandSpec spec() {
-        CommandSpec spec = CommandSpec.create().name("skein serve");
-        spec.addPositional(PositionalParamSpec.builder()
-                .index("0")
-                .arity("0..1")
-                .type(String.class)
-                .build());
-        known.forEach(setting -> spec.addOption(option(setting)));
-        spec.parser()
-                .overwrittenOptionsAllowed(true)
-                .unmatchedOptionsArePositionalParams(false)
-                .unmatchedOptionsAllowedAsOptionParameters(false)
-                .abbreviatedOptionsAllowed(false);
-        return spec;
-    }
-
-    /// Texts are gathered here and read by [Setting], so that a wrong one gets the same message from every source.
-    private static OptionSpec option(Setting<?> setting) {
-        List<String> names = new ArrayList<>(setting.shorts());
-        names.add(setting.flag());
-        return OptionSpec.builder(names.toArray(String[]::new))
-                .type(List.class)
-                .auxiliaryTypes(String.class)
-                .arity(arity(setting))
-                .fallbackValue("true")
-                .build();
-    }
-
-    /// Only names may follow one flag in a row, as in vLLM: elsewhere the model after the flag would be taken for a
-    /// value.
-    private static String arity(Setting<?> setting) {
-        if (setting.isSwitch()) {
-            return "0..1";
-        }
-        return setting == ServeSettings.SERVED_MODEL_NAME ? "1..*" : "1";
-    }
-
-    /// Underscores in names become dashes, and `--no-switch` becomes `--switch=false`.
-    private List<String> normal(List<String> arguments) {
-        return arguments.stream().map(this::normal).toList();
-    }
-
-    private String normal(String argument) {
-        if (!argument.startsWith("--")) {
-            return argument;
-        }
-        int equals = argument.indexOf('=');
-        String name = (equals < 0 ? argument : argument.substring(0, equals)).replace('_', '-');
-        if (name.startsWith("--no-") && equals < 0 && isSwitch(name.substring("--no-".length()))) {
-            return "--" + name.substring("--no-".length()) + "=false";
-        }
-        if (equals < 0 && isSwitch(name.substring(2))) {
-            // Said in full, so that a word after a switch is never taken for its value.
-            return name + "=true";
-        }
-        return equals < 0 ? name : name + argument.substring(equals);
-    }
-
-    private boolean isSwitch(String name) {
-        return known.stream()
-                .anyMatch(setting -> setting.isSwitch() && setting.name().equals(name));
-    }
-
-    private String unknown(String argument) {
-        if (!argument.startsWith("-")) {
-            return "there is one model, and '" + argument + "' is a second word; flags begin with --";
-        }
-        String name = argument.split("=", 2)[0];
+    private String unknown(String name) {
         List<String> names = known.stream().map(Setting::flag).toList();
         return "there is no flag " + name
                 + NearestName.of(name, names)
