@@ -11,17 +11,29 @@ final class JavaCommand {
     /// The folder of the ahead-of-time caches; set by the script that starts us.
     private static final String CACHES = "skein.aot";
 
+    /// Weights and caches lie outside of the heap, which holds only requests. The optimising compiler comes late, so
+    /// that it
+    /// does not compete with the loading of the weights.
+    private static final List<String> OPTIONS = List.of(
+            "-XX:+UseSerialGC",
+            "-Xms24m",
+            "--enable-native-access=ALL-UNNAMED",
+            "--sun-misc-unsafe-memory-access=allow",
+            "-XX:+UnlockDiagnosticVMOptions",
+            "-XX:-AOTReplayTraining",
+            "-XX:Tier4InvocationThreshold=50000",
+            "-XX:Tier4MinInvocationThreshold=6000",
+            "-XX:Tier4CompileThreshold=150000",
+            "-XX:Tier4BackEdgeThreshold=400000",
+            "-Xlog:aot=off",
+            "-Xlog:cds=off");
+
     private JavaCommand() {}
 
     static List<String> worker() {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        // Weights and caches lie outside of the heap, which holds only requests.
-        command.add("-XX:+UseSerialGC");
-        command.add("-Xms24m");
-        command.add("-Xshare:auto");
-        command.add("--enable-native-access=ALL-UNNAMED");
-        command.add("--sun-misc-unsafe-memory-access=allow");
+        command.addAll(OPTIONS);
         cache().ifPresent(command::add);
         command.addAll(words(System.getenv().getOrDefault("SKEIN_WORKER_JAVA_OPTS", "")));
         command.add("-cp");

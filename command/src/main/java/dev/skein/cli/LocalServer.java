@@ -107,11 +107,16 @@ final class LocalServer implements AutoCloseable {
 
     /// Takes no more requests, lets answers go on for the gateway's drain time, and ends the worker.
     void drain() {
+        drain(WORKER_DRAIN_MILLIS);
+    }
+
+    /// @param workerMillis how long the worker may take to end once it has no streams
+    void drain(long workerMillis) {
         if (gateway.isDone()) {
             await(gateway.join().shutdown());
         }
         try {
-            scheduler.drain(WORKER_DRAIN_MILLIS).get(2 * WORKER_DRAIN_MILLIS, TimeUnit.MILLISECONDS);
+            scheduler.drain(workerMillis).get(workerMillis + WORKER_DRAIN_MILLIS, TimeUnit.MILLISECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } catch (ExecutionException | TimeoutException e) {

@@ -8,10 +8,24 @@ import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
 /// A server that one command starts for itself, on a free port of loopback.
-record OwnServer(LocalServer server, int port) implements ChatCommand.Started {
+///
+/// @param endMillis how long its worker may take to end; 0 ends it at once
+record OwnServer(LocalServer server, int port, long endMillis) implements ChatCommand.Started {
+
+    /// Writing a cache at the end takes some seconds, more on a busy machine.
+    private static final long PATIENCE_MILLIS = 300_000;
 
     /// @throws CommandException if it does not come up
     static OwnServer start(@Nullable String model) {
+        return start(model, 0);
+    }
+
+    /// One whose worker writes a cache when it ends.
+    static OwnServer startPatiently(@Nullable String model) {
+        return start(model, PATIENCE_MILLIS);
+    }
+
+    private static OwnServer start(@Nullable String model, long endMillis) {
         List<String> arguments = new ArrayList<>(List.of("--port", "0", "--log-level", "warning"));
         if (model != null) {
             arguments.addFirst(model);
@@ -21,7 +35,7 @@ record OwnServer(LocalServer server, int port) implements ChatCommand.Started {
         LocalServer server = ServeCommand.start(settings, ServeCommand.began());
         Object first = CompletableFuture.anyOf(server.ready(), server.failure()).join();
         if (first instanceof LocalServer.Ready ready) {
-            return new OwnServer(server, ready.port());
+            return new OwnServer(server, ready.port(), endMillis);
         }
         server.close();
         throw CommandException.failed(first.toString());
@@ -34,6 +48,9 @@ record OwnServer(LocalServer server, int port) implements ChatCommand.Started {
 
     @Override
     public void close() {
+        if (endMillis > 0) {
+            server.drain(endMillis);
+        }
         server.close();
     }
 }

@@ -4,6 +4,7 @@ import dev.skein.cli.bench.BenchCommand;
 import dev.skein.cli.client.ChatCommand;
 import dev.skein.cli.client.StatusCommand;
 import dev.skein.cli.settings.NearestName;
+import dev.skein.cli.train.TrainCommand;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -48,6 +49,8 @@ public final class Skein {
         int code;
         if (!words.isEmpty() && words.getFirst().equals("worker")) {
             code = WorkerProcess.run();
+        } else if (!words.isEmpty() && words.getFirst().equals("train")) {
+            code = run(words.subList(1, words.size()), rest -> TrainCommand.run(rest, OwnServer::startPatiently));
         } else {
             code = run(words);
         }
@@ -58,13 +61,19 @@ public final class Skein {
 
     /// A wrong use or a refusal is one line; what nobody foresaw is logged with its trace.
     static int run(List<String> words) {
+        return run(
+                words.isEmpty() ? words : words.subList(1, words.size()),
+                rest -> find(words).run(rest));
+    }
+
+    private static int run(List<String> arguments, Subcommand command) {
         try {
-            return find(words).run(words.isEmpty() ? words : words.subList(1, words.size()));
+            return command.run(arguments);
         } catch (CommandException e) {
             System.err.println("skein: " + e.getMessage());
             return e.exitCode();
         } catch (Exception e) {
-            LoggerFactory.getLogger(Skein.class).error("skein {} failed", String.join(" ", words), e);
+            LoggerFactory.getLogger(Skein.class).error("the command failed", e);
             return CommandException.FAILED;
         }
     }

@@ -108,7 +108,7 @@ final class WorkerProcess {
 
     private static void drain(Worker worker) {
         worker.close(LONGEST_DRAIN);
-        Runtime.getRuntime().halt(0);
+        System.exit(0);
     }
 
     private static int awaitEnd(Worker worker) {
