@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
@@ -64,6 +65,8 @@ public final class Scheduler implements AutoCloseable {
         this.thread = new ScheduledThreadPoolExecutor(
                 1, Thread.ofPlatform().daemon().name("scheduler").factory());
         this.thread.setRemoveOnCancelPolicy(true);
+        // Tasks that come after the end are dropped: there is nobody left to tell.
+        this.thread.setRejectedExecutionHandler(new ThreadPoolExecutor.DiscardPolicy());
     }
 
     /// Wants this group served. One that had failed or was draining is started again, and its counts with it.
@@ -116,11 +119,7 @@ public final class Scheduler implements AutoCloseable {
         thread.shutdownNow();
     }
 
-    /// Tasks that come after [#close] are dropped: there is nobody left to tell.
     private void run(Runnable task) {
-        if (thread.isShutdown()) {
-            return;
-        }
         thread.execute(() -> {
             try {
                 task.run();

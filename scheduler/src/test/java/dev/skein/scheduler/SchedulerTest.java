@@ -18,7 +18,7 @@ class SchedulerTest {
 
     private final FakeSubstrate substrate = new FakeSubstrate();
     private final GroupStore store = new GroupStore();
-    private final Policy policy = new Policy(1, 10, 2, 60_000, 60_000, 60_000);
+    private final Policy policy = new Policy(1, 10, 2, 2, 60_000, 60_000, 60_000);
     private final Scheduler scheduler = new Scheduler(substrate, store, policy, new Random(1));
 
     @AfterEach

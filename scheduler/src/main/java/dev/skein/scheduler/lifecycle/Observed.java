@@ -7,12 +7,20 @@ import java.util.stream.IntStream;
 
 /// What was seen of a group so far, and the counts that the back-off needs.
 ///
+/// @param failedStarts processes in a row that ended before they were ready
 /// @param quickFailures failures in a row without having been ready for a while
 /// @param restarts processes started beyond the first of each rank
 /// @param retryAt no process is started before this time
 /// @param failed whether the group was given up
 /// @param reason why it last failed, for people; empty if it never did
-public record Observed(List<Rank> ranks, int quickFailures, int restarts, long retryAt, boolean failed, String reason) {
+public record Observed(
+        List<Rank> ranks,
+        int failedStarts,
+        int quickFailures,
+        int restarts,
+        long retryAt,
+        boolean failed,
+        String reason) {
 
     public Observed {
         ranks = List.copyOf(ranks);
@@ -20,7 +28,7 @@ public record Observed(List<Rank> ranks, int quickFailures, int restarts, long r
 
     /// Nothing seen yet.
     public static Observed nothing(int size) {
-        return new Observed(IntStream.range(0, size).mapToObj(Rank::unplaced).toList(), 0, 0, 0, false, "");
+        return new Observed(IntStream.range(0, size).mapToObj(Rank::unplaced).toList(), 0, 0, 0, 0, false, "");
     }
 
     public boolean placed() {
@@ -48,7 +56,7 @@ public record Observed(List<Rank> ranks, int quickFailures, int restarts, long r
 
     /// Its failures are forgotten; its processes are not.
     public Observed forgiven() {
-        return new Observed(ranks, 0, restarts, 0, false, "");
+        return new Observed(ranks, 0, 0, restarts, 0, false, "");
     }
 
     /// The action was handed to the substrate.
@@ -91,7 +99,7 @@ public record Observed(List<Rank> ranks, int quickFailures, int restarts, long r
     private Observed started(int index, long incarnation, long now) {
         int again = incarnation > 1 ? restarts + 1 : restarts;
         List<Rank> next = replaced(ranks.get(index).starting(incarnation, now));
-        return new Observed(next, quickFailures, again, retryAt, failed, reason);
+        return new Observed(next, failedStarts, quickFailures, again, retryAt, failed, reason);
     }
 
     private Observed ending(int index, long incarnation, Phase phase, String why, long now) {
@@ -107,9 +115,11 @@ public record Observed(List<Rank> ranks, int quickFailures, int restarts, long r
             return withRanks(next);
         }
         boolean stable = rank.phase() == Phase.READY && now - rank.since() >= policy.stableMillis();
+        int starts = rank.phase() == Phase.READY ? 0 : failedStarts + 1;
         int failures = stable ? 1 : quickFailures + 1;
-        boolean over = failed || exited.hopeless() || failures >= policy.quickFailures();
-        return new Observed(next, failures, restarts, now + policy.delay(failures, random), over, why);
+        boolean tooMany = starts >= policy.failedStarts() || failures >= policy.quickFailures();
+        boolean over = failed || exited.hopeless() || tooMany;
+        return new Observed(next, starts, failures, restarts, now + policy.delay(failures, random), over, why);
     }
 
     private Observed with(Rank rank) {
@@ -117,7 +127,7 @@ public record Observed(List<Rank> ranks, int quickFailures, int restarts, long r
     }
 
     private Observed withRanks(List<Rank> next) {
-        return new Observed(next, quickFailures, restarts, retryAt, failed, reason);
+        return new Observed(next, failedStarts, quickFailures, restarts, retryAt, failed, reason);
     }
 
     private List<Rank> replaced(Rank rank) {

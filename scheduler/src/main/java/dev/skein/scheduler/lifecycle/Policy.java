@@ -6,25 +6,30 @@ import java.util.random.RandomGenerator;
 ///
 /// @param firstDelayMillis the wait after a first failure; it doubles with each further quick failure
 /// @param longestDelayMillis the bound of that wait
-/// @param quickFailures this many quick failures in a row make a group FAILED
+/// @param failedStarts this many processes in a row that ended before they were ready make a group FAILED
+/// @param quickFailures so do this many failures in a row without a time of stability
 /// @param stableMillis a rank that was ready for this long has shown that it works: its failure counts as a first one
 /// @param startMillis how long a process may take until it listens
 /// @param warmMillis how long a listening process may take until it is ready
 public record Policy(
         long firstDelayMillis,
         long longestDelayMillis,
+        int failedStarts,
         int quickFailures,
         long stableMillis,
         long startMillis,
         long warmMillis) {
 
-    /// Five quick failures take about three seconds; a model of hundreds of gigabytes has half an hour to load.
-    public static final Policy DEFAULT = new Policy(200, 30_000, 5, 60_000, 60_000, 1_800_000);
+    /// Five failed starts take about three seconds, twenty crashes some minutes; a model of hundreds of gigabytes has
+    /// half an
+    /// hour to load.
+    public static final Policy DEFAULT = new Policy(200, 30_000, 5, 20, 30_000, 60_000, 1_800_000);
 
     public Policy {
-        if (firstDelayMillis < 1 || longestDelayMillis < firstDelayMillis || quickFailures < 1) {
+        if (firstDelayMillis < 1 || longestDelayMillis < firstDelayMillis || failedStarts < 1 || quickFailures < 1) {
             throw new IllegalArgumentException("delays " + firstDelayMillis + " to " + longestDelayMillis
-                    + " ms, quick failures " + quickFailures + ": each must be at least 1 and the delays in order");
+                    + " ms, failed starts " + failedStarts + ", quick failures " + quickFailures
+                    + ": each must be at least 1 and the delays in order");
         }
     }
 

@@ -13,8 +13,9 @@
 ///
 /// A failure is *quick* when the rank had not been ready for a while ([Policy#stableMillis]). Quick failures lengthen
 /// the
-/// wait before the next start and, after [Policy#quickFailures] of them, end in FAILED with the reason; a rank that was
-/// ready for a while starts the count anew.
+/// wait before the next start; a rank that was ready for a while starts the count anew. A group is given up, FAILED
+/// with the
+/// reason, after a few starts in a row that did not become ready, or after many quick failures.
 ///
 /// Groups of several ranks are lists here already: the leader (rank 0) starts first, the others once it listens, and a
 /// lost rank is started again alone.

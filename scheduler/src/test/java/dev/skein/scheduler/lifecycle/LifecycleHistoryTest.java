@@ -68,7 +68,7 @@ class LifecycleHistoryTest {
     private static final class History {
         private final long seed;
         private final Random random;
-        private final Policy policy = new Policy(10, 400, 6, 1_000, 300, 500);
+        private final Policy policy = new Policy(10, 400, 4, 8, 1_000, 300, 500);
         private final List<Process> processes = new ArrayList<>();
         private final List<Event> heard = new ArrayList<>();
         private final int faultiness;

@@ -8,7 +8,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 class LifecycleTest {
-    private static final Policy POLICY = new Policy(100, 10_000, 4, 60_000, 1_000, 5_000);
+    private static final Policy POLICY = new Policy(100, 10_000, 4, 6, 60_000, 1_000, 5_000);
     private static final Desired ONE = Desired.serving(new GroupSpec("g", "model", 1, ""));
 
     private final Random random = new Random(1);
@@ -51,7 +51,7 @@ class LifecycleTest {
     }
 
     @Test
-    void quickFailuresWaitLongerAndEndInFailed() {
+    void failedStartsWaitLongerAndEndInFailed() {
         Observed seen = Observed.nothing(1).placed(List.of("here"));
         long now = 0;
         for (int failure = 1; failure <= 4; failure++) {
@@ -68,18 +68,35 @@ class LifecycleTest {
     }
 
     @Test
-    void aRankThatWorkedForAWhileStartsTheCountAnew() {
-        Observed tired = ready(0);
-        for (int incarnation = 1; incarnation < 4; incarnation++) {
-            tired = after(tired, new Event.Exited(0, incarnation, "crash", false), 10);
-            tired = tired.begun(new Action.Start(0, incarnation + 1), 10);
-            tired = after(tired, new Event.Ready(0, incarnation + 1, ""), 10);
-        }
-        assertThat(tired.quickFailures()).isEqualTo(3);
-        Observed stable = after(tired, new Event.Exited(0, 4, "crash", false), 60_010);
-        assertThat(stable.quickFailures()).isEqualTo(1);
-        assertThat(after(tired, new Event.Exited(0, 4, "crash", false), 60_009).failed())
+    void aRankThatCrashesAtWorkIsStartedMoreOften() {
+        Observed crashing = crashed(5);
+        assertThat(crashing.quickFailures()).isEqualTo(5);
+        assertThat(crashing.failedStarts()).isZero();
+        assertThat(crashing.failed()).isFalse();
+        Observed again = readied(crashing, 6, 10);
+        assertThat(after(again, new Event.Exited(0, 6, "crash", false), 60_009).failed())
                 .isTrue();
+    }
+
+    @Test
+    void aRankThatWorkedForAWhileStartsTheCountAnew() {
+        Observed stable = readied(crashed(5), 6, 10);
+        Observed lost = after(stable, new Event.Exited(0, 6, "crash", false), 60_010);
+        assertThat(lost.quickFailures()).isEqualTo(1);
+        assertThat(lost.failed()).isFalse();
+    }
+
+    private Observed crashed(int times) {
+        Observed seen = ready(0);
+        for (int incarnation = 1; incarnation <= times; incarnation++) {
+            seen = incarnation == 1 ? seen : readied(seen, incarnation, 10);
+            seen = after(seen, new Event.Exited(0, incarnation, "crash", false), 10);
+        }
+        return seen;
+    }
+
+    private Observed readied(Observed seen, long incarnation, long now) {
+        return after(seen.begun(new Action.Start(0, incarnation), now), new Event.Ready(0, incarnation, ""), now);
     }
 
     @Test
