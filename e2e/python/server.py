@@ -65,7 +65,9 @@ class Skein(Server):
     def __enter__(self):
         with self.log.open("wb") as log:
             command = [str(ROOT / "skein"), "serve", *self.arguments, "--port", str(self.port)]
-            self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=hear_interrupts
+            )
         deadline = time.monotonic() + START_SECONDS
         while not self.healthy():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -97,6 +99,11 @@ class Skein(Server):
     def gateway(self):
         """The process that is the worker's parent."""
         return int(status_field(self.worker(), "PPid"))
+
+
+def hear_interrupts():
+    """A shell without job control starts what runs in its background deaf to SIGINT, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run_skein(*arguments, seconds=PATIENCE_SECONDS):
