@@ -8,32 +8,19 @@ import java.util.Optional;
 
 /// How this program is started once more as a worker: the same Java, the same class path, its own options.
 final class JavaCommand {
-    /// The folder of the ahead-of-time caches; set by the script that starts us.
-    private static final String CACHES = "skein.aot";
+    /// The file of Java's options and the folder of the ahead-of-time caches; set by the script that starts us.
+    private static final String ARGUMENTS = "skein.java.args";
 
-    /// Weights and caches lie outside of the heap, which holds only requests. The optimising compiler comes late, so
-    /// that it
-    /// does not compete with the loading of the weights.
-    private static final List<String> OPTIONS = List.of(
-            "-XX:+UseSerialGC",
-            "-Xms24m",
-            "--enable-native-access=ALL-UNNAMED",
-            "--sun-misc-unsafe-memory-access=allow",
-            "-XX:+UnlockDiagnosticVMOptions",
-            "-XX:-AOTReplayTraining",
-            "-XX:Tier4InvocationThreshold=50000",
-            "-XX:Tier4MinInvocationThreshold=6000",
-            "-XX:Tier4CompileThreshold=150000",
-            "-XX:Tier4BackEdgeThreshold=400000",
-            "-Xlog:aot=off",
-            "-Xlog:cds=off");
+    private static final String CACHES = "skein.aot";
 
     private JavaCommand() {}
 
     static List<String> worker() {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.addAll(OPTIONS);
+        // A Java machine that was started without the script takes Java's own defaults.
+        Optional.ofNullable(System.getProperty(ARGUMENTS)).ifPresent(file -> command.add("@" + file));
+        command.add("--enable-native-access=ALL-UNNAMED");
         cache().ifPresent(command::add);
         command.addAll(words(System.getenv().getOrDefault("SKEIN_WORKER_JAVA_OPTS", "")));
         command.add("-cp");

@@ -2,12 +2,11 @@ package dev.skein.cli.train;
 
 import dev.skein.cli.CommandException;
 import dev.skein.cli.client.ChatCommand;
-import dev.skein.cli.client.ServerApi;
-import io.vertx.core.json.JsonArray;
-import io.vertx.core.json.JsonObject;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.OutputStream;
+import java.net.Socket;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -18,6 +17,14 @@ public final class TrainCommand {
     /// Enough for Java to tell which methods are hot.
     private static final int ROUNDS = 20;
 
+    private static final String CHAT = """
+            {"messages": [{"role": "user", "content": "What is the capital of France?"}], "max_tokens": 16,
+             "stream": true}
+            """;
+    private static final String COMPLETION = """
+            {"prompt": "Once upon a time", "temperature": 0, "max_tokens": 16, "stream": true}
+            """;
+
     private TrainCommand() {}
 
     public static int run(List<String> arguments, ChatCommand.Starter starter) throws IOException {
@@ -27,37 +34,31 @@ public final class TrainCommand {
         Path model = Path.of(arguments.getFirst(), "training.gguf");
         TrainingModel.write(model);
         try (ChatCommand.Started server = starter.start(model.toString())) {
-            ServerApi api = new ServerApi(server.url(), null);
-            String name = api.model();
             for (int round = 0; round < ROUNDS; round++) {
-                api.get("/skein/status");
-                ask(api, "/v1/chat/completions", chat(name).put("stream", true));
-                ask(api, "/v1/chat/completions", chat(name));
-                ask(api, "/v1/completions", completion(name).put("stream", true));
+                ask(server, "GET", "/v1/models", "");
+                ask(server, "POST", "/v1/chat/completions", CHAT);
+                ask(server, "POST", "/v1/chat/completions", CHAT.replace("true", "false"));
+                ask(server, "POST", "/v1/completions", COMPLETION);
             }
         }
         return 0;
     }
 
-    private static JsonObject chat(String model) {
-        JsonObject message = new JsonObject().put("role", "user").put("content", "What is the capital of France?");
-        return new JsonObject()
-                .put("model", model)
-                .put("messages", new JsonArray().add(message))
-                .put("max_tokens", 16);
-    }
-
-    private static JsonObject completion(String model) {
-        return new JsonObject()
-                .put("model", model)
-                .put("prompt", "Once upon a time")
-                .put("temperature", 0)
-                .put("max_tokens", 16);
-    }
-
-    private static void ask(ServerApi api, String path, JsonObject body) throws IOException {
-        try (InputStream answer = api.stream(path, body)) {
-            answer.transferTo(OutputStream.nullOutputStream());
+    /// By hand, because every class that a client of Java's loads would be loaded by every start that uses the cache.
+    private static void ask(ChatCommand.Started server, String method, String path, String body) throws IOException {
+        URI url = URI.create(server.url());
+        byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
+        String head = method + " " + path + " HTTP/1.1\r\nhost: " + url.getAuthority() + "\r\nconnection: close\r\n"
+                + "content-type: application/json\r\ncontent-length: " + bytes.length + "\r\n\r\n";
+        try (Socket socket = new Socket(url.getHost(), url.getPort())) {
+            OutputStream out = socket.getOutputStream();
+            out.write(head.getBytes(StandardCharsets.US_ASCII));
+            out.write(bytes);
+            out.flush();
+            String answer = new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            if (!answer.startsWith("HTTP/1.1 200")) {
+                throw new IOException(method + " " + path + " is answered " + answer);
+            }
         }
     }
 }
