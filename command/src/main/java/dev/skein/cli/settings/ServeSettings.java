@@ -159,7 +159,7 @@ public final class ServeSettings {
             "FORMAT",
             "auto",
             ServeSettings::contentFormat,
-            "how a template gets a message's content: auto or string");
+            "how a template gets a message's content; there is only auto");
     public static final Setting<String> RESPONSE_ROLE =
             Setting.text(TEMPLATE, "response-role", "ROLE", "assistant", "role of generated messages");
     public static final Setting<String> GENERATION_CONFIG = Setting.of(
@@ -278,7 +278,7 @@ public final class ServeSettings {
     }
 
     private static String contentFormat(String text) {
-        return oneOf(text, "there are auto and string", "auto", "string");
+        return oneOf(text, "there is only auto, which asks the template", "auto");
     }
 
     private static String oneOf(String text, String why, String... words) {

@@ -44,17 +44,24 @@ public final class Settings {
         return given.containsKey(setting.name());
     }
 
-    /// What was given, for the log: no secrets.
+    /// What holds, given or not, for the log: no secrets.
     @Override
     public String toString() {
         return known.stream()
-                .filter(this::has)
+                .filter(setting -> has(setting) || setting.fallback() != null && means(setting))
                 .map(setting -> setting.name() + "=" + shown(setting))
                 .collect(Collectors.joining(" "));
     }
 
+    private static boolean means(Setting<?> setting) {
+        return setting.section() != Setting.Section.ACCEPTED;
+    }
+
     private String shown(Setting<?> setting) {
         List<String> texts = given.getOrDefault(setting.name(), List.of());
-        return setting.name().equals(SECRET) ? "(" + texts.size() + " hidden)" : String.join(",", texts);
+        if (setting.name().equals(SECRET)) {
+            return "(" + texts.size() + " hidden)";
+        }
+        return texts.isEmpty() ? String.valueOf(setting.fallback()) : String.join(",", texts);
     }
 }

@@ -179,7 +179,8 @@ class ServeSettingsTest {
     void secretsAreNotShown() {
         assertThat(read("--api-key", "geheim", "--port", "1").toString())
                 .doesNotContain("geheim")
-                .contains("port=1", "api-key=(1 hidden)");
+                .contains("port=1", "api-key=(1 hidden)", "max-num-seqs=256")
+                .doesNotContain("swap-space", "enforce-eager");
     }
 
     @ParameterizedTest
@@ -206,7 +207,7 @@ class ServeSettingsTest {
         "--cpu=neon, --cpu is 'neon'",
         "--enforce-eager=perhaps, --enforce-eager is 'perhaps'",
         "--shutdown-timeout=-1, --shutdown-timeout is '-1'",
-        "--chat-template-content-format=openai, there are auto and string"
+        "--chat-template-content-format=openai, there is only auto"
     })
     void aWrongValueIsNamedWithItsBound(String given, String message) {
         assertRefused(message, given);
