@@ -39,6 +39,7 @@ final class LocalServer implements AutoCloseable {
     /// A worker without streams ends within this time or is killed.
     private static final long WORKER_DRAIN_MILLIS = 3_000;
 
+    private final long began;
     private final LocalSubstrate substrate;
     private final Scheduler scheduler;
     private final GroupStore store = new GroupStore();
@@ -52,10 +53,12 @@ final class LocalServer implements AutoCloseable {
     /// It serves.
     ///
     /// @param model the name that requests give
+    /// @param millis since the command was given
     /// @param detail seconds by stage, and what computes
-    record Ready(int port, String model, String detail) {}
+    record Ready(int port, String model, long millis, String detail) {}
 
     private LocalServer(long began) {
+        this.began = began;
         substrate = new LocalSubstrate(JavaCommand.worker(), began, System.err::println);
         Runtime.getRuntime().addShutdownHook(new Thread(substrate::close, "end-children"));
         scheduler = new Scheduler(substrate, store, Policy.DEFAULT, new Random());
@@ -91,7 +94,8 @@ final class LocalServer implements AutoCloseable {
         store.open();
         made.ready()
                 .compose(ignored -> made.listen())
-                .onSuccess(port -> ready.complete(new Ready(port, made.model(), detail)))
+                .onSuccess(port ->
+                        ready.complete(new Ready(port, made.model(), System.currentTimeMillis() - began, detail)))
                 .onFailure(broken -> fail(String.valueOf(broken.getMessage())));
     }
 

@@ -30,7 +30,6 @@ final class ServeCommand {
     private static final int SIGNALLED = 128;
 
     private final Settings settings;
-    private final long began = began();
 
     private ServeCommand(Settings settings) {
         this.settings = settings;
@@ -59,7 +58,7 @@ final class ServeCommand {
     private int serve() throws Exception {
         Logging.level(settings.find(ServeSettings.UVICORN_LOG_LEVEL).orElse(settings.get(ServeSettings.LOG_LEVEL)));
         warnAboutAccepted();
-        LocalServer server = start(settings, began);
+        LocalServer server = start(settings, began());
         CompletableFuture<Integer> end = new CompletableFuture<>();
         Signals.handle(
                 signal -> end.complete(drained(server)),
@@ -74,11 +73,14 @@ final class ServeCommand {
 
     /// Starts a server as the settings say.
     static LocalServer start(Settings settings, long began) {
+        long asked = System.currentTimeMillis();
         Path model = model(settings);
+        // Fetching happens once and is no part of a start.
+        long counted = began + System.currentTimeMillis() - asked;
         WorkerParameters worker = worker(settings, model);
         GatewayOptions.Api api = api(settings);
         log.info("model={} settings: {}", model, settings);
-        return LocalServer.start(began, worker, scheduler -> gateway(settings, api, scheduler));
+        return LocalServer.start(counted, worker, scheduler -> gateway(settings, api, scheduler));
     }
 
     private int drained(LocalServer server) {
@@ -99,7 +101,7 @@ final class ServeCommand {
                 shown,
                 ready.port(),
                 ready.model(),
-                (System.currentTimeMillis() - began) / 1000.0,
+                ready.millis() / 1000.0,
                 ready.detail());
     }
 

