@@ -16,6 +16,7 @@ final class Connections {
 
     private static final class Deadline {
         private long nanos = NONE;
+        private int requests;
         private Runnable expired = () -> {};
     }
 
@@ -28,6 +29,23 @@ final class Connections {
         await(connection, nanos, connection::close);
     }
 
+    /** A request has come. */
+    void begun(HttpConnection connection) {
+        Deadline deadline = deadlines.get(connection);
+        if (deadline != null) {
+            deadline.requests++;
+            deadline.nanos = NONE;
+        }
+    }
+
+    /** A response has gone: the next request must come within {@code nanos}, if it is not there already. */
+    void ended(HttpConnection connection, long nanos) {
+        Deadline deadline = deadlines.get(connection);
+        if (deadline != null && --deadline.requests == 0) {
+            await(connection, nanos, connection::close);
+        }
+    }
+
     /** Runs {@code expired} unless {@link #arrived} or another wait comes within {@code nanos}. */
     void await(HttpConnection connection, long nanos, Runnable expired) {
         Deadline deadline = deadlines.get(connection);
@@ -37,6 +55,7 @@ final class Connections {
         }
     }
 
+    /** What was waited for is there. */
     void arrived(HttpConnection connection) {
         Deadline deadline = deadlines.get(connection);
         if (deadline != null) {
@@ -56,9 +75,5 @@ final class Connections {
             deadline.nanos = NONE;
             deadline.expired.run();
         }
-    }
-
-    int count() {
-        return deadlines.size();
     }
 }

@@ -21,6 +21,10 @@ final class Exchange {
     private static final CharSequence EVENTS = HttpHeaders.createOptimized("text/event-stream; charset=utf-8");
     private static final CharSequence NO_CACHE = HttpHeaders.createOptimized("no-cache");
     private static final CharSequence REQUEST_ID = HttpHeaders.createOptimized("x-request-id");
+    // So many of the largest may be held at a time, whatever the number of connections.
+    private static final int MOST_BODIES = 8;
+    // A length that is only announced reserves no more than this.
+    private static final int FIRST_ALLOCATION = 64 << 10;
     private static final int LONGEST_ID = 200;
     // What a closing connection may still send before it is cut off.
     private static final long LINGER_NANOS = 10_000_000_000L;
@@ -32,6 +36,7 @@ final class Exchange {
     private final @Nullable Route route;
     private String id;
     private long received;
+    private long held;
     private long sent;
     private boolean answered;
     private boolean counted;
@@ -78,6 +83,11 @@ final class Exchange {
         return received;
     }
 
+    /** Bytes of its body that count as held. */
+    long held() {
+        return held;
+    }
+
     long sent() {
         return sent;
     }
@@ -122,7 +132,8 @@ final class Exchange {
     }
 
     /** Reads the body, bounded in bytes and time, and hands it on. */
-    void body(GatewayOptions.Limits limits, Consumer<byte[]> then) {
+    void body(Shared shared, Consumer<byte[]> then) {
+        GatewayOptions.Limits limits = shared.options().limits();
         long announced = announced();
         if (announced > limits.bodyBytes()) {
             tooLarge(limits);
@@ -132,12 +143,16 @@ final class Exchange {
             response.writeContinue();
         }
         front.connections().await(request.connection(), limits.body().toNanos(), this::tooSlow);
-        Buffer body = Buffer.buffer((int) Math.max(announced, 256));
+        Buffer body = Buffer.buffer((int) Math.clamp(announced, 256, FIRST_ALLOCATION));
         request.handler(chunk -> {
             received += chunk.length();
             if (received > limits.bodyBytes()) {
                 tooLarge(limits);
+            } else if (shared.bodyBytes().addAndGet(chunk.length()) > (long) MOST_BODIES * limits.bodyBytes()) {
+                held += chunk.length();
+                hangUp(ApiException.unavailable("Too many large bodies are on their way; try again later"));
             } else {
+                held += chunk.length();
                 body.appendBuffer(chunk);
             }
         });

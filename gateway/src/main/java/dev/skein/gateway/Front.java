@@ -153,7 +153,7 @@ final class Front extends VerticleBase {
     }
 
     private void handle(HttpServerRequest request) {
-        connections.arrived(request.connection());
+        connections.begun(request.connection());
         String path = request.path();
         Route route = path == null ? null : Route.of(path);
         Exchange exchange = new Exchange(this, request, route);
@@ -209,7 +209,7 @@ final class Front extends VerticleBase {
         if (serving == null) {
             throw ApiException.unavailable("The model is still loading; try again later");
         }
-        exchange.body(shared.options().limits(), body -> post(exchange, route, serving, body));
+        exchange.body(shared, body -> post(exchange, route, serving, body));
     }
 
     private static boolean isJson(String type) {
@@ -311,12 +311,13 @@ final class Front extends VerticleBase {
 
     /** The response is written, or its client has left. */
     void ended(Exchange exchange, boolean counted) {
+        shared.bodyBytes().addAndGet(-exchange.held());
         if (counted) {
             shared.requests().decrementAndGet();
         }
         HttpServerRequest request = exchange.request();
-        connections.await(
-                request.connection(), shared.options().limits().keepAlive().toNanos(), request.connection()::close);
+        connections.ended(
+                request.connection(), shared.options().limits().keepAlive().toNanos());
         Route route = exchange.route();
         if (route == null || !route.probe()) {
             int status = exchange.response().ended() ? exchange.response().getStatusCode() : 499;

@@ -6,6 +6,8 @@ import dev.skein.gateway.text.TokenizerException;
 import dev.skein.gateway.traffic.Fleet;
 import dev.skein.gateway.traffic.Leader;
 import dev.skein.gateway.traffic.WorkerCalls;
+import dev.skein.protocol.v1.ModelCard;
+import dev.skein.protocol.v1.TokenizerModel;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
@@ -16,6 +18,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.time.Clock;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -51,7 +54,7 @@ public final class Gateway implements AutoCloseable {
         this.fleet = new Fleet(vertx, options.scheduler());
         this.calls = new WorkerCalls(vertx);
         this.pool = vertx.createSharedWorkerExecutor(
-                "skein-text", Math.clamp(Runtime.getRuntime().availableProcessors() / 2, 1, 4), 1, TimeUnit.MINUTES);
+                "skein-text", Math.clamp(Runtime.getRuntime().availableProcessors() / 2, 2, 4), 1, TimeUnit.MINUTES);
         this.shared = new Shared(options, fleet, pool);
     }
 
@@ -113,7 +116,7 @@ public final class Gateway implements AutoCloseable {
     public void close() {
         try {
             shutdown().toCompletionStage().toCompletableFuture().join();
-        } catch (java.util.concurrent.CompletionException e) {
+        } catch (CompletionException e) {
             log.warn("the gateway did not close cleanly: {}", String.valueOf(e.getCause()));
         }
     }
@@ -144,11 +147,12 @@ public final class Gateway implements AutoCloseable {
         long begun = System.nanoTime();
         calls.model(leader)
                 .compose(card -> calls.tokenizer(leader)
-                        .compose(speech -> pool.executeBlocking(() -> ServedModel.of(card, speech, options), false)))
+                        .compose(speech -> pool.executeBlocking(() -> build(card, speech), false)))
                 .onComplete(built -> {
                     fetching = false;
                     if (built.succeeded()) {
-                        serve(built.result());
+                        shared.serve(built.result());
+                        announce();
                         log.debug("tokenizer ready ms={}", (System.nanoTime() - begun) / 1_000_000);
                     } else if (built.cause() instanceof TokenizerException
                             || built.cause() instanceof GatewayException) {
@@ -163,16 +167,26 @@ public final class Gateway implements AutoCloseable {
                 });
     }
 
-    private void serve(ServedModel model) {
-        int maxModelLen = model.card().getMaxModelLen();
+    private Shared.Serving build(ModelCard card, TokenizerModel speech) {
+        try {
+            return serving(ServedModel.of(card, speech, options));
+        } catch (TokenizerException | GatewayException e) {
+            throw e;
+        } catch (RuntimeException e) {
+            throw new GatewayException("the model " + card.getName() + " cannot be spoken: " + e.getMessage(), e);
+        }
+    }
+
+    private Shared.Serving serving(ServedModel model) {
+        Preparation preparation = new Preparation(model, options.api().responseRole(), Clock.systemDefaultZone());
+        Rehearsal.of(model, preparation, shared.json());
         EngineMetrics engineMetrics = new EngineMetrics(model.name());
         shared.registry().register(engineMetrics);
-        shared.serve(new Shared.Serving(
+        return new Shared.Serving(
                 model,
-                new Preparation(model, options.api().responseRole(), Clock.systemDefaultZone()),
-                new RequestMetrics(shared.registry(), model.name(), maxModelLen),
-                engineMetrics));
-        announce();
+                preparation,
+                new RequestMetrics(shared.registry(), model.name(), model.card().getMaxModelLen()),
+                engineMetrics);
     }
 
     private static void tryAddress(GatewayOptions options) {

@@ -173,7 +173,7 @@ public record GatewayOptions(
     /**
      * Bounds on what a client may send or hold.
      *
-     * @param bodyBytes longest request body; above it 413
+     * @param bodyBytes longest request body; above it 413. Eight such may be on their way at a time; above that 503
      * @param headerBytes longest header block; above it 431
      * @param nesting deepest JSON
      * @param requests requests in flight; above it 503 with Retry-After

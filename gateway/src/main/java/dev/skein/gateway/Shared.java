@@ -8,6 +8,7 @@ import dev.skein.gateway.traffic.Fleet;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.vertx.core.WorkerExecutor;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /** What all event loops of a gateway share. Thread-safe. */
@@ -24,6 +25,7 @@ final class Shared {
     private final PrometheusRegistry registry = new PrometheusRegistry();
     private final HttpMetrics httpMetrics = new HttpMetrics(registry);
     private final AtomicInteger requests = new AtomicInteger();
+    private final AtomicLong bodyBytes = new AtomicLong();
     // Set once, when the tokenizer is built; read by all event loops.
     private volatile @Nullable Serving serving;
 
@@ -61,6 +63,11 @@ final class Shared {
 
     HttpMetrics httpMetrics() {
         return httpMetrics;
+    }
+
+    /** Bytes of bodies that are being read or worked on. */
+    AtomicLong bodyBytes() {
+        return bodyBytes;
     }
 
     /** Requests in flight that use the model. */

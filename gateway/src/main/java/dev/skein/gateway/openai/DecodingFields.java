@@ -2,6 +2,7 @@ package dev.skein.gateway.openai;
 
 import static dev.skein.gateway.openai.ApiException.bad;
 
+import dev.skein.gateway.text.StopStrings;
 import dev.skein.gateway.text.TextStream;
 import dev.skein.protocol.v1.SamplingParameters;
 import java.util.HashSet;
@@ -17,7 +18,7 @@ final class DecodingFields {
     private static final int MOST_CHOICES = 16_384;
     private static final int COMPLETION_TOKENS = 16;
     private static final int MOST_STOPS = 4;
-    // A stop string is compared with every tail of the text, so its length costs time on every token.
+    // What a stop string holds back is text that the client waits for.
     private static final int LONGEST_STOP = 4096;
     private static final int LONGEST_REQUEST_ID = 200;
 
@@ -270,7 +271,7 @@ final class DecodingFields {
         if (!sampling.getIgnoreEos()) {
             stopIds.addAll(rules.eosIds());
         }
-        return new TextStream.Rules(stops, include, sampling.getMinTokens(), stopIds, skipSpecial);
+        return new TextStream.Rules(new StopStrings(stops), include, sampling.getMinTokens(), stopIds, skipSpecial);
     }
 
     private List<Integer> ids(String name, @Nullable List<Long> ids) {

@@ -1,5 +1,6 @@
 package dev.skein.gateway.openai;
 
+import dev.skein.gateway.text.StopStrings;
 import dev.skein.gateway.text.TextStream;
 import dev.skein.protocol.v1.SamplingParameters;
 import java.util.List;
@@ -28,7 +29,7 @@ public record TokenizeRequest(String model, What what, boolean addSpecialTokens,
             SamplingParameters.getDefaultInstance(),
             null,
             1,
-            new TextStream.Rules(List.of(), false, 0, Set.of(), true),
+            new TextStream.Rules(StopStrings.NONE, false, 0, Set.of(), true),
             new Decoding.Show(false, false, false, false, null, null, false, false, false),
             null,
             false,

@@ -1,24 +1,24 @@
 package dev.skein.gateway.text;
 
-import java.util.List;
-
 /**
  * Text in pieces in, the text before the earliest stop string out. Of several stop strings the one that is complete
  * first wins, and of those complete at the same character the longest. Kept back is the longest tail that some stop
- * string begins with, so no part of one ever comes out (but whole, where {@code include} says so).
+ * string begins with, so no part of one ever comes out (but whole, where {@code include} says so). Takes time in
+ * proportion to the text.
  *
  * <p>Not thread-safe.
  */
 final class StopGate {
-    private final List<String> stops;
+    private final StopStrings stops;
     private final boolean include;
+    private final int[] matching;
     private final StringBuilder kept = new StringBuilder();
     private int matched = -1;
 
-    /** @param stops not empty strings; may be none */
-    StopGate(List<String> stops, boolean include) {
+    StopGate(StopStrings stops, boolean include) {
         this.stops = stops;
         this.include = include;
+        this.matching = new int[stops.count()];
     }
 
     /**
@@ -28,12 +28,26 @@ final class StopGate {
      * @return whether a stop string was found: nothing more comes out
      */
     boolean accept(CharSequence text, boolean armed, StringBuilder out) {
-        if (stops.isEmpty()) {
+        if (matching.length == 0) {
             out.append(text);
             return false;
         }
-        kept.append(text);
-        return armed && stop(out) || release(out);
+        for (int i = 0; i < text.length(); i++) {
+            char next = text.charAt(i);
+            kept.append(next);
+            int longest = advance(next);
+            if (longest >= 0 && armed) {
+                matched = longest;
+                int end = kept.length();
+                out.append(kept, 0, include ? end : end - stops.length(longest));
+                kept.setLength(0);
+                return true;
+            }
+        }
+        int settled = kept.length() - held();
+        out.append(kept, 0, settled);
+        kept.delete(0, settled);
+        return false;
     }
 
     /** Appends what is kept; no more text follows. */
@@ -47,54 +61,26 @@ final class StopGate {
         return matched;
     }
 
-    private boolean stop(StringBuilder out) {
-        int start = 0;
-        int end = Integer.MAX_VALUE;
-        for (int i = 0; i < stops.size(); i++) {
-            int at = kept.indexOf(stops.get(i));
-            int until = at + stops.get(i).length();
-            if (at >= 0 && (until < end || until == end && at < start)) {
-                start = at;
-                end = until;
-                matched = i;
+    /** Index of the longest stop string that {@code next} completes, -1 for none. */
+    private int advance(char next) {
+        int longest = -1;
+        for (int i = 0; i < matching.length; i++) {
+            matching[i] = stops.advance(i, matching[i], next);
+            if (matching[i] == stops.length(i) && (longest < 0 || stops.length(i) > stops.length(longest))) {
+                longest = i;
             }
         }
-        if (matched < 0) {
-            return false;
-        }
-        out.append(kept, 0, include ? end : start);
-        kept.setLength(0);
-        return true;
+        return longest;
     }
 
-    private boolean release(StringBuilder out) {
-        int hold = 0;
-        for (String stop : stops) {
-            hold = Math.max(hold, overlap(stop));
-        }
-        int settled = kept.length() - hold;
-        out.append(kept, 0, settled);
-        kept.delete(0, settled);
-        return false;
-    }
-
-    /** Length of the longest tail of what is kept that {@code stop} begins with but is not. */
-    private int overlap(String stop) {
-        for (int length = Math.min(stop.length() - 1, kept.length()); length > 0; length--) {
-            if (endsWith(stop, length)) {
-                return length;
+    private int held() {
+        int held = 0;
+        for (int i = 0; i < matching.length; i++) {
+            if (matching[i] == stops.length(i)) {
+                matching[i] = stops.passedOver(i);
             }
+            held = Math.max(held, matching[i]);
         }
-        return 0;
-    }
-
-    private boolean endsWith(String stop, int length) {
-        int from = kept.length() - length;
-        for (int i = 0; i < length; i++) {
-            if (kept.charAt(from + i) != stop.charAt(i)) {
-                return false;
-            }
-        }
-        return true;
+        return held;
     }
 }

@@ -1,6 +1,5 @@
 package dev.skein.gateway.text;
 
-import java.util.List;
 import java.util.Set;
 
 /**
@@ -13,16 +12,15 @@ public final class TextStream {
     /**
      * How ids become text.
      *
-     * @param stops strings that end the text, none empty
+     * @param stops strings that end the text
      * @param includeStop whether the text keeps what ended it
      * @param minTokens ids that must be out before a stop string may end
      * @param stopIds ids that end the sequence, which add no text unless {@code includeStop}
      * @param skipSpecial whether special ids add no text
      */
     public record Rules(
-            List<String> stops, boolean includeStop, int minTokens, Set<Integer> stopIds, boolean skipSpecial) {
+            StopStrings stops, boolean includeStop, int minTokens, Set<Integer> stopIds, boolean skipSpecial) {
         public Rules {
-            stops = List.copyOf(stops);
             stopIds = Set.copyOf(stopIds);
         }
     }
@@ -87,7 +85,7 @@ public final class TextStream {
 
     /** The stop string that ended the text; only once {@link #stopped()}. */
     public String stopString() {
-        return rules.stops().get(stop.matched());
+        return rules.stops().strings().get(stop.matched());
     }
 
     private boolean ends(int id) {

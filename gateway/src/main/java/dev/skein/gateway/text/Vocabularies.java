@@ -2,6 +2,7 @@ package dev.skein.gateway.text;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import dev.skein.gateway.json.JsonException;
 import dev.skein.gateway.json.JsonReader;
 import dev.skein.protocol.v1.GgufVocabulary;
 import java.util.List;
@@ -37,7 +38,7 @@ final class Vocabularies {
 
     /** @throws TokenizerException if it has no vocabulary */
     static Vocabulary of(byte[] tokenizerJson) {
-        Object root = new JsonReader(NESTING, tokenizerJson.length).read(tokenizerJson);
+        Object root = read(tokenizerJson);
         Map<?, ?> model = map(map(root).get("model"));
         if (!(model.get("vocab") instanceof Map<?, ?> vocab)) {
             throw new TokenizerException("tokenizer.json has no model.vocab that maps tokens to ids (model type "
@@ -60,6 +61,14 @@ final class Vocabularies {
             }
         }
         return builder.build();
+    }
+
+    private static @Nullable Object read(byte[] json) {
+        try {
+            return new JsonReader(NESTING, json.length).read(json);
+        } catch (JsonException e) {
+            throw new TokenizerException("tokenizer.json cannot be read: " + e.getMessage(), e);
+        }
     }
 
     private static byte[] bytes(String piece, boolean byteLevel, boolean fallback) {

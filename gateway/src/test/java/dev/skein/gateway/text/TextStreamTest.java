@@ -33,7 +33,7 @@ class TextStreamTest {
     }
 
     private static TextStream.Rules rules(List<String> stops, boolean include, int minTokens, boolean skipSpecial) {
-        return new TextStream.Rules(stops, include, minTokens, Set.of(END), skipSpecial);
+        return new TextStream.Rules(new StopStrings(stops), include, minTokens, Set.of(END), skipSpecial);
     }
 
     @Test

@@ -69,7 +69,8 @@ class TokenizerTest {
 
     @Test
     void streamedIdsGiveTheTextTheyCameFrom() throws Exception {
-        TextStream.Rules rules = new TextStream.Rules(List.of("\u0000never"), false, 0, Set.of(), false);
+        TextStream.Rules rules =
+                new TextStream.Rules(new StopStrings(List.of("\u0000never")), false, 0, Set.of(), false);
         for (JsonNode golden : goldens()) {
             if (!golden.path("lossy").asBoolean(false)) {
                 TextStream stream = new TextStream(tokenizer.vocabulary(), rules);
