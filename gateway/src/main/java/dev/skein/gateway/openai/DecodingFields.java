@@ -162,60 +162,89 @@ final class DecodingFields {
         return (int) count;
     }
 
-    private SamplingParameters.Builder sampling(Decoding.Show show) {
-        SamplingDefaults otherwise = rules.defaults();
-        double temperature = number("temperature", otherwise.temperature());
-        double topP = number("top_p", otherwise.topP());
-        double minP = number("min_p", otherwise.minP());
-        double repetition = number("repetition_penalty", otherwise.repetitionPenalty());
-        double frequency = number("frequency_penalty", 0);
-        double presence = number("presence_penalty", 0);
-        Long topK = body.integer("top_k");
-        Long seed = body.integer("seed");
-        Long minTokens = body.integer("min_tokens");
-        List<Long> stopIds = body.integers("stop_token_ids");
-        List<Long> allowed = body.integers("allowed_token_ids");
-        SamplingParameters.Builder sampling = SamplingParameters.newBuilder();
-        sampling.setIgnoreEos(body.flag("ignore_eos", false));
-        body.check();
+    /** Sampling fields once their types are right and before their bounds are looked at. */
+    private record Asked(
+            double temperature,
+            double topP,
+            long topK,
+            double minP,
+            double repetition,
+            double frequency,
+            double presence,
+            long minTokens,
+            @Nullable Long seed,
+            boolean ignoreEos,
+            @Nullable List<Long> stopIds,
+            @Nullable List<Long> allowedIds) {}
 
-        between("temperature", temperature, 0, 2);
-        if (!(topP > 0 && topP <= 1)) {
-            throw bad("top_p", "top_p must be above 0 and at most 1, got " + plain(topP));
-        }
-        long k = topK == null ? otherwise.topK() : topK;
-        if (k < -1 || k > Integer.MAX_VALUE) {
-            throw bad("top_k", "top_k must be -1 or 0 (off) or above 0, got " + k);
-        }
-        between("min_p", minP, 0, 1);
-        if (!(repetition > 0 && repetition <= Float.MAX_VALUE)) {
-            throw bad("repetition_penalty", "repetition_penalty must be above 0, got " + plain(repetition));
-        }
-        between("frequency_penalty", frequency, -2, 2);
-        between("presence_penalty", presence, -2, 2);
-        if (minTokens != null) {
-            between("min_tokens", minTokens, 0, Integer.MAX_VALUE);
-            sampling.setMinTokens(minTokens.intValue());
-        }
-        if (temperature < GREEDY) {
-            sampling.setTemperature(0).setTopP(1);
-        } else {
-            sampling.setTemperature((float) Math.max(temperature, COLDEST)).setTopP((float) topP);
-            sampling.setTopK((int) Math.max(k, 0)).setMinP((float) minP);
-        }
-        sampling.setRepetitionPenalty((float) repetition);
-        sampling.setFrequencyPenalty((float) frequency).setPresencePenalty((float) presence);
+    private Asked asked() {
+        SamplingDefaults otherwise = rules.defaults();
+        Asked asked = new Asked(
+                number("temperature", otherwise.temperature()),
+                number("top_p", otherwise.topP()),
+                integer("top_k", otherwise.topK()),
+                number("min_p", otherwise.minP()),
+                number("repetition_penalty", otherwise.repetitionPenalty()),
+                number("frequency_penalty", 0),
+                number("presence_penalty", 0),
+                integer("min_tokens", 0),
+                body.integer("seed"),
+                body.flag("ignore_eos", false),
+                body.integers("stop_token_ids"),
+                body.integers("allowed_token_ids"));
+        body.check();
+        return asked;
+    }
+
+    private SamplingParameters.Builder sampling(Decoding.Show show) {
+        Asked asked = asked();
+        SamplingParameters.Builder sampling = SamplingParameters.newBuilder();
+        distribution(sampling, asked);
+        penalties(sampling, asked);
+        between("min_tokens", asked.minTokens(), 0, Integer.MAX_VALUE);
+        sampling.setMinTokens((int) asked.minTokens()).setIgnoreEos(asked.ignoreEos());
+        Long seed = asked.seed();
         if (seed != null && seed != -1) {
             sampling.setSeed(seed);
         }
-        ids("stop_token_ids", stopIds).forEach(sampling::addStopTokenIds);
-        ids("allowed_token_ids", allowed).forEach(sampling::addAllowedTokenIds);
+        ids("stop_token_ids", asked.stopIds()).forEach(sampling::addStopTokenIds);
+        List<Long> allowed = asked.allowedIds();
         if (allowed != null && allowed.isEmpty()) {
             throw bad("allowed_token_ids", "allowed_token_ids is empty, so nothing could be sampled; leave it out");
         }
+        ids("allowed_token_ids", allowed).forEach(sampling::addAllowedTokenIds);
         bias(sampling);
         logprobs(sampling, show);
         return sampling;
+    }
+
+    private static void distribution(SamplingParameters.Builder sampling, Asked asked) {
+        between("temperature", asked.temperature(), 0, 2);
+        if (!(asked.topP() > 0 && asked.topP() <= 1)) {
+            throw bad("top_p", "top_p must be above 0 and at most 1, got " + plain(asked.topP()));
+        }
+        if (asked.topK() < -1 || asked.topK() > Integer.MAX_VALUE) {
+            throw bad("top_k", "top_k must be -1 or 0 (off) or above 0, got " + asked.topK());
+        }
+        between("min_p", asked.minP(), 0, 1);
+        if (asked.temperature() < GREEDY) {
+            // The likeliest id stays the likeliest whatever is cut off around it.
+            sampling.setTemperature(0).setTopP(1);
+            return;
+        }
+        sampling.setTemperature((float) Math.max(asked.temperature(), COLDEST));
+        sampling.setTopP((float) asked.topP()).setMinP((float) asked.minP());
+        sampling.setTopK((int) Math.max(asked.topK(), 0));
+    }
+
+    private static void penalties(SamplingParameters.Builder sampling, Asked asked) {
+        if (!(asked.repetition() > 0 && asked.repetition() <= Float.MAX_VALUE)) {
+            throw bad("repetition_penalty", "repetition_penalty must be above 0, got " + plain(asked.repetition()));
+        }
+        between("frequency_penalty", asked.frequency(), -2, 2);
+        between("presence_penalty", asked.presence(), -2, 2);
+        sampling.setRepetitionPenalty((float) asked.repetition());
+        sampling.setFrequencyPenalty((float) asked.frequency()).setPresencePenalty((float) asked.presence());
     }
 
     private static void logprobs(SamplingParameters.Builder sampling, Decoding.Show show) {
@@ -295,6 +324,11 @@ final class DecodingFields {
 
     private double number(String name, double otherwise) {
         Double number = body.number(name);
+        return number == null ? otherwise : number;
+    }
+
+    private long integer(String name, long otherwise) {
+        Long number = body.integer(name);
         return number == null ? otherwise : number;
     }
 
