@@ -221,7 +221,11 @@ public final class Worker implements AutoCloseable {
         public void promptLogprobs(List<TokenLogprobs> logprobs) {}
 
         @Override
-        public void token(int id, @Nullable TokenLogprobs logprobs) {}
+        public void token(int id, @Nullable TokenLogprobs logprobs, @Nullable Completion completion) {
+            if (completion != null) {
+                finished(completion);
+            }
+        }
 
         @Override
         public void finished(Completion completion) {

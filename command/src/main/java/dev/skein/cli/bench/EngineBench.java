@@ -168,10 +168,13 @@ final class EngineBench implements AutoCloseable {
         public void promptLogprobs(List<TokenLogprobs> logprobs) {}
 
         @Override
-        public void token(int id, @Nullable TokenLogprobs logprobs) {
+        public void token(int id, @Nullable TokenLogprobs logprobs, @Nullable Completion completion) {
             last = System.nanoTime();
             if (first == 0) {
                 first = last;
+            }
+            if (completion != null) {
+                finished(completion);
             }
         }
 

@@ -314,7 +314,7 @@ public final class Engine implements AutoCloseable {
             if (generation.scored()) {
                 generation.sink().promptLogprobs(List.of());
             }
-            finish(generation, Completion.Reason.LENGTH, OptionalInt.empty(), now);
+            finish(generation, now);
         }
     }
 
@@ -336,8 +336,9 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    private void finish(Generation generation, Completion.Reason reason, OptionalInt stopTokenId, long now) {
-        Completion completion = generation.completion(reason, stopTokenId, now);
+    /** Ends a sequence that wanted no further id. */
+    private void finish(Generation generation, long now) {
+        Completion completion = generation.completion(Completion.Reason.LENGTH, OptionalInt.empty(), now);
         if (remove(generation)) {
             generation.sink().finished(completion);
         }
@@ -401,7 +402,7 @@ public final class Engine implements AutoCloseable {
             if (generation.wantsToken()) {
                 token(generation, outputs, output, now);
             } else {
-                finish(generation, Completion.Reason.LENGTH, OptionalInt.empty(), now);
+                finish(generation, now);
             }
         }
     }
@@ -419,15 +420,25 @@ public final class Engine implements AutoCloseable {
         int id = outputs.id(output);
         generation.append(id);
         statistics.generated();
-        generation.sink().token(id, generation.sampling().logprobs().isPresent() ? logprobs(outputs, output) : null);
-        Sampling sampling = generation.sampling();
-        if (!sampling.ignoreEos() && batch.endsSequence(id)) {
-            finish(generation, Completion.Reason.STOP, OptionalInt.empty(), now);
-        } else if (generation.stopsAt(id)) {
-            finish(generation, Completion.Reason.STOP, OptionalInt.of(id), now);
-        } else if (!generation.wantsToken() || generation.known() == options.maxModelLen()) {
-            finish(generation, Completion.Reason.LENGTH, OptionalInt.empty(), now);
+        @Nullable
+        TokenLogprobs logprobs = generation.sampling().logprobs().isPresent() ? logprobs(outputs, output) : null;
+        @Nullable Completion completion = lastToken(generation, id, now);
+        if (completion != null) {
+            remove(generation);
         }
+        generation.sink().token(id, logprobs, completion);
+    }
+
+    /** How an id ends its sequence; null if it does not. */
+    private @Nullable Completion lastToken(Generation generation, int id, long now) {
+        if (!generation.sampling().ignoreEos() && batch.endsSequence(id)) {
+            return generation.completion(Completion.Reason.STOP, OptionalInt.empty(), now);
+        } else if (generation.stopsAt(id)) {
+            return generation.completion(Completion.Reason.STOP, OptionalInt.of(id), now);
+        } else if (!generation.wantsToken() || generation.known() == options.maxModelLen()) {
+            return generation.completion(Completion.Reason.LENGTH, OptionalInt.empty(), now);
+        }
+        return null;
     }
 
     private static TokenLogprobs logprobs(StepOutputs outputs, int output) {

@@ -97,10 +97,13 @@ final class GenerateCall implements TokenSink {
     }
 
     @Override
-    public void token(int id, @Nullable TokenLogprobs logprobs) {
+    public void token(int id, @Nullable TokenLogprobs logprobs, @Nullable Completion completion) {
         lock.lock();
         try {
             pending.addTokens(Messages.token(id, logprobs));
+            if (completion != null) {
+                finish(completion);
+            }
             schedule();
         } finally {
             lock.unlock();
@@ -111,12 +114,16 @@ final class GenerateCall implements TokenSink {
     public void finished(Completion completion) {
         lock.lock();
         try {
-            pending.setFinish(Messages.finish(completion));
-            finished = true;
+            finish(completion);
             schedule();
         } finally {
             lock.unlock();
         }
+    }
+
+    private void finish(Completion completion) {
+        pending.setFinish(Messages.finish(completion));
+        finished = true;
     }
 
     @Override

@@ -53,12 +53,15 @@ public final class Collected implements TokenSink {
     }
 
     @Override
-    public void token(int id, @Nullable TokenLogprobs each) {
+    public void token(int id, @Nullable TokenLogprobs each, @Nullable Completion completion) {
         ids.add(id);
         if (each != null) {
             logprobs.add(each);
         }
         onToken.accept(ids.size());
+        if (completion != null) {
+            finished(completion);
+        }
     }
 
     @Override

@@ -34,6 +34,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.io.TempDir;
@@ -158,6 +159,16 @@ final class WorkerServiceTest {
         assertThat(last.getFinish().getReason()).isEqualTo(FinishReason.FINISH_REASON_LENGTH);
         assertThat(last.getFinish().getPrefillNanos()).isPositive();
         assertThat(stream.messages.stream().filter(GenerateResponse::hasFinish)).hasSize(1);
+    }
+
+    /** A reader that gets the end apart from the last id would show one event too many; so it is tried often. */
+    @RepeatedTest(50)
+    void theLastTokenBringsTheEnd() throws Exception {
+        WorkerClientFixture.Stream stream = client.generate(greedy(3, 5, 6, 7));
+        assertThat(stream.end()).isEqualTo(GrpcStatus.OK);
+        GenerateResponse last = stream.messages.getLast();
+        assertThat(last.hasFinish()).isTrue();
+        assertThat(last.getTokensCount()).isPositive();
     }
 
     @Test
