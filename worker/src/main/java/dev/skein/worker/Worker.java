@@ -12,9 +12,8 @@ import dev.skein.worker.engine.Sampling;
 import dev.skein.worker.engine.TokenLogprobs;
 import dev.skein.worker.engine.TokenSink;
 import dev.skein.worker.model.Architecture;
-import dev.skein.worker.model.EndTokens;
-import dev.skein.worker.model.GgufException;
-import dev.skein.worker.model.GgufFile;
+import dev.skein.worker.model.Checkpoint;
+import dev.skein.worker.model.CheckpointException;
 import dev.skein.worker.service.Cards;
 import dev.skein.worker.service.Served;
 import dev.skein.worker.service.WorkerServer;
@@ -65,7 +64,7 @@ public final class Worker implements AutoCloseable {
     private volatile @Nullable Vertx vertx;
     private volatile int port;
     // Written by the starter, read by whoever closes after it has ended.
-    private volatile @Nullable GgufFile file;
+    private volatile @Nullable Checkpoint checkpoint;
     private volatile @Nullable Engine engine;
 
     private Worker(WorkerOptions options, WorkerListener listener) {
@@ -142,8 +141,8 @@ public final class Worker implements AutoCloseable {
     }
 
     private void loadAndWarm() {
-        GgufFile opened = GgufFile.open(options.model());
-        file = opened;
+        Checkpoint opened = Checkpoint.open(options.model());
+        checkpoint = opened;
         Architecture architecture = Architecture.of(opened);
         EngineOptions engineOptions = engineOptions(opened, architecture);
         Backend backend = CpuBackends.choose(options.cpuOptions());
@@ -168,7 +167,7 @@ public final class Worker implements AutoCloseable {
                 seconds(System.nanoTime() - weights)));
     }
 
-    private EngineOptions engineOptions(GgufFile opened, Architecture architecture) {
+    private EngineOptions engineOptions(Checkpoint opened, Architecture architecture) {
         int seqs = options.maxNumSeqs();
         int tokens = options.maxNumBatchedTokens();
         long activations = architecture.activationBytes(EngineOptions.stepLimits(1, seqs, tokens, 1));
@@ -187,7 +186,7 @@ public final class Worker implements AutoCloseable {
                 options.maxQueued(),
                 options.maxLogprobs(),
                 options.seed(),
-                EndTokens.of(opened.metadata()));
+                opened.endTokens());
     }
 
     private void loaded(int parts, int of) {
@@ -199,8 +198,8 @@ public final class Worker implements AutoCloseable {
     }
 
     /** Some milliseconds of work: not on an event loop, and not in the way of the weights. */
-    private static Future<TokenizerModel> tokenizer(GgufFile file) {
-        return Future.fromCompletionStage(CompletableFuture.supplyAsync(() -> Cards.tokenizer(file)));
+    private static Future<TokenizerModel> tokenizer(Checkpoint opened) {
+        return Future.fromCompletionStage(CompletableFuture.supplyAsync(() -> Cards.tokenizer(opened)));
     }
 
     private static void warmUp(Engine engine) {
@@ -258,7 +257,7 @@ public final class Worker implements AutoCloseable {
     }
 
     private static boolean avoidable(Throwable cause) {
-        return cause instanceof GgufException || cause instanceof IllegalArgumentException;
+        return cause instanceof CheckpointException || cause instanceof IllegalArgumentException;
     }
 
     private void tell(WorkerListener.Event event) {
@@ -309,7 +308,7 @@ public final class Worker implements AutoCloseable {
         if (made != null) {
             await(made.close(), System.nanoTime() + GRACE.toNanos());
         }
-        GgufFile mapped = file;
+        Checkpoint mapped = checkpoint;
         if (mapped != null) {
             mapped.close();
         }

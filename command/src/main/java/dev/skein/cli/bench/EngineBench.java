@@ -13,7 +13,7 @@ import dev.skein.worker.engine.Sampling;
 import dev.skein.worker.engine.TokenLogprobs;
 import dev.skein.worker.engine.TokenSink;
 import dev.skein.worker.model.Architecture;
-import dev.skein.worker.model.GgufFile;
+import dev.skein.worker.model.Checkpoint;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -57,7 +57,7 @@ final class EngineBench implements AutoCloseable {
             OptionalInt.empty(),
             List.of());
 
-    private final GgufFile file;
+    private final Checkpoint checkpoint;
     private final Engine engine;
     private final String backend;
     private final double loadSeconds;
@@ -67,8 +67,8 @@ final class EngineBench implements AutoCloseable {
 
     EngineBench(Path model, CpuOptions options) {
         long began = System.nanoTime();
-        file = GgufFile.open(model);
-        Architecture architecture = Architecture.of(file);
+        checkpoint = Checkpoint.open(model);
+        Architecture architecture = Architecture.of(checkpoint);
         Backend chosen = CpuBackends.choose(options);
         backend = chosen.description();
         int length = Math.min(architecture.contextLength(), LONG_PROMPT + DECODED);
@@ -155,7 +155,7 @@ final class EngineBench implements AutoCloseable {
     @Override
     public void close() {
         engine.close();
-        file.close();
+        checkpoint.close();
     }
 
     /// When the first and the last token came. Written by the step loop, read after the end.

@@ -5,27 +5,21 @@ import dev.skein.compute.KvCache;
 import dev.skein.compute.StepInputs;
 
 /**
- * A model as its file describes it, before its weights are loaded. Making one reads and checks hyperparameters and the
- * shapes of all tensors, so whatever cannot be run is refused here.
+ * A model as its checkpoint describes it, before its weights are loaded. Making one finds all tensors and checks their
+ * shapes, so whatever cannot be run is refused here.
  */
 public interface Architecture {
 
     /**
-     * The architecture that the file names.
+     * The model of a checkpoint.
      *
-     * @throws GgufException if the architecture, or something in the file that would change its results, is unknown
+     * @throws CheckpointException if a tensor is missing, has another shape, or is not part of such a model
      */
-    static Architecture of(GgufFile file) {
-        String name = file.metadata().requiredText("general.architecture");
-        return switch (name) {
-            case Llama.NAME -> new Llama(file);
-            default ->
-                throw new GgufException(
-                        file.path(), "the architecture %s is not supported yet; %s is".formatted(name, Llama.NAME));
-        };
+    static Architecture of(Checkpoint checkpoint) {
+        return new DescribedModel(checkpoint);
     }
 
-    /** The file's name for it. */
+    /** The family's name. */
     String name();
 
     /** Rows of logits are this long. */
@@ -41,8 +35,8 @@ public interface Architecture {
     long activationBytes(StepInputs.Limits limits);
 
     /**
-     * Copies the weights into the backend, and makes the buffers for steps within the limits. The file must stay open as
-     * long as the backend. Called by the thread that runs the steps.
+     * Copies the weights into the backend, and makes the buffers for steps within the limits. The checkpoint must stay
+     * open as long as the backend. Called by the thread that runs the steps.
      */
     ForwardPass load(Backend backend, StepInputs.Limits limits, LoadProgress progress);
 

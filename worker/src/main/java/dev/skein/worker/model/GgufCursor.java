@@ -105,15 +105,15 @@ final class GgufCursor {
 
     private void require(long count, String what) {
         if (remaining() < count) {
-            throw new GgufException(
+            throw new CheckpointException(
                     file,
                     "the file ends within %s: %d bytes are wanted at %d of %d. It is cut short; fetch it again"
                             .formatted(subject(what), count, position, bytes.byteSize()));
         }
     }
 
-    GgufException refused(String what, Object value, String bound) {
-        return new GgufException(file, subject(what), value, bound);
+    CheckpointException refused(String what, Object value, String bound) {
+        return new CheckpointException(file, subject(what), value, bound);
     }
 
     private String subject(String what) {
@@ -125,7 +125,7 @@ final class GgufCursor {
         try {
             return StandardCharsets.UTF_8.newDecoder().decode(encoded).toString();
         } catch (CharacterCodingException notText) {
-            throw new GgufException(file, "%s at byte %d is not UTF-8 text".formatted(what, position));
+            throw new CheckpointException(file, "%s at byte %d is not UTF-8 text".formatted(what, position));
         }
     }
 }

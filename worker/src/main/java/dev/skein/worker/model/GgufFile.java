@@ -41,11 +41,11 @@ public final class GgufFile implements AutoCloseable {
     /**
      * Maps a file and checks its whole header.
      *
-     * @throws GgufException if it is missing, unreadable, damaged, or has tensors of a type that is not supported
+     * @throws CheckpointException if it is missing, unreadable, damaged, or has tensors of a type that is not supported
      */
     public static GgufFile open(Path path) {
         if (!Files.isRegularFile(path)) {
-            throw new GgufException(
+            throw new CheckpointException(
                     path,
                     Files.exists(path) ? "%s is not a file".formatted(path) : "there is no file %s".formatted(path));
         }
@@ -54,7 +54,7 @@ public final class GgufFile implements AutoCloseable {
             return new GgufFile(path, arena, channel.map(MapMode.READ_ONLY, 0, channel.size(), arena));
         } catch (IOException unreadable) {
             arena.close();
-            throw new GgufException(path, "cannot be read: %s".formatted(unreadable));
+            throw new CheckpointException(path, "cannot be read: %s".formatted(unreadable));
         } catch (RuntimeException | Error refused) {
             arena.close();
             throw refused;
@@ -85,7 +85,7 @@ public final class GgufFile implements AutoCloseable {
                 ? 1
                 : tensor.dimensions().size() == 2 ? tensor.dimensions().get(1) : -1;
         if (tensor.dimensions().getFirst() != columns || fileRows != rows) {
-            throw new GgufException(
+            throw new CheckpointException(
                     path,
                     "the shape of " + name,
                     tensor.dimensions(),
@@ -94,36 +94,18 @@ public final class GgufFile implements AutoCloseable {
         return new HostMatrix(name, tensor.type(), rows, columns, bytes.asSlice(tensor.offset(), tensor.bytes()));
     }
 
-    /** The tensor of that name, which must be a vector of `length`, of floats. */
-    public HostMatrix vector(String name, int length) {
-        HostMatrix vector = matrix(name, 1, length);
-        if (vector.type().blockElements() > 1) {
-            throw new GgufException(path, "the type of " + name, vector.type(), "vectors are F32, F16 or BF16");
-        }
-        return vector;
-    }
-
     /** The values of an F32 vector. */
     float[] floats(String name, int length) {
-        HostMatrix vector = vector(name, length);
+        HostMatrix vector = matrix(name, 1, length);
         if (vector.type() != ElementType.F32) {
-            throw new GgufException(path, "the type of " + name, vector.type(), "it must be F32");
+            throw new CheckpointException(path, "the type of " + name, vector.type(), "it must be F32");
         }
         return vector.data().toArray(ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN));
     }
 
-    /** Elements of all tensors. */
-    public long parameters() {
-        return tensors.values().stream().mapToLong(GgufTensor::elements).sum();
-    }
-
-    /** Bytes of all tensors. */
-    public long tensorBytes() {
-        return tensors.values().stream().mapToLong(GgufTensor::bytes).sum();
-    }
-
     private GgufTensor required(String name) {
-        return tensor(name).orElseThrow(() -> new GgufException(path, "the tensor %s is missing".formatted(name)));
+        return tensor(name)
+                .orElseThrow(() -> new CheckpointException(path, "the tensor %s is missing".formatted(name)));
     }
 
     /** Ends the mapping; no matrix of this file may be in use. */

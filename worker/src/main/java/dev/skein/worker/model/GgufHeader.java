@@ -96,7 +96,7 @@ final class GgufHeader {
                 ? array(1)
                 : new GgufMetadata.Entry(type, type, 1, start, skipValues(type, 1, 1));
         if (entries.putIfAbsent(key, entry) != null) {
-            throw new GgufException(file, "the key %s is there twice".formatted(key));
+            throw new CheckpointException(file, "the key %s is there twice".formatted(key));
         }
     }
 
@@ -138,7 +138,7 @@ final class GgufHeader {
         int alignment =
                 metadata().integer("general.alignment", 8, MAX_ALIGNMENT).orElse(DEFAULT_ALIGNMENT);
         if (Integer.bitCount(alignment) != 1) {
-            throw new GgufException(file, "general.alignment", alignment, "it must be a power of two");
+            throw new CheckpointException(file, "general.alignment", alignment, "it must be a power of two");
         }
         return alignment;
     }
@@ -156,7 +156,7 @@ final class GgufHeader {
     private List<Long> dimensions(String name) {
         int count = cursor.int32("number of dimensions");
         if (count < 1 || count > MAX_DIMENSIONS) {
-            throw new GgufException(
+            throw new CheckpointException(
                     file,
                     "the number of dimensions of " + name,
                     Integer.toUnsignedString(count),
@@ -174,7 +174,7 @@ final class GgufHeader {
         return TensorTypes.supported(number).orElseThrow(() -> {
             String type =
                     TensorTypes.unsupportedName(number).orElseGet(() -> "type " + Integer.toUnsignedString(number));
-            return new GgufException(
+            return new CheckpointException(
                     file,
                     "%s of tensor %s is not supported yet; F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are"
                             .formatted(type, name));
@@ -184,7 +184,7 @@ final class GgufHeader {
     private long bytes(String name, ElementType type, List<Long> dimensions) {
         long columns = dimensions.getFirst();
         if (columns % type.blockElements() != 0) {
-            throw new GgufException(
+            throw new CheckpointException(
                     file,
                     "the row length of " + name,
                     columns,
@@ -197,7 +197,8 @@ final class GgufHeader {
             }
             return total;
         } catch (ArithmeticException overflow) {
-            throw new GgufException(file, "the size of " + name, dimensions, "that is more bytes than 64 bits count");
+            throw new CheckpointException(
+                    file, "the size of " + name, dimensions, "that is more bytes than 64 bits count");
         }
     }
 
@@ -207,7 +208,7 @@ final class GgufHeader {
             GgufTensor tensor = new GgufTensor(
                     each.name, each.type, each.dimensions, start + inside(each, start, alignment), each.bytes);
             if (tensors.putIfAbsent(each.name, tensor) != null) {
-                throw new GgufException(file, "the tensor %s is there twice".formatted(each.name));
+                throw new CheckpointException(file, "the tensor %s is there twice".formatted(each.name));
             }
         }
         refuseOverlap();
@@ -215,7 +216,7 @@ final class GgufHeader {
 
     private long inside(TensorRecord tensor, long start, int alignment) {
         if (tensor.offset % alignment != 0) {
-            throw new GgufException(
+            throw new CheckpointException(
                     file,
                     "the offset of " + tensor.name,
                     Long.toUnsignedString(tensor.offset),
@@ -223,7 +224,7 @@ final class GgufHeader {
         }
         long room = bytes.byteSize() - start;
         if (tensor.offset < 0 || tensor.bytes > room || tensor.offset > room - tensor.bytes) {
-            throw new GgufException(
+            throw new CheckpointException(
                     file,
                     "the end of tensor %s would lie at %s + %d + %d, but the file ends at %d. It is cut short or damaged; fetch it again"
                             .formatted(
@@ -242,7 +243,7 @@ final class GgufHeader {
         for (int i = 1; i < ordered.size(); i++) {
             GgufTensor before = ordered.get(i - 1);
             if (before.offset() + before.bytes() > ordered.get(i).offset()) {
-                throw new GgufException(
+                throw new CheckpointException(
                         file,
                         "the tensors %s and %s overlap"
                                 .formatted(before.name(), ordered.get(i).name()));

@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The keys and values of a GGUF file. Values are read from the mapping when asked for; a value of another type, or out
- * of the caller's bounds, is a {@link GgufException} that names the key.
+ * of the caller's bounds, is a {@link CheckpointException} that names the key.
  */
 public final class GgufMetadata {
     /** All strings of an array together. The vocabularies of today are some 3 MB. */
@@ -77,7 +77,7 @@ public final class GgufMetadata {
         }
         long value = integerAt(entry.type, entry.offset);
         if (value < least || value > most) {
-            throw new GgufException(
+            throw new CheckpointException(
                     file, key, entry.type.print(value), "it may be from %d to %d".formatted(least, most));
         }
         return OptionalInt.of((int) value);
@@ -93,7 +93,8 @@ public final class GgufMetadata {
                 .map(entry -> {
                     double value = numberAt(entry.type, entry.offset);
                     if (!(value >= least && value <= most)) {
-                        throw new GgufException(file, key, value, "it may be from %s to %s".formatted(least, most));
+                        throw new CheckpointException(
+                                file, key, value, "it may be from %s to %s".formatted(least, most));
                     }
                     return (float) value;
                 });
@@ -121,7 +122,8 @@ public final class GgufMetadata {
         }
         long size = entry.end - entry.offset;
         if (size > MAX_TEXT_BYTES) {
-            throw new GgufException(file, "the size of " + key, size, "it may be %d at most".formatted(MAX_TEXT_BYTES));
+            throw new CheckpointException(
+                    file, "the size of " + key, size, "it may be %d at most".formatted(MAX_TEXT_BYTES));
         }
         byte[] copy = bytes.asSlice(entry.offset, size).toArray(ValueLayout.JAVA_BYTE);
         int at = 0;
@@ -166,13 +168,13 @@ public final class GgufMetadata {
         return entry == null || entry.type != GgufValueType.ARRAY ? 0 : entry.count;
     }
 
-    private GgufException missing(String key) {
-        return new GgufException(file, "the key %s is missing".formatted(key));
+    private CheckpointException missing(String key) {
+        return new CheckpointException(file, "the key %s is missing".formatted(key));
     }
 
-    private GgufException wrongType(String key, Entry entry, String wanted) {
+    private CheckpointException wrongType(String key, Entry entry, String wanted) {
         String found = entry.type == GgufValueType.ARRAY ? "an array of " + entry.element.label() : entry.type.label();
-        return new GgufException(file, "the type of " + key, found, "it must be " + wanted);
+        return new CheckpointException(file, "the type of " + key, found, "it must be " + wanted);
     }
 
     private Optional<Entry> entry(String key, String wanted, GgufValueType... types) {
@@ -192,7 +194,8 @@ public final class GgufMetadata {
             throw wrongType(key, entry, "an array of " + wanted);
         }
         if (entry.count > most) {
-            throw new GgufException(file, "the length of " + key, entry.count, "it may be %d at most".formatted(most));
+            throw new CheckpointException(
+                    file, "the length of " + key, entry.count, "it may be %d at most".formatted(most));
         }
         return entry;
     }

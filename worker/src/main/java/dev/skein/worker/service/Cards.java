@@ -6,32 +6,27 @@ import dev.skein.protocol.v1.ModelCard;
 import dev.skein.protocol.v1.TokenizerModel;
 import dev.skein.worker.engine.EngineOptions;
 import dev.skein.worker.model.Architecture;
+import dev.skein.worker.model.Checkpoint;
 import dev.skein.worker.model.EndTokens;
-import dev.skein.worker.model.GgufFile;
+import dev.skein.worker.model.GgufCheckpoint;
 import dev.skein.worker.model.GgufMetadata;
-import dev.skein.worker.model.GgufTensor;
-import java.util.Comparator;
-import java.util.Map;
-import java.util.stream.Collectors;
 
-/** The model card and the tokenizer message of a GGUF file. */
+/** The model card and the tokenizer message of a checkpoint. */
 public final class Cards {
     private Cards() {}
 
     /** What is served, by what. */
     public static ModelCard card(
-            GgufFile file, Architecture architecture, EngineOptions options, String backend, String version) {
+            Checkpoint checkpoint, Architecture architecture, EngineOptions options, String backend, String version) {
         return ModelCard.newBuilder()
-                .setName(file.metadata()
-                        .text("general.name")
-                        .orElse(file.path().getFileName().toString()))
-                .setRoot(file.path().toString())
+                .setName(checkpoint.name())
+                .setRoot(checkpoint.path().toString())
                 .setArchitecture(architecture.name())
                 .setVocabularySize(architecture.vocabularySize())
                 .setMaxModelLen(options.maxModelLen())
                 .addAllEosTokenIds(options.eosTokenIds().stream().sorted().toList())
-                .setParameters(file.parameters())
-                .setQuantization(mostBytes(file))
+                .setParameters(checkpoint.parameters())
+                .setQuantization(checkpoint.quantization())
                 .setBackend(backend)
                 .setBlockSize(KvCache.BLOCK_SIZE)
                 .setBlocks(options.blocks())
@@ -40,21 +35,14 @@ public final class Cards {
                 .build();
     }
 
-    /** The type of most bytes outside the embedding and the head, which are often kept finer. */
-    private static String mostBytes(GgufFile file) {
-        Map<String, Long> bytes = file.tensors().stream()
-                .filter(tensor -> tensor.name().startsWith("blk."))
-                .collect(Collectors.groupingBy(
-                        tensor -> tensor.type().name(), Collectors.summingLong(GgufTensor::bytes)));
-        return bytes.entrySet().stream()
-                .max(Comparator.comparingLong(Map.Entry::getValue))
-                .map(Map.Entry::getKey)
-                .orElse("");
+    /** The vocabulary and template. */
+    public static TokenizerModel tokenizer(Checkpoint checkpoint) {
+        return switch (checkpoint) {
+            case GgufCheckpoint gguf -> tokenizer(gguf.metadata());
+        };
     }
 
-    /** The file's vocabulary and template. */
-    public static TokenizerModel tokenizer(GgufFile file) {
-        GgufMetadata keys = file.metadata();
+    private static TokenizerModel tokenizer(GgufMetadata keys) {
         TokenizerModel.Builder message = TokenizerModel.newBuilder()
                 .setGguf(vocabulary(keys))
                 .setChatTemplate(keys.text("tokenizer.chat_template").orElse(""))

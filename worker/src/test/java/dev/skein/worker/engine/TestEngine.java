@@ -3,7 +3,7 @@ package dev.skein.worker.engine;
 import dev.skein.compute.Backend;
 import dev.skein.compute.cpu.JavaBackend;
 import dev.skein.worker.model.Architecture;
-import dev.skein.worker.model.GgufFile;
+import dev.skein.worker.model.Checkpoint;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,7 +16,7 @@ public final class TestEngine implements AutoCloseable {
         public static final Size ROOMY = new Size(8, 256, 256, 100);
     }
 
-    private final GgufFile file;
+    private final Checkpoint checkpoint;
     private final Engine engine;
 
     public TestEngine(Path model, Size size, int maxModelLen) {
@@ -24,10 +24,10 @@ public final class TestEngine implements AutoCloseable {
     }
 
     public TestEngine(Path model, Size size, int maxModelLen, Backend backend) {
-        file = GgufFile.open(model);
+        checkpoint = Checkpoint.open(model);
         EngineOptions options =
                 new EngineOptions(maxModelLen, size.sequences, size.tokens, size.blocks, size.queued, 20, 7, Set.of(2));
-        engine = Engine.start(options, Architecture.of(file), backend, (_, _) -> {});
+        engine = Engine.start(options, Architecture.of(checkpoint), backend, (_, _) -> {});
     }
 
     public Engine engine() {
@@ -65,6 +65,6 @@ public final class TestEngine implements AutoCloseable {
     @Override
     public void close() {
         engine.close();
-        file.close();
+        checkpoint.close();
     }
 }

@@ -8,6 +8,7 @@ import dev.skein.compute.KvCache;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -39,7 +40,7 @@ final class LlamaTest {
                         "llama.attention.head_count is 5"),
                 Arguments.of(
                         key("llama.attention.head_count_kv").uint32("llama.attention.head_count_kv", 3),
-                        "it must be a multiple of head_count_kv, 3"),
+                        "it must be a multiple of the key and value heads, 3"),
                 Arguments.of(key("llama.embedding_length").uint32("llama.embedding_length", 32), "is [64"),
                 Arguments.of(key("").uint32("llama.attention.value_length", 8), "llama.attention.value_length is 8"),
                 Arguments.of(key("").uint32("llama.rope.dimension_count", 15), "llama.rope.dimension_count is 15"),
@@ -65,7 +66,7 @@ final class LlamaTest {
     void refusesByName(GgufWriter keys, String named) {
         GgufWriter whole = TinyLlama.weights(keys, ElementType.Q8_0, 1, false);
         assertThatThrownBy(() -> Architecture.of(file(whole)))
-                .isInstanceOf(GgufException.class)
+                .isInstanceOf(CheckpointException.class)
                 .hasMessageContaining(named);
     }
 
@@ -76,7 +77,8 @@ final class LlamaTest {
         assertThatThrownBy(() -> Architecture.of(file(biased))).hasMessageContaining("the tensor blk.0.attn_q.bias");
     }
 
-    private static GgufFile file(GgufWriter writer) {
-        return new GgufFile(Path.of("some.gguf"), Arena.global(), MemorySegment.ofArray(writer.bytes()));
+    private static Checkpoint file(GgufWriter writer) {
+        GgufFile file = new GgufFile(Path.of("some.gguf"), Arena.global(), MemorySegment.ofArray(writer.bytes()));
+        return new GgufCheckpoint(new GgufFiles(List.of(file)));
     }
 }

@@ -11,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.List;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
 
@@ -80,7 +81,7 @@ final class RopeScalingTest {
     void refusesDivisorsThatAreNone() {
         GgufWriter zeros = new GgufWriter().tensor("rope_freqs.weight", ElementType.F32, new byte[2 * HEAD], HEAD / 2);
         assertThatThrownBy(() -> rope(zeros))
-                .isInstanceOf(GgufException.class)
+                .isInstanceOf(CheckpointException.class)
                 .hasMessageContaining("rope_freqs.weight");
     }
 
@@ -94,7 +95,7 @@ final class RopeScalingTest {
 
     private static Rope rope(GgufWriter writer) {
         GgufFile file = new GgufFile(Path.of("some.gguf"), Arena.global(), MemorySegment.ofArray(writer.bytes()));
-        return new RopeScaling(file, "llama", HEAD).rope(CONTEXT);
+        return new GgufRope(new GgufFiles(List.of(file)), "llama", HEAD).rope(CONTEXT);
     }
 
     private static void assertRope(Rope rope, double[] frequencies, double magnitude) {

@@ -3,7 +3,7 @@ package dev.skein.worker.model;
 import java.nio.file.Path;
 
 /** A model file that is damaged, hostile or beyond what is supported: the message names file, place, value and bound. */
-public final class GgufException extends RuntimeException {
+public final class CheckpointException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     /**
@@ -11,12 +11,12 @@ public final class GgufException extends RuntimeException {
      * @param value what the file says
      * @param bound what it may say
      */
-    public GgufException(Path file, String what, Object value, String bound) {
+    public CheckpointException(Path file, String what, Object value, String bound) {
         super("%s: %s is %s, but %s".formatted(file.getFileName(), what, value, bound));
     }
 
     /** What cannot be put as a value and its bound. */
-    public GgufException(Path file, String problem) {
+    public CheckpointException(Path file, String problem) {
         super("%s: %s".formatted(file.getFileName(), problem));
     }
 }

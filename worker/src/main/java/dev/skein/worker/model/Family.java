@@ -1,0 +1,26 @@
+package dev.skein.worker.model;
+
+import java.util.function.Function;
+
+/** The families of models that are computed here, each with its description. */
+public enum Family {
+    LLAMA("llama", Llama::of);
+
+    private final String label;
+    private final Function<Parts, Decoder> description;
+
+    Family(String label, Function<Parts, Decoder> description) {
+        this.label = label;
+        this.description = description;
+    }
+
+    /** Its name for people. */
+    public String label() {
+        return label;
+    }
+
+    /** Puts a model together. Only what parts are asked for depends on anything, and that on their config alone. */
+    Decoder decoder(Parts parts) {
+        return description.apply(parts);
+    }
+}

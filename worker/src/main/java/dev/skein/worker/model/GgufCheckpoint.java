@@ -1,0 +1,102 @@
+package dev.skein.worker.model;
+
+import dev.skein.compute.HostMatrix;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.LinkedHashSet;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/** A model in the GGUF format: one file, or the parts that it was split into. */
+public final class GgufCheckpoint implements Checkpoint {
+    private final GgufFiles files;
+    private final ModelConfig config;
+
+    /** Takes the files over. */
+    GgufCheckpoint(GgufFiles files) {
+        this.files = files;
+        config = new GgufConfig(files).read();
+    }
+
+    /**
+     * Maps a file, or all parts if it is one of several, and checks their headers.
+     *
+     * @throws CheckpointException if one is missing, damaged or not supported
+     */
+    public static GgufCheckpoint open(Path path) {
+        GgufFiles files = GgufFiles.open(path);
+        try {
+            return new GgufCheckpoint(files);
+        } catch (RuntimeException | Error refused) {
+            files.close();
+            throw refused;
+        }
+    }
+
+    @Override
+    public Path path() {
+        return files.path();
+    }
+
+    @Override
+    public String name() {
+        return metadata()
+                .text("general.name")
+                .orElseGet(() -> path().getFileName().toString());
+    }
+
+    /** Keys and values, of the first part if there are several. */
+    public GgufMetadata metadata() {
+        return files.metadata();
+    }
+
+    @Override
+    public ModelConfig config() {
+        return config;
+    }
+
+    @Override
+    public Set<Integer> endTokens() {
+        return EndTokens.of(metadata());
+    }
+
+    @Override
+    public Set<String> tensors() {
+        Set<String> names = new LinkedHashSet<>(files.names());
+        names.remove(GgufRope.FACTORS);
+        return names;
+    }
+
+    @Override
+    public HostMatrix matrix(String name, int rows, int columns) {
+        return files.matrix(name, rows, columns);
+    }
+
+    @Override
+    public long parameters() {
+        return files.tensors().stream().mapToLong(GgufTensor::elements).sum();
+    }
+
+    @Override
+    public long tensorBytes() {
+        return files.tensors().stream().mapToLong(GgufTensor::bytes).sum();
+    }
+
+    @Override
+    public String quantization() {
+        Map<String, Long> bytes = files.tensors().stream()
+                .filter(tensor -> tensor.name().startsWith("blk."))
+                .collect(Collectors.groupingBy(
+                        tensor -> tensor.type().name(), Collectors.summingLong(GgufTensor::bytes)));
+        return bytes.entrySet().stream()
+                .max(Comparator.comparingLong(Map.Entry::getValue))
+                .map(Map.Entry::getKey)
+                .orElse("");
+    }
+
+    @Override
+    public void close() {
+        files.close();
+    }
+}

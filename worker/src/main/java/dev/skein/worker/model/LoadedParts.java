@@ -1,0 +1,84 @@
+package dev.skein.worker.model;
+
+import dev.skein.compute.Backend;
+import dev.skein.compute.Buffer;
+import dev.skein.compute.HostMatrix;
+import dev.skein.compute.StepInputs;
+import dev.skein.compute.Weight;
+import dev.skein.worker.model.Architecture.LoadProgress;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.IntFunction;
+import java.util.stream.Stream;
+
+/** Copies weights into a backend, and makes its buffers. */
+final class LoadedParts implements Parts {
+    private final Checkpoint checkpoint;
+    private final Backend backend;
+    private final StepInputs.Limits limits;
+    private final LoadProgress progress;
+    private final Map<String, Buffer> buffers = new HashMap<>();
+
+    LoadedParts(Checkpoint checkpoint, Backend backend, StepInputs.Limits limits, LoadProgress progress) {
+        this.checkpoint = checkpoint;
+        this.backend = backend;
+        this.limits = limits;
+        this.progress = progress;
+    }
+
+    @Override
+    public ModelConfig config() {
+        return checkpoint.config();
+    }
+
+    @Override
+    public Weight weight(Matrix... stacked) {
+        return backend.weight(Stream.of(stacked).map(this::read).toList());
+    }
+
+    @Override
+    public Weight gatedWeight(Matrix gate, Matrix up) {
+        return backend.gatedWeight(read(gate), read(up));
+    }
+
+    @Override
+    public Weight table(Matrix matrix) {
+        return backend.table(read(matrix));
+    }
+
+    @Override
+    public Weight vector(String name, int length) {
+        return backend.vector(read(new Matrix(name, 1, length)));
+    }
+
+    private HostMatrix read(Matrix wanted) {
+        return checkpoint.matrix(wanted.name(), wanted.rows(), wanted.columns());
+    }
+
+    @Override
+    public Buffer tokens(String role, int columns) {
+        return buffers.computeIfAbsent(role, _ -> backend.buffer(limits.tokens(), columns));
+    }
+
+    @Override
+    public Buffer outputs(String role, int columns) {
+        return buffers.computeIfAbsent(role, _ -> backend.buffer(limits.outputs(), columns));
+    }
+
+    @Override
+    public List<Decoder.Layer> layers(IntFunction<Decoder.Layer> layer) {
+        List<Decoder.Layer> layers = new ArrayList<>(config().layers());
+        for (int i = 0; i < config().layers(); i++) {
+            layers.add(layer.apply(i));
+            progress.loaded(i + 1, config().layers() + 1);
+        }
+        return layers;
+    }
+
+    /** All that was wanted is loaded. */
+    void done() {
+        progress.loaded(config().layers() + 1, config().layers() + 1);
+    }
+}

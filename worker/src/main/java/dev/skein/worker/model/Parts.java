@@ -1,0 +1,39 @@
+package dev.skein.worker.model;
+
+import dev.skein.compute.Buffer;
+import dev.skein.compute.Weight;
+import java.util.List;
+import java.util.function.IntFunction;
+
+/**
+ * What a model is put together from: weights by the names that {@link Checkpoint} gives them, and buffers by the part
+ * they play.
+ *
+ * <p>A model is put together twice by the same code: from parts that are only {@linkplain CheckedParts checked}, when it
+ * is opened, and from parts that are {@linkplain LoadedParts loaded}, when a backend is there. So whatever is wrong is
+ * said before anything is loaded, and nothing is asked for that was not checked.
+ */
+interface Parts {
+    /** A matrix of a checkpoint. */
+    record Matrix(String name, int rows, int columns) {}
+
+    ModelConfig config();
+
+    /** Matrices below each other, multiplied as one. */
+    Weight weight(Matrix... stacked);
+
+    Weight gatedWeight(Matrix gate, Matrix up);
+
+    Weight table(Matrix matrix);
+
+    Weight vector(String name, int length);
+
+    /** A buffer with a row for each token of a step; the same one for the same role. */
+    Buffer tokens(String role, int columns);
+
+    /** A buffer with a row for each output of a step. */
+    Buffer outputs(String role, int columns);
+
+    /** Makes all layers in order. */
+    List<Decoder.Layer> layers(IntFunction<Decoder.Layer> layer);
+}

@@ -1,0 +1,45 @@
+package dev.skein.worker.model;
+
+import java.util.OptionalInt;
+
+/** A configuration's integers, and the complaints about them in the words of their format. */
+interface Settings {
+    /**
+     * Empty where it is missing.
+     *
+     * @throws CheckpointException if it is no integer, or out of its bounds
+     */
+    OptionalInt integer(Setting setting);
+
+    /** That a setting cannot be what it is. */
+    CheckpointException refused(Setting setting, Object value, String bound);
+
+    /** That a setting must be there and is not. */
+    CheckpointException missing(Setting setting);
+
+    default int required(Setting setting) {
+        return integer(setting).orElseThrow(() -> missing(setting));
+    }
+
+    /** The heads, with 1 / sqrt(size) as scale. */
+    default ModelConfig.Heads heads() {
+        int queries = required(Setting.QUERY_HEADS);
+        int keyValues = integer(Setting.KEY_VALUE_HEADS).orElse(queries);
+        if (queries % keyValues != 0) {
+            throw refused(
+                    Setting.QUERY_HEADS, queries, "it must be a multiple of the key and value heads, " + keyValues);
+        }
+        int size = headSize(queries);
+        return new ModelConfig.Heads(queries, keyValues, size, (float) (1 / Math.sqrt(size)));
+    }
+
+    private int headSize(int queries) {
+        int hidden = required(Setting.HIDDEN);
+        int size = integer(Setting.HEAD_SIZE).orElse(hidden / queries);
+        boolean even = integer(Setting.HEAD_SIZE).isPresent() || hidden % queries == 0;
+        if (!even || size == 0 || size % 2 != 0) {
+            throw refused(Setting.QUERY_HEADS, queries, "%d elements need even heads".formatted(hidden));
+        }
+        return size;
+    }
+}
