@@ -260,7 +260,7 @@ static void build(model *m, skein_cpu *cpu, int type) {
     float *logits = floats((size_t)64 * VOCABULARY);
     float *norm = floats(HIDDEN);
     float *angles = floats((size_t)BLOCKS * 16 * HEAD);
-    add(m, (skein_op){.kind = SKEIN_OP_EMBED, .columns = HIDDEN, .type = SKEIN_Q8_0, .bound = VOCABULARY, .weight = embeddings.data, .out = x});
+    add(m, (skein_op){.kind = SKEIN_OP_EMBED, .number = 1, .columns = HIDDEN, .type = SKEIN_Q8_0, .bound = VOCABULARY, .weight = embeddings.data, .out = x});
     for (int layer = 0; layer < LAYERS; layer++) {
         skein_op heads = {.columns = FUSED, .query_heads = QUERY_HEADS, .kv_heads = KV_HEADS, .head_size = HEAD, .layer = layer,
                           .cache = m->cache};

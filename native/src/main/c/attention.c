@@ -18,8 +18,15 @@ typedef struct {
     const float *query;
     float *partial; /* maximum, sum, .., elements */
     float *lanes;   /* 16 sums of weights */
-    int tokens;     /* that it sees */
+    int first;      /* token that it sees */
+    int tokens;     /* up to where it sees */
 } query;
+
+/* The tokens of a tile that a query sees: from (inclusive) to (exclusive). */
+typedef struct {
+    int from;
+    int to;
+} span;
 
 typedef struct {
     const uint16_t *blocks[ATTENTION_TILE / CACHE_BLOCK];
@@ -61,11 +68,12 @@ INLINE void scores(const tile *tile, const query *queries, const int Q, const in
 }
 
 /* Turns scores into weights and scales down what was before. Returns by how much. */
-static float soften(query *query, float *scores, int count) {
+static float soften(query *query, float *scores, span seen) {
     vf least = f_all(-INFINITY);
     vf highest = least;
+    for (int i = 0; i < seen.from; i++) scores[i] = -INFINITY;
     for (int i = 0; i < ATTENTION_TILE; i += W) {
-        vf value = f_first(f_load(scores + i), count - i, least);
+        vf value = f_first(f_load(scores + i), seen.to - i, least);
         f_store(scores + i, value);
         highest = f_max(highest, value);
     }
@@ -88,8 +96,18 @@ static float soften(query *query, float *scores, int count) {
     return down;
 }
 
-INLINE void add_values(const tile *tile, const query *queries, const int Q, const int V, int from, const int *counts,
-                       int most, const float *down, float (*weights)[ATTENTION_TILE]) {
+/* Values of a token for those queries that see it. */
+INLINE void add_value(const uint16_t *values, const int Q, const int V, const span *seen, int token,
+                      float (*weights)[ATTENTION_TILE], vf (*sum)[VALUE_VECTORS]) {
+    for (int q = 0; q < Q; q++) {
+        if (token < seen[q].from || token >= seen[q].to) continue;
+        for (int v = 0; v < V; v++) sum[q][v] = f_fma(f_all(weights[q][token]), f_half(values + v * W), sum[q][v]);
+    }
+}
+
+/* What all see of a tile is in the middle. */
+INLINE void add_values(const tile *tile, const query *queries, const int Q, const int V, int from, const span *seen,
+                       const float *down, float (*weights)[ATTENTION_TILE]) {
     vf sum[QUERIES][VALUE_VECTORS];
 #pragma GCC unroll 4
     for (int q = 0; q < Q; q++) {
@@ -98,11 +116,22 @@ INLINE void add_values(const tile *tile, const query *queries, const int Q, cons
             sum[q][v] = f_mul(f_load(queries[q].partial + PARTIAL_HEAD + from + v * W), f_all(down[q]));
         }
     }
-    int together = counts[0];
-    for (int q = 1; q < Q; q++) together = counts[q] < together ? counts[q] : together;
+    int start = seen[0].from;
+    int end = seen[0].to;
+    span all = seen[0];
+    for (int q = 1; q < Q; q++) {
+        start = seen[q].from < start ? seen[q].from : start;
+        end = seen[q].to > end ? seen[q].to : end;
+        all.from = seen[q].from > all.from ? seen[q].from : all.from;
+        all.to = seen[q].to < all.to ? seen[q].to : all.to;
+    }
     int size = tile->head_size;
-    int token = 0;
-    for (; token < together; token++) {
+    int token = start;
+    for (; Q > 1 && token < all.from && token < end; token++) {
+        const uint16_t *values = tile->blocks[token / CACHE_BLOCK] + (CACHE_BLOCK + token % CACHE_BLOCK) * size + from;
+        add_value(values, Q, V, seen, token, weights, sum);
+    }
+    for (; token < all.to; token++) {
         const uint16_t *values = tile->blocks[token / CACHE_BLOCK] + (CACHE_BLOCK + token % CACHE_BLOCK) * size + from;
         vf value[VALUE_VECTORS];
 #pragma GCC unroll 4
@@ -114,12 +143,9 @@ INLINE void add_values(const tile *tile, const query *queries, const int Q, cons
             for (int v = 0; v < V; v++) sum[q][v] = f_fma(weight, value[v], sum[q][v]);
         }
     }
-    for (; Q > 1 && token < most && token < ATTENTION_TILE; token++) {
+    for (; Q > 1 && token < end; token++) {
         const uint16_t *values = tile->blocks[token / CACHE_BLOCK] + (CACHE_BLOCK + token % CACHE_BLOCK) * size + from;
-        for (int q = 0; q < Q; q++) {
-            if (token >= counts[q]) continue;
-            for (int v = 0; v < V; v++) sum[q][v] = f_fma(f_all(weights[q][token]), f_half(values + v * W), sum[q][v]);
-        }
+        add_value(values, Q, V, seen, token, weights, sum);
     }
 #pragma GCC unroll 4
     for (int q = 0; q < Q; q++) {
@@ -128,12 +154,12 @@ INLINE void add_values(const tile *tile, const query *queries, const int Q, cons
     }
 }
 
-/* All of a tile for Q queries that see at least one of its tokens; counts are how many. */
-INLINE void walk_tile(const tile *tile, query *queries, const int Q, const int *counts, float scale) {
+/* All of a tile for Q queries that see at least one of its tokens. */
+INLINE void walk_tile(const tile *tile, query *queries, const int Q, const span *seen, float scale) {
     _Alignas(64) float weights[QUERIES][ATTENTION_TILE];
     float down[QUERIES];
     int most = 0;
-    for (int q = 0; q < Q; q++) most = counts[q] > most ? counts[q] : most;
+    for (int q = 0; q < Q; q++) most = seen[q].to > most ? seen[q].to : most;
     for (int b = 0; b * CACHE_BLOCK < most; b += SCORE_BLOCKS) {
         if (tile->next[0]) {
             scores(tile, queries, Q, 1, b, scale, weights);
@@ -141,45 +167,46 @@ INLINE void walk_tile(const tile *tile, query *queries, const int Q, const int *
             scores(tile, queries, Q, 0, b, scale, weights);
         }
     }
-    for (int q = 0; q < Q; q++) down[q] = soften(queries + q, weights[q], counts[q]);
+    for (int q = 0; q < Q; q++) down[q] = soften(queries + q, weights[q], seen[q]);
     int vectors = tile->head_size / W;
     int v = 0;
     for (; v + VALUE_VECTORS <= vectors; v += VALUE_VECTORS) {
-        add_values(tile, queries, Q, VALUE_VECTORS, v * W, counts, most, down, weights);
+        add_values(tile, queries, Q, VALUE_VECTORS, v * W, seen, down, weights);
     }
-    for (; v < vectors; v++) add_values(tile, queries, Q, 1, v * W, counts, most, down, weights);
+    for (; v < vectors; v++) add_values(tile, queries, Q, 1, v * W, seen, down, weights);
 }
 
-static void walk_tile_1(const tile *t, query *q, const int *n, float scale) { walk_tile(t, q, 1, n, scale); }
-static void walk_tile_2(const tile *t, query *q, const int *n, float scale) { walk_tile(t, q, 2, n, scale); }
-static void walk_tile_3(const tile *t, query *q, const int *n, float scale) { walk_tile(t, q, 3, n, scale); }
-static void walk_tile_4(const tile *t, query *q, const int *n, float scale) { walk_tile(t, q, 4, n, scale); }
+static void walk_tile_1(const tile *t, query *q, const span *n, float scale) { walk_tile(t, q, 1, n, scale); }
+static void walk_tile_2(const tile *t, query *q, const span *n, float scale) { walk_tile(t, q, 2, n, scale); }
+static void walk_tile_3(const tile *t, query *q, const span *n, float scale) { walk_tile(t, q, 3, n, scale); }
+static void walk_tile_4(const tile *t, query *q, const span *n, float scale) { walk_tile(t, q, 4, n, scale); }
 
 static void walk_queries(const tile *tile, query *queries, int count, int start, float scale) {
     for (int at = 0; at < count;) {
-        int counts[QUERIES];
+        span seen[QUERIES];
         int q = 0;
         while (at < count && queries[at].tokens <= start) at++;
         for (; q < QUERIES && at + q < count; q++) {
-            int seen = queries[at + q].tokens - start;
-            if (seen <= 0) break;
-            counts[q] = seen < ATTENTION_TILE ? seen : ATTENTION_TILE;
+            int from = queries[at + q].first - start;
+            int to = queries[at + q].tokens - start;
+            if (to <= 0 || from >= ATTENTION_TILE) break;
+            seen[q] = (span){from > 0 ? from : 0, to < ATTENTION_TILE ? to : ATTENTION_TILE};
         }
         switch (q) {
             case 4:
-                walk_tile_4(tile, queries + at, counts, scale);
+                walk_tile_4(tile, queries + at, seen, scale);
                 break;
             case 3:
-                walk_tile_3(tile, queries + at, counts, scale);
+                walk_tile_3(tile, queries + at, seen, scale);
                 break;
             case 2:
-                walk_tile_2(tile, queries + at, counts, scale);
+                walk_tile_2(tile, queries + at, seen, scale);
                 break;
             case 1:
-                walk_tile_1(tile, queries + at, counts, scale);
+                walk_tile_1(tile, queries + at, seen, scale);
                 break;
             default:
-                break;
+                return; /* later tokens' windows begin later */
         }
         at += q;
     }
@@ -211,7 +238,8 @@ typedef struct {
     int kv_head;
     query queries[UNIT_QUERIES];
     int count;
-    int most; /* tokens that any query sees */
+    int least; /* first token that any query sees */
+    int most;  /* tokens up to which any sees */
 } walk;
 
 static const uint16_t *cached_block(const walk *walk, int block) {
@@ -238,7 +266,9 @@ static void walk_chunk(walk *walk, int chunk) {
         query->partial[0] = -INFINITY;
     }
     int end = (chunk + 1) * ATTENTION_CHUNK < walk->most ? (chunk + 1) * ATTENTION_CHUNK : walk->most;
-    for (int start = chunk * ATTENTION_CHUNK; start < end; start += ATTENTION_TILE) {
+    int begin = walk->least / ATTENTION_TILE * ATTENTION_TILE;
+    if (begin < chunk * ATTENTION_CHUNK) begin = chunk * ATTENTION_CHUNK;
+    for (int start = begin; start < end; start += ATTENTION_TILE) {
         tile tile = {.head_size = size};
         tile_blocks(walk, start, end, tile.blocks);
         int more = start + ATTENTION_TILE;
@@ -249,6 +279,7 @@ static void walk_chunk(walk *walk, int chunk) {
 }
 
 static void see(walk *walk) {
+    walk->least = INT32_MAX;
     const skein_op *op = walk->op;
     attention_unit unit = walk->unit;
     walk->kv_head = unit.head / (op->query_heads / op->kv_heads);
@@ -258,6 +289,8 @@ static void see(walk *walk) {
             query *query = walk->queries + walk->count++;
             query->query = op->x + (size_t)token * op->columns + head * op->head_size;
             query->tokens = walk->step->positions[token] + 1;
+            query->first = first_seen(op, walk->step->positions[token]);
+            if (query->first < walk->least) walk->least = query->first;
             if (query->tokens > walk->most) walk->most = query->tokens;
         }
     }
@@ -273,7 +306,8 @@ void KERNEL(attention)(const skein_op *op, const skein_step *step, attention_uni
     int64_t stride = partial_floats(op->head_size);
     int chunks = chunks_of(walk.most);
     float *own = scratch + UNIT_QUERIES * LANES;
-    for (int c = unit.chunk < 0 ? 0 : unit.chunk; c < (unit.chunk < 0 ? chunks : unit.chunk + 1); c++) {
+    int begin = walk.least / ATTENTION_CHUNK;
+    for (int c = unit.chunk < 0 ? begin : unit.chunk; c < (unit.chunk < 0 ? chunks : unit.chunk + 1); c++) {
         for (int q = 0; q < walk.count; q++) {
             int64_t at = (int64_t)(unit.first + q / unit.heads) * op->query_heads + unit.head + q % unit.heads;
             walk.queries[q].lanes = scratch + q * LANES;
@@ -284,7 +318,7 @@ void KERNEL(attention)(const skein_op *op, const skein_step *step, attention_uni
     }
     for (int q = 0; unit.chunk < 0 && q < walk.count; q++) {
         int64_t at = (int64_t)(unit.first + q / unit.heads) * op->query_heads + unit.head + q % unit.heads;
-        KERNEL(attention_merge)(own + (int64_t)q * chunks * stride, chunks_of(walk.queries[q].tokens), op->head_size,
-                                op->out + at * op->head_size);
+        KERNEL(attention_merge)(own + ((int64_t)q * chunks + begin) * stride, chunks_of(walk.queries[q].tokens) - begin,
+                                op->head_size, op->out + at * op->head_size);
     }
 }

@@ -19,10 +19,13 @@
  * lanes of 4 bytes; 4-bit ones hold k 0..15 low and 16..31 high. Then 16 scales for each block, then 16 minima if the
  * type has them; each part starts on a cache line. A float group has for each k 16 lanes. Rows missing in the last group
  * are 0. A gated weight alternates groups of gate and up.
+ *
+ * Where matrices of several types are one weight, it is a list of segments, each with rows of one type; where gate and up
+ * differ, each is a weight of its own that is not gated, the first of which knows the second.
  */
 struct skein_weight {
     int32_t type;
-    int32_t rows; /* of the product: gate's if gated */
+    int32_t rows; /* of the segment's product: gate's if gated */
     int32_t columns;
     int32_t gated;
     int32_t groups; /* in memory: twice those of the product if gated */
@@ -31,7 +34,16 @@ struct skein_weight {
     int64_t minima;
     int64_t group_bytes;
     uint8_t *data;
+    int32_t first;  /* row of the whole product at which the segment's start */
+    int32_t stride; /* rows of the whole product */
+    int32_t uses;   /* USES_ of all segments from here on */
+    struct skein_weight *next; /* segment or NULL */
+    struct skein_weight *up;   /* of another type than gate, or NULL */
 };
+
+/* What products with a weight read of activations. */
+#define USES_FLOATS 1
+#define USES_QUANTS 2
 
 /* For layer, block, head: keys as [element][token], then values as [token][element], 16-bit floats. */
 struct skein_cache {
@@ -86,16 +98,24 @@ typedef struct {
 } sample_scratch;
 
 typedef struct {
-    void (*embed)(int type, const void *table, int64_t id, int columns, float *out);
+    void (*embed)(int type, const void *table, int64_t id, int columns, float factor, float *out);
 
-    /* out may be x. */
-    void (*rms_norm)(const float *x, const float *weight, float epsilon, int columns, float *out);
+    /* out may be x. Adds to what is in out, or replaces it. */
+    void (*rms_norm)(const float *x, const float *weight, float epsilon, int columns, int add, float *out);
+
+    void (*bias)(const float *by, int columns, float *out);
+
+    /* The experts of a row, likeliest first, and their weights. scratch: two floats for each expert, rounded up to LANES. */
+    void (*route)(const float *logits, int experts, int chosen, int normalised, float *scratch, int32_t *ids, float *weights);
+
+    /* out += the sum of weights[i] * rows[places[i]], likeliest first. */
+    void (*combine)(const float *rows, const int32_t *places, const float *weights, int chosen, int columns, float *out);
 
     void (*quantise)(const float *x, int columns, int8_t *v, quant_meta *meta);
 
-    /* Products with groups from (inclusive) to (exclusive) of the result; x or its quantised rows. */
-    void (*matmul)(const skein_weight *weight, int kind, const float *x, quant_rows quantised, int rows, int from, int to,
-                   float *out);
+    /* One segment's products, groups from (inclusive) to (exclusive) of its result; x, its quantised rows or both. */
+    void (*matmul)(const skein_weight *weight, int kind, int activation, const float *x, quant_rows quantised, int rows,
+                   int from, int to, float *out);
 
     void (*rope_store)(const skein_op *op, const skein_step *step, int row, int head);
 
@@ -111,6 +131,11 @@ typedef struct {
 extern const skein_kernels kernels_avx2, kernels_avx512, kernels_vnni;
 
 static inline int chunks_of(int tokens) { return (tokens + ATTENTION_CHUNK - 1) / ATTENTION_CHUNK; }
+
+/* The first token that one at a position sees. */
+static inline int first_seen(const skein_op *op, int position) {
+    return op->window > 0 && position >= op->window ? position - op->window + 1 : 0;
+}
 
 static inline int64_t partial_floats(int head_size) { return PARTIAL_HEAD + head_size; }
 

@@ -201,6 +201,12 @@ INLINE vf f_exp(vf x) {
 
 INLINE vf f_silu(vf x) { return f_div(x, f_add(f_all(1.0f), f_exp(f_sub(f_zero(), x)))); }
 
+/* As Arithmetic.gelu. */
+INLINE vf f_gelu(vf x) {
+    vf twice = f_mul(x, f_fma(f_all(0x1.2444f2p-4f), f_mul(x, x), f_all(0x1.988454p+0f)));
+    return f_div(x, f_add(f_all(1.0f), f_exp(f_sub(f_zero(), twice))));
+}
+
 /* Lanes added up in halves, as Arithmetic.fold. */
 INLINE float fold(float lanes[LANES]) {
     for (int half = LANES / 2; half > 0; half /= 2) {

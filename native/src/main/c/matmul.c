@@ -220,11 +220,11 @@ typedef struct {
     const float *x;
     quant_rows quantised;
     int kind;
+    int activation;
     float *out;
 } product;
 
-static void quantised_tile(const product *p, int group, int row, int rows, float *out) {
-    const skein_weight *weight = p->weight;
+static void quantised_tile(const product *p, const skein_weight *weight, int group, int row, int rows, float *out) {
     const uint8_t *data = weight->data + group * weight->group_bytes;
     const int8_t *v = p->quantised.v + (size_t)row * weight->blocks * 64;
     const quant_meta *meta = p->quantised.meta + (size_t)row * weight->blocks;
@@ -240,8 +240,7 @@ static void quantised_tile(const product *p, int group, int row, int rows, float
     }
 }
 
-static void floats_tile(const product *p, int group, int groups, int row, int rows, float *out) {
-    const skein_weight *weight = p->weight;
+static void floats_tile(const product *p, const skein_weight *weight, int group, int groups, int row, int rows, float *out) {
     const uint8_t *data = weight->data + group * weight->group_bytes;
     const float *x = p->x + (size_t)row * weight->columns;
     switch (weight->type) {
@@ -258,14 +257,15 @@ static void floats_tile(const product *p, int group, int groups, int row, int ro
 
 /* Puts 16 results of one row where they belong; u is up's if gated. */
 INLINE void put(const product *p, int unit, int row, const float *g, const float *u) {
-    int rows = p->weight->rows;
     int from = unit * LANES;
-    int count = rows - from < LANES ? rows - from : LANES;
-    float *out = p->out + (size_t)row * rows + from;
+    int count = p->weight->rows - from < LANES ? p->weight->rows - from : LANES;
+    float *out = p->out + (size_t)row * p->weight->stride + p->weight->first + from;
     float some[LANES];
     for (int part = 0; part < PARTS; part++) {
         vf value = f_load(g + part * W);
-        if (p->kind == SKEIN_OP_GATED_MATMUL) value = f_mul(f_silu(value), f_load(u + part * W));
+        if (p->kind == SKEIN_OP_GATED_MATMUL) {
+            value = f_mul(p->activation == SKEIN_SILU ? f_silu(value) : f_gelu(value), f_load(u + part * W));
+        }
         if (p->kind == SKEIN_OP_MATMUL_ADD) value = f_add(f_load_some(out + part * W, count - part * W), value);
         if (count == LANES) {
             f_store(out + part * W, value);
@@ -282,8 +282,8 @@ static void quantised_units(const product *p, int from, int to, int row, int row
     _Alignas(64) float u[TILE_ROWS * LANES];
     int gated = p->kind == SKEIN_OP_GATED_MATMUL;
     for (int unit = from; unit < to; unit++) {
-        quantised_tile(p, gated ? 2 * unit : unit, row, rows, g);
-        if (gated) quantised_tile(p, 2 * unit + 1, row, rows, u);
+        quantised_tile(p, p->weight, gated ? 2 * unit : unit, row, rows, g);
+        if (gated) quantised_tile(p, p->weight, 2 * unit + 1, row, rows, u);
         for (int r = 0; r < rows; r++) put(p, unit, row + r, g + r * LANES, u + r * LANES);
     }
 }
@@ -294,7 +294,7 @@ static void float_units(const product *p, int from, int to, int row, int rows) {
     int last = gated ? 2 * to : to;
     for (int group = gated ? 2 * from : from; group < last;) {
         int groups = last - group >= 4 && rows * PARTS <= 4 ? 4 : last - group >= 2 ? 2 : 1;
-        floats_tile(p, group, groups, row, rows, out);
+        floats_tile(p, p->weight, group, groups, row, rows, out);
         for (int g = 0; g < groups; g += gated ? 2 : 1) {
             for (int r = 0; r < rows; r++) {
                 const float *one = out + (g * rows + r) * LANES;
@@ -305,19 +305,40 @@ static void float_units(const product *p, int from, int to, int row, int rows) {
     }
 }
 
-void KERNEL(matmul)(const skein_weight *weight, int kind, const float *x, quant_rows quantised, int rows, int from, int to,
-                    float *out) {
-    product p = {weight, x, quantised, kind, out};
+static void tile_of_either(const product *p, const skein_weight *weight, int group, int row, int rows, float *out) {
+    if (weight->type >= SKEIN_Q8_0) {
+        quantised_tile(p, weight, group, row, rows, out);
+    } else {
+        floats_tile(p, weight, group, 1, row, rows, out);
+    }
+}
+
+/* Gate and up of different types. */
+static void apart_units(const product *p, int from, int to, int row, int rows) {
+    _Alignas(64) float g[FLOAT_ROWS * LANES];
+    _Alignas(64) float u[FLOAT_ROWS * LANES];
+    for (int unit = from; unit < to; unit++) {
+        tile_of_either(p, p->weight, unit, row, rows, g);
+        tile_of_either(p, p->weight->up, unit, row, rows, u);
+        for (int r = 0; r < rows; r++) put(p, unit, row + r, g + r * LANES, u + r * LANES);
+    }
+}
+
+void KERNEL(matmul)(const skein_weight *weight, int kind, int activation, const float *x, quant_rows quantised, int rows,
+                    int from, int to, float *out) {
+    product p = {weight, x, quantised, kind, activation, out};
     int is_quantised = weight->type >= SKEIN_Q8_0;
-    int tile = is_quantised ? TILE_ROWS : FLOAT_ROWS;
-    int64_t unit_bytes = weight->group_bytes * (weight->gated ? 2 : 1);
+    int tile = is_quantised && !weight->up ? TILE_ROWS : FLOAT_ROWS;
+    int64_t unit_bytes = weight->group_bytes * (weight->gated ? 2 : 1) + (weight->up ? weight->up->group_bytes : 0);
     int chunk = (int)(CHUNK_BYTES / unit_bytes);
     if (chunk < 1) chunk = 1;
     for (int unit = from; unit < to; unit += chunk) {
         int end = unit + chunk < to ? unit + chunk : to;
         for (int row = 0; row < rows; row += tile) {
             int count = rows - row < tile ? rows - row : tile;
-            if (is_quantised) {
+            if (weight->up) {
+                apart_units(&p, unit, end, row, count);
+            } else if (is_quantised) {
                 quantised_units(&p, unit, end, row, count);
             } else {
                 float_units(&p, unit, end, row, count);

@@ -25,7 +25,7 @@ static void embed_blocks(int type, const uint8_t *row, int columns, float *out) 
     }
 }
 
-void KERNEL(embed)(int type, const void *table, int64_t id, int columns, float *out) {
+static void embed_row(int type, const void *table, int64_t id, int columns, float *out) {
     const uint8_t *p = table;
     switch (type) {
         case SKEIN_F32:
@@ -47,7 +47,16 @@ void KERNEL(embed)(int type, const void *table, int64_t id, int columns, float *
     }
 }
 
-void KERNEL(rms_norm)(const float *x, const float *weight, float epsilon, int columns, float *out) {
+void KERNEL(embed)(int type, const void *table, int64_t id, int columns, float factor, float *out) {
+    embed_row(type, table, id, columns, out);
+    for (int i = 0; i < columns; i++) out[i] *= factor;
+}
+
+void KERNEL(bias)(const float *by, int columns, float *out) {
+    for (int i = 0; i < columns; i++) out[i] += by[i];
+}
+
+void KERNEL(rms_norm)(const float *x, const float *weight, float epsilon, int columns, int add, float *out) {
     float lanes[LANES];
     for (int part = 0; part < PARTS; part++) {
         vf sum = f_zero();
@@ -60,9 +69,13 @@ void KERNEL(rms_norm)(const float *x, const float *weight, float epsilon, int co
     float scale = 1.0f / sqrtf(fold(lanes) / (float)columns + epsilon);
     int i = 0;
     for (; i + W <= columns; i += W) {
-        f_store(out + i, f_mul(f_mul(f_load(x + i), f_all(scale)), f_load(weight + i)));
+        vf normed = f_mul(f_mul(f_load(x + i), f_all(scale)), f_load(weight + i));
+        f_store(out + i, add ? f_add(f_load(out + i), normed) : normed);
     }
-    for (; i < columns; i++) out[i] = x[i] * scale * weight[i];
+    for (; i < columns; i++) {
+        float normed = x[i] * scale * weight[i];
+        out[i] = add ? out[i] + normed : normed;
+    }
 }
 
 /* As QuantisedRow in Java, bit for bit. */
@@ -134,5 +147,49 @@ void KERNEL(rope_store)(const skein_op *op, const skein_step *step, int row, int
     for (int i = 0; i < size; i++) {
         keys[i * CACHE_BLOCK + slot % CACHE_BLOCK] = float_to_half(key[i]);
         values[i] = float_to_half(value[i]);
+    }
+}
+
+/* e to the logits less the highest, in scratch; their sum. */
+static float soften(const float *logits, int experts, float *scratch) {
+    float highest = -INFINITY;
+    for (int e = 0; e < experts; e++) highest = logits[e] > highest ? logits[e] : highest;
+    float lanes[LANES];
+    for (int part = 0; part < PARTS; part++) {
+        vf sum = f_zero();
+        for (int e = part * W; e < experts; e += LANES) {
+            vf weight = f_exp(f_sub(f_load_some(logits + e, experts - e), f_all(highest)));
+            weight = f_first(weight, experts - e, f_zero());
+            f_store(scratch + e, weight);
+            sum = f_add(sum, weight);
+        }
+        f_store(lanes + part * W, sum);
+    }
+    return fold(lanes);
+}
+
+void KERNEL(route)(const float *logits, int experts, int chosen, int normalised, float *scratch, int32_t *ids, float *weights) {
+    float all = soften(logits, experts, scratch);
+    float *taken = scratch + (experts + LANES - 1) / LANES * LANES;
+    memset(taken, 0, 4 * (size_t)experts);
+    float sum = 0;
+    for (int i = 0; i < chosen; i++) {
+        int best = -1;
+        for (int e = 0; e < experts; e++) {
+            if (taken[e] == 0 && (best < 0 || logits[e] > logits[best])) best = e;
+        }
+        taken[best] = 1;
+        ids[i] = best;
+        weights[i] = scratch[best];
+        sum += weights[i];
+    }
+    for (int i = 0; i < chosen; i++) weights[i] /= normalised ? sum : all;
+}
+
+void KERNEL(combine)(const float *rows, const int32_t *places, const float *weights, int chosen, int columns, float *out) {
+    for (int i = 0; i < columns; i++) {
+        float sum = 0;
+        for (int c = 0; c < chosen; c++) sum = __builtin_fmaf(weights[c], rows[(size_t)places[c] * columns + i], sum);
+        out[i] += sum;
     }
 }

@@ -43,9 +43,26 @@ typedef struct {
     room attention;
     room sampling;
     int sampling_ids;
+    room grouping; /* of rows by experts */
 } own_room;
 
-typedef enum { STAGE_ROWS, STAGE_PRODUCT, STAGE_EMBED, STAGE_ROPE, STAGE_ATTENTION, STAGE_MERGE, STAGE_GATHER, STAGE_SAMPLE } stage_kind;
+typedef enum {
+    STAGE_ROWS,
+    STAGE_PRODUCT,
+    STAGE_EMBED,
+    STAGE_BIAS,
+    STAGE_HEADS,
+    STAGE_ATTENTION,
+    STAGE_MERGE,
+    STAGE_GATHER,
+    STAGE_SAMPLE,
+    STAGE_ROUTE,
+    STAGE_GROUP,
+    STAGE_EXPERTS_IN,
+    STAGE_EXPERTS_ROWS,
+    STAGE_EXPERTS_OUT,
+    STAGE_COMBINE
+} stage_kind;
 
 /* What all threads do between two barriers. */
 typedef struct {
@@ -56,7 +73,9 @@ typedef struct {
     int first_unit;
     int index;       /* of the operation, for failures */
     const skein_op *op;
-    const skein_op *norm; /* goes before the product or the quantisation, or NULL */
+    const skein_op *norm; /* goes before the product, the quantisation or the rotation of heads, or NULL */
+    const skein_op *bias; /* HEADS: goes before all else, or NULL */
+    const skein_op *rope; /* HEADS: goes last, or NULL */
     skein_op attention;   /* with room for chunks */
 } stage;
 
@@ -72,6 +91,10 @@ struct skein_cpu {
     room partials;
     room stages;
     room units;
+    room chosen;    /* experts of each row, then their weights */
+    room expert_x;  /* rows by expert: what goes in, what is between, what comes out */
+    room expert_inner;
+    room expert_out;
     int unit_count;
     int stage_count;
     const skein_step *step;
@@ -212,11 +235,12 @@ int skein_close(skein_cpu *cpu) {
     pool_close(cpu->pool);
     for (int i = 0; i < threads; i++) {
         own_room *own = cpu->own + i;
-        room *rooms[] = {&own->v, &own->meta, &own->norm, &own->attention, &own->sampling};
+        room *rooms[] = {&own->v, &own->meta, &own->norm, &own->attention, &own->sampling, &own->grouping};
         for (size_t r = 0; r < sizeof rooms / sizeof *rooms; r++) free(rooms[r]->data);
     }
     free(cpu->own);
-    room *rooms[] = {&cpu->v, &cpu->meta, &cpu->partials, &cpu->stages, &cpu->units};
+    room *rooms[] = {&cpu->v,      &cpu->meta,     &cpu->partials,     &cpu->stages,    &cpu->units,
+                     &cpu->chosen, &cpu->expert_x, &cpu->expert_inner, &cpu->expert_out};
     for (size_t r = 0; r < sizeof rooms / sizeof *rooms; r++) free(rooms[r]->data);
     for (region *next, *each = cpu->regions; each; each = next) {
         next = each->next;
@@ -351,27 +375,32 @@ static void lay_out(skein_weight *w) {
     }
 }
 
-int skein_weight_new(skein_cpu *cpu, const skein_matrix *parts, int32_t count, int32_t gated, skein_weight **out) {
+static int check_parts(const skein_matrix *parts, int32_t count, int32_t gated) {
     if (count < 1 || (gated && count != 2)) return SKEIN_BAD_ARGUMENT;
     int64_t rows = 0;
     for (int i = 0; i < count; i++) {
-        if (parts[i].type < SKEIN_F32 || parts[i].type > SKEIN_Q4_1 || parts[i].type != parts[0].type) return SKEIN_BAD_ARGUMENT;
+        if (parts[i].type < SKEIN_F32 || parts[i].type > SKEIN_Q4_1) return SKEIN_BAD_ARGUMENT;
         if (parts[i].rows < 1 || parts[i].columns < 1 || parts[i].columns != parts[0].columns) return SKEIN_BAD_ARGUMENT;
+        if (parts[i].type >= SKEIN_Q8_0 && parts[i].columns % QUANT_BLOCK != 0) return SKEIN_BAD_ARGUMENT;
         rows += parts[i].rows;
     }
     if (gated && parts[0].rows != parts[1].rows) return SKEIN_BAD_ARGUMENT;
-    if (gated) rows = parts[0].rows;
-    if (rows > INT32_MAX - LANES) return SKEIN_BAD_ARGUMENT;
-    if (parts[0].type >= SKEIN_Q8_0 && parts[0].columns % QUANT_BLOCK != 0) return SKEIN_BAD_ARGUMENT;
+    return rows > INT32_MAX - LANES ? SKEIN_BAD_ARGUMENT : SKEIN_OK;
+}
+
+/* Packs matrices of one type. Freed with the pool. */
+static int segment(skein_cpu *cpu, const skein_matrix *parts, int count, int gated, skein_weight **out) {
     owned_weight *made = calloc(1, sizeof *made);
     if (!made) return SKEIN_NO_MEMORY;
     skein_weight *w = &made->weight;
     w->type = parts[0].type;
-    w->rows = (int32_t)rows;
+    for (int i = 0; i < (gated ? 1 : count); i++) w->rows += parts[i].rows;
     w->columns = parts[0].columns;
     w->gated = gated;
     w->groups = (w->rows + LANES - 1) / LANES * (gated ? 2 : 1);
     w->blocks = w->columns / QUANT_BLOCK;
+    w->stride = w->rows;
+    w->uses = w->type >= SKEIN_Q8_0 ? USES_QUANTS : USES_FLOATS;
     lay_out(w);
     w->data = weight_memory(cpu, (size_t)(w->groups * w->group_bytes));
     if (!w->data) {
@@ -386,8 +415,47 @@ int skein_weight_new(skein_cpu *cpu, const skein_matrix *parts, int32_t count, i
     return SKEIN_OK;
 }
 
+static int gate_and_up(skein_cpu *cpu, const skein_matrix *parts, skein_weight **out) {
+    if (parts[0].type == parts[1].type) return segment(cpu, parts, 2, 1, out);
+    int status = segment(cpu, parts, 1, 0, out);
+    if (status) return status;
+    status = segment(cpu, parts + 1, 1, 0, &(*out)->up);
+    if (!status) (*out)->uses |= (*out)->up->uses;
+    return status;
+}
+
+static int stacked(skein_cpu *cpu, const skein_matrix *parts, int count, skein_weight **out) {
+    int stride = 0;
+    for (int i = 0; i < count; i++) stride += parts[i].rows;
+    int first = 0;
+    int uses = 0;
+    skein_weight **to = out;
+    for (int i = 0, same; i < count; i += same) {
+        for (same = 1; i + same < count && parts[i + same].type == parts[i].type;) same++;
+        int status = segment(cpu, parts + i, same, 0, to);
+        if (status) return status;
+        (*to)->first = first;
+        (*to)->stride = stride;
+        first += (*to)->rows;
+        uses |= (*to)->uses;
+        to = &(*to)->next;
+    }
+    (*out)->uses = uses;
+    return SKEIN_OK;
+}
+
+int skein_weight_new(skein_cpu *cpu, const skein_matrix *parts, int32_t count, int32_t gated, skein_weight **out) {
+    int status = check_parts(parts, count, gated);
+    if (status) return status;
+    return gated ? gate_and_up(cpu, parts, out) : stacked(cpu, parts, count, out);
+}
+
 int skein_weight_bytes(const skein_weight *weight, int64_t *bytes) {
-    *bytes = weight->groups * weight->group_bytes;
+    *bytes = 0;
+    for (const skein_weight *each = weight; each; each = each->next) {
+        *bytes += each->groups * each->group_bytes;
+        if (each->up) *bytes += each->up->groups * each->up->group_bytes;
+    }
     return SKEIN_OK;
 }
 
@@ -478,7 +546,7 @@ static int is_product(const skein_op *op) { return op->kind >= SKEIN_OP_MATMUL &
 
 static const skein_weight *weight_of(const skein_op *op) { return op->weight; }
 
-static int is_quantised(const skein_op *op) { return weight_of(op)->type >= SKEIN_Q8_0; }
+static int uses_quants(const skein_op *op) { return weight_of(op)->uses & USES_QUANTS; }
 
 static stage *add_stage(skein_cpu *cpu, stage_kind kind, const skein_op *op, int index) {
     stage *made = (stage *)cpu->stages.data + cpu->stage_count++;
@@ -502,13 +570,14 @@ static int reserve_rows(const skein_op *op, room *v, room *meta) {
 
 /* A product, with the norm before it if it has one. */
 static int plan_product(skein_cpu *cpu, const skein_op *norm, const skein_op *op, int index) {
-    if (!is_quantised(op)) {
+    if (!uses_quants(op)) {
         if (norm) add_stage(cpu, STAGE_ROWS, norm, index)->norm = norm;
         add_stage(cpu, STAGE_PRODUCT, op, index);
         return SKEIN_OK;
     }
     int threads = pool_threads(cpu->pool);
     int alone = threads == 1 || (int64_t)op->rows * op->columns <= ALONE;
+    if (weight_of(op)->uses & USES_FLOATS) alone = 0; /* others' norms must be there */
     if (!alone) {
         stage *rows = add_stage(cpu, STAGE_ROWS, op, index);
         rows->norm = norm;
@@ -544,11 +613,12 @@ static int plan_units(skein_cpu *cpu, const skein_op *op, int by_chunk) {
                    step->positions[first + taken] > step->positions[first + taken - 1]) {
                 taken++;
             }
+            int begin = by_chunk ? first_seen(op, step->positions[first]) / ATTENTION_CHUNK : 0;
             int chunks = by_chunk ? chunks_of(step->positions[first] + 1) : 1;
             for (int head = 0, here; head < op->query_heads; head += here) {
                 int left = group - head % group; /* of those that share a key head */
                 here = heads < left ? heads : left;
-                for (int chunk = 0; chunk < chunks; chunk++, count++) {
+                for (int chunk = begin; chunk < chunks; chunk++, count++) {
                     if (pass) units[count] = (attention_unit){first, taken, head, here, by_chunk ? chunk : -1};
                 }
             }
@@ -583,7 +653,8 @@ static int plan_attention(skein_cpu *cpu, const skein_op *op, int index) {
     stage *before = NULL;
     for (int i = cpu->stage_count - 1; i >= 0 && !before; i--) {
         stage *each = (stage *)cpu->stages.data + i;
-        if (each->kind == STAGE_ATTENTION && each->op->query_heads == op->query_heads && each->op->kv_heads == op->kv_heads) {
+        if (each->kind == STAGE_ATTENTION && each->op->query_heads == op->query_heads && each->op->kv_heads == op->kv_heads &&
+            each->op->window == op->window) {
             before = each;
         }
     }
@@ -614,6 +685,51 @@ static int plan_attention(skein_cpu *cpu, const skein_op *op, int index) {
     return SKEIN_OK;
 }
 
+/* Rows of all experts together. */
+static size_t expert_rows(const skein_op *op) { return (size_t)op->rows * (size_t)op->chosen; }
+
+static const skein_weight *gated_expert(const skein_op *op, int expert) {
+    return ((const skein_weight *const *)op->weight)[expert];
+}
+
+static const skein_weight *back_expert(const skein_op *op, int expert) {
+    return ((const skein_weight *const *)op->weight)[op->bound + expert];
+}
+
+static int experts_inner(const skein_op *op) { return gated_expert(op, 0)->stride; }
+
+static int experts_use(const skein_op *op, int back) {
+    int uses = 0;
+    for (int e = 0; e < op->bound; e++) uses |= (back ? back_expert(op, e) : gated_expert(op, e))->uses;
+    return uses;
+}
+
+/*
+ * Each thread sorts the rows by expert for itself, which needs no barrier; then each expert's weights are read once, each
+ * thread having its share of every expert's, and what comes out is added up row by row.
+ */
+static int plan_experts(skein_cpu *cpu, const skein_op *op, int index) {
+    int inner = experts_inner(op);
+    size_t rows = expert_rows(op);
+    size_t widest = (size_t)(inner > op->columns ? inner : op->columns);
+    add_stage(cpu, STAGE_ROUTE, op, index);
+    add_stage(cpu, STAGE_GROUP, op, index);
+    add_stage(cpu, STAGE_EXPERTS_IN, op, index);
+    if (experts_use(op, 1) & USES_QUANTS) add_stage(cpu, STAGE_EXPERTS_ROWS, op, index);
+    add_stage(cpu, STAGE_EXPERTS_OUT, op, index);
+    add_stage(cpu, STAGE_COMBINE, op, index);
+    int status = reserve(&cpu->chosen, rows * 8);
+    if (!status) status = reserve(&cpu->v, rows * widest * 2);
+    if (!status) status = reserve(&cpu->meta, rows * (widest / QUANT_BLOCK + 1) * sizeof(quant_meta));
+    if (!status) status = reserve(&cpu->expert_x, rows * (size_t)op->columns * 4);
+    if (!status) status = reserve(&cpu->expert_inner, rows * (size_t)inner * 4);
+    if (!status) status = reserve(&cpu->expert_out, rows * (size_t)op->columns * 4);
+    for (int i = 0; i < pool_threads(cpu->pool) && !status; i++) {
+        status = reserve(&cpu->own[i].grouping, (2 * rows + 3 * (size_t)op->bound + 4 * LANES) * 4);
+    }
+    return status;
+}
+
 static int plan_sample(skein_cpu *cpu, const skein_op *op, int index) {
     add_stage(cpu, STAGE_SAMPLE, op, index);
     size_t ids = ((size_t)op->columns + 2 * LANES + 63) & ~(size_t)63;
@@ -634,14 +750,23 @@ static int plan_op(skein_cpu *cpu, const skein_op *op, int index) {
             add_stage(cpu, STAGE_EMBED, op, index);
             return SKEIN_OK;
         case SKEIN_OP_RMS_NORM:
+        case SKEIN_OP_RMS_NORM_ADD:
             add_stage(cpu, STAGE_ROWS, op, index)->norm = op;
             return SKEIN_OK;
+        case SKEIN_OP_BIAS:
+            add_stage(cpu, STAGE_BIAS, op, index);
+            return SKEIN_OK;
+        case SKEIN_OP_HEAD_NORM:
+            add_stage(cpu, STAGE_HEADS, op, index)->norm = op;
+            return SKEIN_OK;
+        case SKEIN_OP_EXPERTS:
+            return plan_experts(cpu, op, index);
         case SKEIN_OP_MATMUL:
         case SKEIN_OP_MATMUL_ADD:
         case SKEIN_OP_GATED_MATMUL:
             return plan_product(cpu, NULL, op, index);
         case SKEIN_OP_ROPE_STORE:
-            add_stage(cpu, STAGE_ROPE, op, index);
+            add_stage(cpu, STAGE_HEADS, op, index)->rope = op;
             return SKEIN_OK;
         case SKEIN_OP_ATTENTION:
             return plan_attention(cpu, op, index);
@@ -661,13 +786,37 @@ static int joins(const skein_op *norm, const skein_op *product) {
            product->out != norm->x && product->rows == norm->rows;
 }
 
+/* Bias, norm and rotation of the same heads are one stage. Returns how many of the operations. */
+static int plan_heads(skein_cpu *cpu, const skein_op *ops, int count, int index) {
+    const skein_op *bias = ops->kind == SKEIN_OP_BIAS ? ops : NULL;
+    int taken = bias != NULL;
+    const skein_op *norm = taken < count && ops[taken].kind == SKEIN_OP_HEAD_NORM ? ops + taken : NULL;
+    taken += norm != NULL;
+    const skein_op *rope = taken < count && ops[taken].kind == SKEIN_OP_ROPE_STORE ? ops + taken : NULL;
+    taken += rope != NULL;
+    const skein_op *last = ops + taken - 1;
+    if (taken < 2 || last->kind == SKEIN_OP_BIAS) return 0;
+    for (int i = 0; i < taken; i++) {
+        if (ops[i].out != last->out || ops[i].rows != last->rows) return 0;
+    }
+    if (norm && rope && (norm->query_heads != rope->query_heads || norm->kv_heads != rope->kv_heads)) return 0;
+    stage *made = add_stage(cpu, STAGE_HEADS, last, index + taken - 1);
+    made->bias = bias;
+    made->norm = norm;
+    made->rope = rope;
+    return taken;
+}
+
 static int plan(skein_cpu *cpu, const skein_op *ops, int count) {
     cpu->stage_count = 0;
     cpu->unit_count = 0;
-    int status = reserve(&cpu->stages, (size_t)(2 * count + 2) * sizeof(stage));
+    int status = reserve(&cpu->stages, (size_t)(6 * count + 2) * sizeof(stage));
     for (int i = 0; i < count && !status; i++) {
         if (ops[i].rows == 0) continue;
-        if (i + 1 < count && joins(ops + i, ops + i + 1)) {
+        int heads = plan_heads(cpu, ops + i, count - i, i);
+        if (heads > 0) {
+            i += heads - 1;
+        } else if (i + 1 < count && joins(ops + i, ops + i + 1)) {
             status = plan_product(cpu, ops + i, ops + i + 1, i + 1);
             i++;
         } else {
@@ -690,7 +839,8 @@ static quant_rows rows_at(const room *v, const room *meta, int row, int columns)
 }
 
 static void norm_row(const skein_cpu *cpu, const skein_op *norm, int row, float *out) {
-    cpu->kernels->rms_norm(norm->x + (size_t)row * norm->columns, norm->weight, norm->number, norm->columns, out);
+    cpu->kernels->rms_norm(norm->x + (size_t)row * norm->columns, norm->weight, norm->number, norm->columns,
+                           norm->kind == SKEIN_OP_RMS_NORM_ADD, out);
 }
 
 static void run_rows(skein_cpu *cpu, const stage *stage, int from, int to) {
@@ -721,27 +871,62 @@ static quant_rows run_alone(skein_cpu *cpu, const stage *stage, int thread) {
     return rows_at(&own->v, &own->meta, 0, op->columns);
 }
 
+/* A thread's share of a product. */
+static void multiply(skein_cpu *cpu, const skein_weight *weight, int kind, int activation, const float *x,
+                     quant_rows quantised, int rows, int thread, float *out) {
+    for (const skein_weight *each = weight; each; each = each->next) {
+        int from;
+        int to;
+        share(each->gated ? each->groups / 2 : each->groups, pool_threads(cpu->pool), thread, &from, &to);
+        cpu->kernels->matmul(each, kind, activation, x, quantised, rows, from, to, out);
+    }
+}
+
 static void run_product(skein_cpu *cpu, const stage *stage, int thread) {
     const skein_op *op = stage->op;
     const skein_weight *weight = op->weight;
     quant_rows rows = {0};
     if (stage->alone) rows = run_alone(cpu, stage, thread);
     if (stage->prepared) rows = rows_at(&cpu->v, &cpu->meta, 0, op->columns);
-    int from;
-    int to;
-    share(weight->gated ? weight->groups / 2 : weight->groups, pool_threads(cpu->pool), thread, &from, &to);
-    cpu->kernels->matmul(weight, op->kind, op->x, rows, op->rows, from, to, op->out);
+    multiply(cpu, weight, op->kind, op->activation, op->x, rows, op->rows, thread, op->out);
 }
 
 static void run_embed(skein_cpu *cpu, const skein_op *op, int from, int to) {
     for (int row = from; row < to; row++) {
-        cpu->kernels->embed(op->type, op->weight, cpu->step->ids[row], op->columns, op->out + (size_t)row * op->columns);
+        cpu->kernels->embed(op->type, op->weight, cpu->step->ids[row], op->columns, op->number,
+                            op->out + (size_t)row * op->columns);
     }
 }
 
-static void run_rope(skein_cpu *cpu, const skein_op *op, int from, int to) {
+static void run_bias(skein_cpu *cpu, const skein_op *op, int from, int to) {
+    for (int row = from; row < to; row++) {
+        cpu->kernels->bias(op->weight, op->columns, op->out + (size_t)row * op->columns);
+    }
+}
+
+/* Part of a row that is a head; columns start at `at`. */
+static void prepare_heads(skein_cpu *cpu, const stage *stage, const float *norm, int row, int at, int heads) {
+    const skein_op *op = stage->op;
+    float *here = op->out + (size_t)row * op->columns + at;
+    if (stage->bias) cpu->kernels->bias((const float *)stage->bias->weight + at, heads * op->head_size, here);
+    for (int i = 0; norm && i < heads; i++, here += op->head_size) {
+        cpu->kernels->rms_norm(here, norm, stage->norm->number, op->head_size, 0, here);
+    }
+}
+
+/* Units are key and value heads of rows, with their query heads. */
+static void run_heads(skein_cpu *cpu, const stage *stage, int from, int to) {
+    const skein_op *op = stage->op;
+    int group = op->query_heads / op->kv_heads;
+    const float *query_norm = stage->norm ? stage->norm->weight : NULL;
+    const float *key_norm = stage->norm ? stage->norm->other : NULL;
     for (int unit = from; unit < to; unit++) {
-        cpu->kernels->rope_store(op, cpu->step, unit / op->kv_heads, unit % op->kv_heads);
+        int row = unit / op->kv_heads;
+        int head = unit % op->kv_heads;
+        prepare_heads(cpu, stage, query_norm, row, head * group * op->head_size, group);
+        prepare_heads(cpu, stage, key_norm, row, (op->query_heads + head) * op->head_size, 1);
+        prepare_heads(cpu, stage, NULL, row, (op->query_heads + op->kv_heads + head) * op->head_size, 1);
+        if (stage->rope) cpu->kernels->rope_store(stage->rope, cpu->step, row, head);
     }
 }
 
@@ -759,8 +944,9 @@ static void run_merge(skein_cpu *cpu, const stage *stage, int from, int to) {
     int64_t stride = partial_floats(op->head_size);
     for (int unit = from; unit < to; unit++) {
         int chunks = chunks_of(cpu->step->positions[unit / op->query_heads] + 1);
-        cpu->kernels->attention_merge((const float *)cpu->partials.data + (int64_t)unit * op->bound * stride, chunks,
-                                      op->head_size, op->out + (int64_t)unit * op->head_size);
+        int begin = first_seen(op, cpu->step->positions[unit / op->query_heads]) / ATTENTION_CHUNK;
+        cpu->kernels->attention_merge((const float *)cpu->partials.data + ((int64_t)unit * op->bound + begin) * stride,
+                                      chunks - begin, op->head_size, op->out + (int64_t)unit * op->head_size);
     }
 }
 
@@ -770,6 +956,105 @@ static void run_gather(skein_cpu *cpu, const skein_op *op, int from, int to) {
         memcpy(op->out + (size_t)row * op->columns, op->x + (size_t)outputs[row].row * op->columns, 4 * (size_t)op->columns);
     }
 }
+
+/* Experts */
+
+/* Rows in order of their expert: `starts[e]` is the first of expert e, `places` where each row's chosen ones are. */
+typedef struct {
+    int32_t *order;  /* row * chosen + i */
+    int32_t *places; /* the other way round */
+    int32_t *starts;
+} grouping;
+
+static int32_t *chosen_ids(const skein_cpu *cpu) { return cpu->chosen.data; }
+
+static float *chosen_weights(const skein_cpu *cpu, const skein_op *op) {
+    return (float *)cpu->chosen.data + expert_rows(op);
+}
+
+static grouping grouping_of(const skein_cpu *cpu, const skein_op *op, int thread) {
+    int32_t *data = cpu->own[thread].grouping.data;
+    size_t rows = expert_rows(op);
+    return (grouping){data, data + rows, data + 2 * rows};
+}
+
+static void run_route(skein_cpu *cpu, const skein_op *op, int thread, int from, int to) {
+    for (int row = from; row < to; row++) {
+        size_t at = (size_t)row * (size_t)op->chosen;
+        cpu->kernels->route((const float *)op->other + (size_t)row * op->bound, op->bound, op->chosen, op->normalised,
+                            cpu->own[thread].grouping.data, chosen_ids(cpu) + at, chosen_weights(cpu, op) + at);
+    }
+}
+
+static void sort_by_expert(const skein_cpu *cpu, const skein_op *op, grouping by) {
+    int rows = (int)expert_rows(op);
+    const int32_t *ids = chosen_ids(cpu);
+    memset(by.starts, 0, 4 * (size_t)(op->bound + 1));
+    for (int i = 0; i < rows; i++) by.starts[ids[i] + 1]++;
+    for (int e = 0; e < op->bound; e++) by.starts[e + 1] += by.starts[e];
+    for (int i = 0; i < rows; i++) {
+        int place = by.starts[ids[i]]++;
+        by.order[place] = i;
+        by.places[i] = place;
+    }
+    for (int e = op->bound; e > 0; e--) by.starts[e] = by.starts[e - 1];
+    by.starts[0] = 0;
+}
+
+static void run_group(skein_cpu *cpu, const skein_op *op, int thread) {
+    grouping by = grouping_of(cpu, op, thread);
+    sort_by_expert(cpu, op, by);
+    int uses = experts_use(op, 0);
+    int from;
+    int to;
+    share((int64_t)expert_rows(op), pool_threads(cpu->pool), thread, &from, &to);
+    for (int i = from; i < to; i++) {
+        const float *x = op->x + (size_t)(by.order[i] / op->chosen) * op->columns;
+        if (uses & USES_FLOATS) memcpy((float *)cpu->expert_x.data + (size_t)i * op->columns, x, 4 * (size_t)op->columns);
+        if (uses & USES_QUANTS) {
+            quant_rows rows = rows_at(&cpu->v, &cpu->meta, i, op->columns);
+            cpu->kernels->quantise(x, op->columns, rows.v, rows.meta);
+        }
+    }
+}
+
+static void run_experts(skein_cpu *cpu, const skein_op *op, int back, int thread) {
+    grouping by = grouping_of(cpu, op, thread);
+    int inner = experts_inner(op);
+    int columns = back ? inner : op->columns;
+    const float *x = back ? cpu->expert_inner.data : cpu->expert_x.data;
+    float *out = back ? cpu->expert_out.data : cpu->expert_inner.data;
+    for (int e = 0; e < op->bound; e++) {
+        int first = by.starts[e];
+        int rows = by.starts[e + 1] - first;
+        if (rows == 0) continue;
+        multiply(cpu, back ? back_expert(op, e) : gated_expert(op, e), back ? SKEIN_OP_MATMUL : SKEIN_OP_GATED_MATMUL,
+                 SKEIN_SILU, x + (size_t)first * columns, rows_at(&cpu->v, &cpu->meta, first, columns), rows, thread,
+                 out + (size_t)first * (back ? op->columns : inner));
+    }
+}
+
+static void run_experts_rows(skein_cpu *cpu, const skein_op *op, int thread) {
+    int inner = experts_inner(op);
+    int from;
+    int to;
+    share((int64_t)expert_rows(op), pool_threads(cpu->pool), thread, &from, &to);
+    for (int i = from; i < to; i++) {
+        quant_rows rows = rows_at(&cpu->v, &cpu->meta, i, inner);
+        cpu->kernels->quantise((const float *)cpu->expert_inner.data + (size_t)i * inner, inner, rows.v, rows.meta);
+    }
+}
+
+static void run_combine(skein_cpu *cpu, const skein_op *op, int thread, int from, int to) {
+    grouping by = grouping_of(cpu, op, thread);
+    for (int row = from; row < to; row++) {
+        size_t at = (size_t)row * (size_t)op->chosen;
+        cpu->kernels->combine(cpu->expert_out.data, by.places + at, chosen_weights(cpu, op) + at, op->chosen, op->columns,
+                              op->out + (size_t)row * op->columns);
+    }
+}
+
+/* Sampling */
 
 static sample_scratch scratch_of(own_room *own, int columns) {
     size_t ids = ((size_t)columns + 2 * LANES + 63) & ~(size_t)63;
@@ -797,7 +1082,7 @@ static void run_stage(skein_cpu *cpu, const stage *stage, int thread) {
     int to;
     const skein_op *op = stage->op;
     int64_t units = op->rows;
-    if (stage->kind == STAGE_ROPE) units *= op->kv_heads;
+    if (stage->kind == STAGE_HEADS) units *= op->kv_heads;
     if (stage->kind == STAGE_MERGE) units *= op->query_heads;
     share(units, pool_threads(cpu->pool), thread, &from, &to);
     switch (stage->kind) {
@@ -810,8 +1095,11 @@ static void run_stage(skein_cpu *cpu, const stage *stage, int thread) {
         case STAGE_EMBED:
             run_embed(cpu, op, from, to);
             break;
-        case STAGE_ROPE:
-            run_rope(cpu, op, from, to);
+        case STAGE_BIAS:
+            run_bias(cpu, op, from, to);
+            break;
+        case STAGE_HEADS:
+            run_heads(cpu, stage, from, to);
             break;
         case STAGE_ATTENTION:
             run_attention(cpu, stage, thread);
@@ -824,6 +1112,24 @@ static void run_stage(skein_cpu *cpu, const stage *stage, int thread) {
             break;
         case STAGE_SAMPLE:
             run_sample(cpu, stage, thread, from, to);
+            break;
+        case STAGE_ROUTE:
+            run_route(cpu, op, thread, from, to);
+            break;
+        case STAGE_GROUP:
+            run_group(cpu, op, thread);
+            break;
+        case STAGE_EXPERTS_IN:
+            run_experts(cpu, op, 0, thread);
+            break;
+        case STAGE_EXPERTS_ROWS:
+            run_experts_rows(cpu, op, thread);
+            break;
+        case STAGE_EXPERTS_OUT:
+            run_experts(cpu, op, 1, thread);
+            break;
+        case STAGE_COMBINE:
+            run_combine(cpu, op, thread, from, to);
             break;
     }
 }

@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this file changes its meaning. */
-#define SKEIN_ABI 1
+#define SKEIN_ABI 2
 
 enum skein_status {
     SKEIN_OK = 0,
@@ -69,8 +69,15 @@ enum skein_op_kind {
     SKEIN_OP_ROPE_STORE = 5,
     SKEIN_OP_ATTENTION = 6,
     SKEIN_OP_GATHER = 7,
-    SKEIN_OP_SAMPLE = 8
+    SKEIN_OP_SAMPLE = 8,
+    SKEIN_OP_BIAS = 9,
+    SKEIN_OP_HEAD_NORM = 10,
+    SKEIN_OP_RMS_NORM_ADD = 11,
+    SKEIN_OP_EXPERTS = 12
 };
+
+/* In the order of dev.skein.compute.Activation. */
+enum skein_activation { SKEIN_SILU = 0, SKEIN_GELU_TANH = 1 };
 
 typedef struct {
     int32_t kind;
@@ -83,10 +90,16 @@ typedef struct {
     int32_t layer;
     int32_t rope_pairs;
     int32_t rope_interleaved;
-    int32_t bound; /* EMBED: rows of the table; ROPE_STORE: positions in the rope table */
-    float number;  /* RMS_NORM: epsilon; ATTENTION: scale */
-    /* EMBED: table; RMS_NORM: floats; products: skein_weight; ROPE_STORE: cosines and sines by position */
+    int32_t bound; /* EMBED: rows of the table; ROPE_STORE: positions in the rope table; EXPERTS: how many there are */
+    float number;  /* EMBED: factor; norms: epsilon; ATTENTION: scale */
+    int32_t window;     /* ATTENTION: the last positions that are seen, or 0 for all */
+    int32_t activation; /* GATED_MATMUL: skein_activation */
+    int32_t chosen;     /* EXPERTS: for each row */
+    int32_t normalised; /* EXPERTS: whether the chosen ones' weights are made to sum to 1 */
+    /* EMBED: table; norms, BIAS: floats; HEAD_NORM: floats of queries; products: skein_weight; ROPE_STORE: cosines and sines
+       by position; EXPERTS: an array of skein_weight *, all gated ones first, then all that lead back */
     const void *weight;
+    const void *other; /* HEAD_NORM: floats of keys; EXPERTS: the router's logits */
     const float *x;
     float *out;         /* may be x where an operation works in place */
     skein_cache *cache;
@@ -182,7 +195,7 @@ int skein_close(skein_cpu *cpu);
 /* The instruction set in use, and the cores that this process may use. */
 int skein_describe(const skein_cpu *cpu, int32_t *isa, int32_t *cores);
 
-/* Packs matrices of the same type and columns as one, rows below rows; or, gated, two of the same rows as gate and up. */
+/* Packs matrices of the same columns as one, rows below rows; or, gated, two of the same rows as gate and up. */
 int skein_weight_new(skein_cpu *cpu, const skein_matrix *parts, int32_t count, int32_t gated, skein_weight **out);
 
 int skein_weight_bytes(const skein_weight *weight, int64_t *bytes);

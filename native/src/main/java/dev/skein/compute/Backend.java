@@ -21,10 +21,10 @@ public interface Backend extends AutoCloseable {
 
     // Memory
 
-    /** Copies matrices into the backend's layout as one, rows below rows. All have the same type and columns. */
+    /** Copies matrices of the same columns into the backend's layout as one, rows below rows. Types may differ. */
     Weight weight(List<HostMatrix> stacked);
 
-    /** As {@link #weight}, but for {@link #gatedMatmul}: gate and up have the same shape and type. */
+    /** As {@link #weight}, but for {@link #gatedMatmul}: gate and up have the same shape; their types may differ. */
     Weight gatedWeight(HostMatrix gate, HostMatrix up);
 
     /** A table for {@link #embed}. May keep reading the matrix's own memory, which must outlive the backend. */
@@ -32,6 +32,12 @@ public interface Backend extends AutoCloseable {
 
     /** A vector (norm weight, bias) of F32, F16 or BF16 as 32-bit floats. */
     Weight vector(HostMatrix matrix);
+
+    /**
+     * For {@link #experts(Buffer, Routing, ExpertWeights, Buffer, Buffer)}: expert e is made of the e-th of each list.
+     * All gates and ups have the same shape, all downs that shape turned; types may differ.
+     */
+    ExpertWeights experts(List<HostMatrix> gate, List<HostMatrix> up, List<HostMatrix> down);
 
     Buffer buffer(int maxRows, int columns);
 
@@ -42,11 +48,17 @@ public interface Backend extends AutoCloseable {
     /** Copies the inputs; they may be changed again when it returns. */
     void begin(StepInputs inputs);
 
-    /** {@code out[t] = table[ids[t]]}. */
-    void embed(Weight table, Buffer out);
+    /** {@code out[t] = scale * table[ids[t]]}; Gemma scales, by the root of the row's length. */
+    void embed(Weight table, float scale, Buffer out);
 
     /** {@code out[t] = x[t] / sqrt(mean(x[t]^2) + epsilon) * weight}. */
     void rmsNorm(Buffer x, Weight weight, float epsilon, Buffer out);
+
+    /** {@code inOut[t] += norm(x[t])} with {@link #rmsNorm}'s norm: of what goes back into the residual stream (Gemma). */
+    void rmsNormAdd(Buffer x, Weight weight, float epsilon, Buffer inOut);
+
+    /** {@code inOut[t] += vector}. */
+    void bias(Weight vector, Buffer inOut);
 
     /** {@code out[t] = W x[t]}. */
     void matmul(Weight weight, Buffer x, Buffer out);
@@ -54,15 +66,33 @@ public interface Backend extends AutoCloseable {
     /** {@code inOut[t] += W x[t]}: a projection back into the residual stream. */
     void matmulAdd(Weight weight, Buffer x, Buffer inOut);
 
-    /** {@code out[t] = silu(G x[t]) * (U x[t])} with a {@link #gatedWeight}: SwiGLU (Shazeer, arXiv 2002.05202). */
-    void gatedMatmul(Weight gateUp, Buffer x, Buffer out);
+    /** {@code out[t] = activation(G x[t]) * (U x[t])} with a {@link #gatedWeight}. */
+    void gatedMatmul(Weight gateUp, Activation activation, Buffer x, Buffer out);
+
+    /**
+     * A mixture of experts: {@code inOut[t] += sum of p_e * D_e(silu(G_e x[t]) * (U_e x[t]))} over the experts that the
+     * routing chooses for a token by its router's logits, summed from the likeliest to the least likely. Tokens are
+     * brought together by expert, so each expert's weights are read once in a step. A backend holds room for {@code chosen}
+     * rows of {@code 3 * hidden + 2 * inner} numbers for each of the step's tokens.
+     *
+     * @param routerLogits a number for each expert and token
+     */
+    void experts(Buffer routerLogits, Routing routing, ExpertWeights weights, Buffer x, Buffer inOut);
+
+    /**
+     * RMS norm of each query head and each key head of fused rows by itself, in place; value heads stay (Qwen3, Gemma 3).
+     *
+     * @param queryNorm a vector of a head's size
+     * @param keyNorm a vector of a head's size
+     */
+    void headNorm(Buffer qkv, AttentionShape shape, Weight queryNorm, Weight keyNorm, float epsilon);
 
     /** Rotates the query and key heads of fused rows in place, and stores keys and values into the step's slots. */
     void ropeAndStore(Buffer qkv, AttentionShape shape, Rope rope, KvCache cache, int layer);
 
     /**
      * Causal attention of each token's query heads over its sequence's cached tokens up to and including its own
-     * position. {@code out} rows are {@code queryHeads * headSize} elements.
+     * position, from the {@linkplain AttentionShape#firstSeen first} in its window on. {@code out} rows are {@code queryHeads * headSize} elements.
      */
     void attention(Buffer qkv, AttentionShape shape, KvCache cache, int layer, Buffer out);
 

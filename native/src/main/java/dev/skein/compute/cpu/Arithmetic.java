@@ -1,5 +1,7 @@
 package dev.skein.compute.cpu;
 
+import dev.skein.compute.Activation;
+
 /**
  * The scalar arithmetic behind every result, as {@code kernels.h} has it for 16 lanes at once. Both must agree bit for
  * bit.
@@ -15,6 +17,11 @@ final class Arithmetic {
     private static final float MINUS_LN2_LOW = -0x1.7f7d1cp-20f;
     private static final float EXP_LOWEST = -87.3f;
     private static final float EXP_HIGHEST = 88.3f;
+
+    /** 2 sqrt(2 / pi), and 0.044715 times it. */
+    private static final float TWICE_GELU_SCALE = 0x1.988454p+0f;
+
+    private static final float TWICE_GELU_CUBE = 0x1.2444f2p-4f;
 
     private Arithmetic() {}
 
@@ -43,6 +50,19 @@ final class Arithmetic {
 
     static float silu(float x) {
         return x / (1f + exp(-x));
+    }
+
+    /** GELU by tanh, as the sigmoid that it is. */
+    static float gelu(float x) {
+        float twice = x * Math.fma(TWICE_GELU_CUBE, x * x, TWICE_GELU_SCALE);
+        return x / (1f + exp(-twice));
+    }
+
+    static float activate(Activation activation, float x) {
+        return switch (activation) {
+            case SILU -> silu(x);
+            case GELU_TANH -> gelu(x);
+        };
     }
 
     /** Folds lanes in halves: lane j takes j + 8, then j + 4, and so on. Leaves the array changed. */

@@ -1,10 +1,12 @@
 package dev.skein.compute.cpu;
 
+import dev.skein.compute.Activation;
 import dev.skein.compute.AttentionShape;
 import dev.skein.compute.ComputeException;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.Rope;
+import dev.skein.compute.Routing;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.StepInputs.Region;
 import dev.skein.compute.StepOutputs;
@@ -165,13 +167,23 @@ public final class CpuBackend extends HostBackend {
     }
 
     @Override
-    void onEmbed(HostTable table, HostBuffer out) {
-        ops.embed(table, rows(out), out);
+    void onEmbed(HostTable table, float scale, HostBuffer out) {
+        ops.embed(table, scale, rows(out), out);
     }
 
     @Override
     void onRmsNorm(HostBuffer x, HostVector weight, float epsilon, HostBuffer out) {
-        ops.rmsNorm(x, weight, epsilon, rows(x), out);
+        ops.rmsNorm(CpuOps.Kind.RMS_NORM, x, weight, epsilon, rows(x), out);
+    }
+
+    @Override
+    void onRmsNormAdd(HostBuffer x, HostVector weight, float epsilon, HostBuffer inOut) {
+        ops.rmsNorm(CpuOps.Kind.RMS_NORM_ADD, x, weight, epsilon, rows(x), inOut);
+    }
+
+    @Override
+    void onBias(HostVector vector, HostBuffer inOut) {
+        ops.bias(vector, rows(inOut), inOut);
     }
 
     @Override
@@ -185,13 +197,25 @@ public final class CpuBackend extends HostBackend {
     }
 
     @Override
-    void onGatedMatmul(Weight gateUp, HostBuffer x, HostBuffer out) {
-        product(CpuOps.Kind.GATED_MATMUL, gateUp, x, out);
+    void onGatedMatmul(Weight gateUp, Activation activation, HostBuffer x, HostBuffer out) {
+        CpuWeight packed = (CpuWeight) gateUp;
+        checkGated(packed.gated(), true);
+        ops.gatedProduct(packed.handle(), activation, x, rows(x), out);
+    }
+
+    @Override
+    void onExperts(HostBuffer logits, Routing routing, HostExperts experts, HostBuffer x, HostBuffer inOut) {
+        ops.experts(logits, rows(x), routing, experts, x, inOut);
+    }
+
+    @Override
+    void onHeadNorm(HostBuffer qkv, AttentionShape shape, HostVector queryNorm, HostVector keyNorm, float epsilon) {
+        ops.headNorm(qkv, rows(qkv), shape, queryNorm, keyNorm, epsilon);
     }
 
     private void product(CpuOps.Kind kind, Weight weight, HostBuffer x, HostBuffer out) {
         CpuWeight packed = (CpuWeight) weight;
-        checkGated(packed.gated(), kind == CpuOps.Kind.GATED_MATMUL);
+        checkGated(packed.gated(), false);
         ops.product(kind, packed.handle(), x, rows(x), out);
     }
 

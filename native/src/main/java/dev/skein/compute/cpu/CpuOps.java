@@ -1,7 +1,9 @@
 package dev.skein.compute.cpu;
 
+import dev.skein.compute.Activation;
 import dev.skein.compute.AttentionShape;
 import dev.skein.compute.Rope;
+import dev.skein.compute.Routing;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -18,10 +20,14 @@ final class CpuOps {
         ROPE_STORE,
         ATTENTION,
         GATHER,
-        SAMPLE
+        SAMPLE,
+        BIAS,
+        HEAD_NORM,
+        RMS_NORM_ADD,
+        EXPERTS
     }
 
-    private static final int OP_BYTES = 96;
+    private static final int OP_BYTES = 120;
     private static final int KIND = 0;
     private static final int ROWS = 4;
     private static final int COLUMNS = 8;
@@ -34,12 +40,17 @@ final class CpuOps {
     private static final int ROPE_INTERLEAVED = 36;
     private static final int BOUND = 40;
     private static final int NUMBER = 44;
-    private static final int WEIGHT = 48;
-    private static final int X = 56;
-    private static final int OUT = 64;
-    private static final int CACHE = 72;
-    private static final int RESULTS = 80;
-    private static final int TOPS = 88;
+    private static final int WINDOW = 48;
+    private static final int ACTIVATION = 52;
+    private static final int CHOSEN = 56;
+    private static final int NORMALISED = 60;
+    private static final int WEIGHT = 64;
+    private static final int OTHER = 72;
+    private static final int X = 80;
+    private static final int OUT = 88;
+    private static final int CACHE = 96;
+    private static final int RESULTS = 104;
+    private static final int TOPS = 112;
     private static final int FIRST_CAPACITY = 1024;
     private static final Kind[] KINDS = Kind.values();
 
@@ -63,27 +74,60 @@ final class CpuOps {
         return KINDS[list.get(ValueLayout.JAVA_INT, (long) op * OP_BYTES + KIND)];
     }
 
-    void embed(HostTable table, int rows, HostBuffer out) {
+    void embed(HostTable table, float scale, int rows, HostBuffer out) {
         long op = add(Kind.EMBED, rows, out.columns());
         set(op, TYPE, table.matrix().type().ordinal());
         set(op, BOUND, table.rows());
+        set(op, NUMBER, scale);
         set(op, WEIGHT, table.matrix().data());
         set(op, OUT, out.data());
     }
 
-    void rmsNorm(HostBuffer x, HostVector weight, float epsilon, int rows, HostBuffer out) {
-        long op = add(Kind.RMS_NORM, rows, x.columns());
+    /** RMS_NORM or RMS_NORM_ADD. */
+    void rmsNorm(Kind kind, HostBuffer x, HostVector weight, float epsilon, int rows, HostBuffer out) {
+        long op = add(kind, rows, x.columns());
         set(op, NUMBER, epsilon);
         set(op, WEIGHT, weight.data());
         set(op, X, x.data());
         set(op, OUT, out.data());
     }
 
-    void product(Kind kind, MemorySegment weight, HostBuffer x, int rows, HostBuffer out) {
+    void bias(HostVector vector, int rows, HostBuffer inOut) {
+        long op = add(Kind.BIAS, rows, inOut.columns());
+        set(op, WEIGHT, vector.data());
+        set(op, OUT, inOut.data());
+    }
+
+    void headNorm(HostBuffer qkv, int rows, AttentionShape shape, HostVector query, HostVector key, float epsilon) {
+        long op = add(Kind.HEAD_NORM, rows, qkv.columns());
+        heads(op, shape);
+        set(op, NUMBER, epsilon);
+        set(op, WEIGHT, query.data());
+        set(op, OTHER, key.data());
+        set(op, OUT, qkv.data());
+    }
+
+    void experts(HostBuffer logits, int rows, Routing routing, HostExperts experts, HostBuffer x, HostBuffer inOut) {
+        long op = add(Kind.EXPERTS, rows, x.columns());
+        set(op, BOUND, experts.count());
+        set(op, CHOSEN, routing.chosen());
+        set(op, NORMALISED, routing.normalised() ? 1 : 0);
+        set(op, WEIGHT, experts.handles());
+        set(op, OTHER, logits.data());
+        set(op, X, x.data());
+        set(op, OUT, inOut.data());
+    }
+
+    void gatedProduct(MemorySegment weight, Activation activation, HostBuffer x, int rows, HostBuffer out) {
+        set(product(Kind.GATED_MATMUL, weight, x, rows, out), ACTIVATION, activation.ordinal());
+    }
+
+    long product(Kind kind, MemorySegment weight, HostBuffer x, int rows, HostBuffer out) {
         long op = add(kind, rows, x.columns());
         set(op, WEIGHT, weight);
         set(op, X, x.data());
         set(op, OUT, out.data());
+        return op;
     }
 
     void ropeAndStore(
@@ -101,6 +145,7 @@ final class CpuOps {
         long op = add(Kind.ATTENTION, rows, qkv.columns());
         heads(op, shape, cache, layer);
         set(op, NUMBER, shape.scale());
+        set(op, WINDOW, shape.window());
         set(op, X, qkv.data());
         set(op, OUT, out.data());
     }
@@ -119,11 +164,15 @@ final class CpuOps {
     }
 
     private void heads(long op, AttentionShape shape, CpuKvCache cache, int layer) {
+        heads(op, shape);
+        set(op, LAYER, layer);
+        set(op, CACHE, cache.handle());
+    }
+
+    private void heads(long op, AttentionShape shape) {
         set(op, QUERY_HEADS, shape.queryHeads());
         set(op, KV_HEADS, shape.kvHeads());
         set(op, HEAD_SIZE, shape.headSize());
-        set(op, LAYER, layer);
-        set(op, CACHE, cache.handle());
     }
 
     private long add(Kind kind, int rows, int columns) {

@@ -1,15 +1,19 @@
 package dev.skein.compute.cpu;
 
+import dev.skein.compute.Activation;
 import dev.skein.compute.AttentionShape;
 import dev.skein.compute.Backend;
 import dev.skein.compute.Buffer;
+import dev.skein.compute.ExpertWeights;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.Rope;
+import dev.skein.compute.Routing;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.StepOutputs;
 import dev.skein.compute.Weight;
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
@@ -44,10 +48,9 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
         }
         HostMatrix first = stacked.getFirst();
         for (HostMatrix each : stacked) {
-            if (each.type() != first.type() || each.columns() != first.columns()) {
-                throw new IllegalArgumentException("%s: %d columns of %s cannot be stacked on %d columns of %s of %s"
-                        .formatted(
-                                each.name(), each.columns(), each.type(), first.columns(), first.type(), first.name()));
+            if (each.columns() != first.columns()) {
+                throw new IllegalArgumentException("%s: %d columns cannot be stacked on %d columns of %s"
+                        .formatted(each.name(), each.columns(), first.columns(), first.name()));
             }
         }
         return own(newWeight(List.copyOf(stacked)));
@@ -56,10 +59,7 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
     @Override
     public final Weight gatedWeight(HostMatrix gate, HostMatrix up) {
         checkOpen();
-        if (gate.type() != up.type() || gate.columns() != up.columns() || gate.rows() != up.rows()) {
-            throw new IllegalArgumentException("gate is %d x %d of %s, up %d x %d of %s: they must be alike"
-                    .formatted(gate.rows(), gate.columns(), gate.type(), up.rows(), up.columns(), up.type()));
-        }
+        checkShape(up, gate.rows(), gate.columns());
         return own(newGatedWeight(gate, up));
     }
 
@@ -73,6 +73,33 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
     public final Weight vector(HostMatrix matrix) {
         checkOpen();
         return own(HostVector.of(matrix, arena));
+    }
+
+    @Override
+    public final ExpertWeights experts(List<HostMatrix> gate, List<HostMatrix> up, List<HostMatrix> down) {
+        checkOpen();
+        if (gate.isEmpty() || gate.size() != up.size() || gate.size() != down.size()) {
+            throw new IllegalArgumentException(
+                    "%d gates, %d ups and %d downs do not make experts".formatted(gate.size(), up.size(), down.size()));
+        }
+        HostMatrix first = gate.getFirst();
+        List<Weight> gateUp = new ArrayList<>();
+        List<Weight> back = new ArrayList<>();
+        for (int e = 0; e < gate.size(); e++) {
+            checkShape(gate.get(e), first.rows(), first.columns());
+            checkShape(up.get(e), first.rows(), first.columns());
+            checkShape(down.get(e), first.columns(), first.rows());
+            gateUp.add(newGatedWeight(gate.get(e), up.get(e)));
+            back.add(newWeight(List.of(down.get(e))));
+        }
+        return own(HostExperts.of(gateUp, back, arena));
+    }
+
+    private static void checkShape(HostMatrix matrix, int rows, int columns) {
+        if (matrix.rows() != rows || matrix.columns() != columns) {
+            throw new IllegalArgumentException("%s is %d x %d, not %d x %d as what belongs to it asks for"
+                    .formatted(matrix.name(), matrix.rows(), matrix.columns(), rows, columns));
+        }
     }
 
     @Override
@@ -109,12 +136,12 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
     }
 
     @Override
-    public final void embed(Weight table, Buffer out) {
+    public final void embed(Weight table, float scale, Buffer out) {
         HostTable from = owned(table, HostTable.class);
         HostBuffer to = owned(out);
         checkColumns("table", from.columns(), "out", to.columns());
         produce(to, false);
-        onEmbed(from, to);
+        onEmbed(from, scale, to);
     }
 
     @Override
@@ -126,6 +153,25 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
         checkColumns("x", from.columns(), "out", to.columns());
         produce(to, from.gathered());
         onRmsNorm(from, by, epsilon, to);
+    }
+
+    @Override
+    public final void rmsNormAdd(Buffer x, Weight weight, float epsilon, Buffer inOut) {
+        HostBuffer from = owned(x);
+        HostVector by = owned(weight, HostVector.class);
+        HostBuffer to = owned(inOut);
+        checkColumns("x", from.columns(), "weight", by.columns());
+        checkColumns("x", from.columns(), "inOut", to.columns());
+        checkTogether(from, to);
+        onRmsNormAdd(from, by, epsilon, to);
+    }
+
+    @Override
+    public final void bias(Weight vector, Buffer inOut) {
+        HostVector by = owned(vector, HostVector.class);
+        HostBuffer to = owned(inOut);
+        checkColumns("vector", by.columns(), "inOut", to.columns());
+        onBias(by, to);
     }
 
     @Override
@@ -145,10 +191,38 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
     }
 
     @Override
-    public final void gatedMatmul(Weight gateUp, Buffer x, Buffer out) {
+    public final void gatedMatmul(Weight gateUp, Activation activation, Buffer x, Buffer out) {
         checkMatmul(gateUp, x, out);
         produce(owned(out), owned(x).gathered());
-        onGatedMatmul(gateUp, owned(x), owned(out));
+        onGatedMatmul(gateUp, activation, owned(x), owned(out));
+    }
+
+    @Override
+    public final void experts(Buffer routerLogits, Routing routing, ExpertWeights weights, Buffer x, Buffer inOut) {
+        HostBuffer logits = owned(routerLogits);
+        HostExperts all = owned(weights, HostExperts.class);
+        HostBuffer from = owned(x);
+        HostBuffer to = owned(inOut);
+        checkColumns("routerLogits", logits.columns(), "experts", all.count());
+        checkColumns("x", from.columns(), "experts", all.hidden());
+        checkColumns("inOut", to.columns(), "experts", all.hidden());
+        checkTogether(from, to);
+        checkTogether(logits, from);
+        if (routing.chosen() > all.count()) {
+            throw new IllegalArgumentException("%d of %d experts".formatted(routing.chosen(), all.count()));
+        }
+        onExperts(logits, routing, all, from, to);
+    }
+
+    @Override
+    public final void headNorm(Buffer qkv, AttentionShape shape, Weight queryNorm, Weight keyNorm, float epsilon) {
+        HostBuffer rows = owned(qkv);
+        HostVector query = owned(queryNorm, HostVector.class);
+        HostVector key = owned(keyNorm, HostVector.class);
+        checkColumns("qkv", rows.columns(), "attention", shape.fusedColumns());
+        checkColumns("queryNorm", query.columns(), "a head", shape.headSize());
+        checkColumns("keyNorm", key.columns(), "a head", shape.headSize());
+        onHeadNorm(rows, shape, query, key, epsilon);
     }
 
     @Override
@@ -247,15 +321,24 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
 
     abstract void onBegin(StepInputs step);
 
-    abstract void onEmbed(HostTable table, HostBuffer out);
+    abstract void onEmbed(HostTable table, float scale, HostBuffer out);
 
     abstract void onRmsNorm(HostBuffer x, HostVector weight, float epsilon, HostBuffer out);
+
+    abstract void onRmsNormAdd(HostBuffer x, HostVector weight, float epsilon, HostBuffer inOut);
+
+    abstract void onBias(HostVector vector, HostBuffer inOut);
 
     abstract void onMatmul(Weight weight, HostBuffer x, HostBuffer out);
 
     abstract void onMatmulAdd(Weight weight, HostBuffer x, HostBuffer inOut);
 
-    abstract void onGatedMatmul(Weight gateUp, HostBuffer x, HostBuffer out);
+    abstract void onGatedMatmul(Weight gateUp, Activation activation, HostBuffer x, HostBuffer out);
+
+    abstract void onExperts(HostBuffer logits, Routing routing, HostExperts experts, HostBuffer x, HostBuffer inOut);
+
+    abstract void onHeadNorm(
+            HostBuffer qkv, AttentionShape shape, HostVector queryNorm, HostVector keyNorm, float epsilon);
 
     abstract void onRopeAndStore(
             HostBuffer qkv, AttentionShape shape, Rope rope, RopeTable table, KvCache cache, int layer);
@@ -326,6 +409,13 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
         if (weight != operation) {
             throw new IllegalArgumentException(
                     operation ? "gatedMatmul needs a gatedWeight" : "a gatedWeight is for gatedMatmul only");
+        }
+    }
+
+    private static void checkTogether(HostBuffer one, HostBuffer other) {
+        if (one == other || one.gathered() != other.gathered()) {
+            throw new IllegalArgumentException(
+                    "two buffers of the same rows are needed, of the step's tokens or outputs");
         }
     }
 

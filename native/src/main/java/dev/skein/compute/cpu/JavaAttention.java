@@ -1,7 +1,10 @@
 package dev.skein.compute.cpu;
 
+import java.util.ArrayList;
+import java.util.List;
+
 /**
- * Attention of one query head over the tokens up to its position, with a softmax that is never held whole (Milakov and
+ * Attention of one query head over the tokens of its window up to its position, with a softmax that is never held whole (Milakov and
  * Gimelshein, arXiv 1805.02867): tiles of 64 tokens move a running maximum, by which sums so far are scaled down; chunks
  * of 256 tokens start afresh and are merged in order.
  */
@@ -31,20 +34,21 @@ final class JavaAttention {
         output = new float[query.length];
     }
 
-    /** What the query sees of the first tokens of the sequence. */
-    static float[] attend(Cached cached, float[] query, float scale, int tokens) {
-        int chunks = (tokens + CHUNK - 1) / CHUNK;
-        JavaAttention[] parts = new JavaAttention[chunks];
+    /** What the query sees of a sequence from one token (inclusive) to another (exclusive). */
+    static float[] attend(Cached cached, float[] query, float scale, int from, int to) {
+        int chunks = (to + CHUNK - 1) / CHUNK;
+        List<JavaAttention> parts = new ArrayList<>();
         float highest = Float.NEGATIVE_INFINITY;
-        for (int chunk = 0; chunk < chunks; chunk++) {
-            parts[chunk] = new JavaAttention(cached, query, scale);
-            parts[chunk].walk(chunk * CHUNK, Math.min(tokens, (chunk + 1) * CHUNK));
-            highest = Math.max(highest, parts[chunk].highest);
+        for (int chunk = from / CHUNK; chunk < chunks; chunk++) {
+            JavaAttention part = new JavaAttention(cached, query, scale);
+            part.walk(Math.max(from, chunk * CHUNK), Math.min(to, (chunk + 1) * CHUNK));
+            highest = Math.max(highest, part.highest);
+            parts.add(part);
         }
         return merge(parts, highest, query.length);
     }
 
-    private static float[] merge(JavaAttention[] parts, float highest, int headSize) {
+    private static float[] merge(List<JavaAttention> parts, float highest, int headSize) {
         float[] out = new float[headSize];
         float sum = 0f;
         for (JavaAttention part : parts) {
@@ -63,8 +67,8 @@ final class JavaAttention {
 
     private void walk(int from, int to) {
         highest = Float.NEGATIVE_INFINITY;
-        for (int tile = from; tile < to; tile += TILE) {
-            addTile(tile, Math.min(to, tile + TILE));
+        for (int tile = from / TILE * TILE; tile < to; tile += TILE) {
+            addTile(Math.max(from, tile), Math.min(to, tile + TILE));
         }
     }
 
@@ -78,7 +82,7 @@ final class JavaAttention {
         scaleDown(Arithmetic.exp(before - highest));
         for (int i = 0; i < scores.length; i++) {
             float weight = Arithmetic.exp(scores[i] - highest);
-            lanes[i % Arithmetic.LANES] += weight;
+            lanes[(from + i) % Arithmetic.LANES] += weight;
             for (int element = 0; element < output.length; element++) {
                 output[element] = Math.fma(weight, cached.value(from + i, element), output[element]);
             }

@@ -1,10 +1,12 @@
 package dev.skein.compute.cpu;
 
+import dev.skein.compute.Activation;
 import dev.skein.compute.AttentionShape;
 import dev.skein.compute.ComputeException;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.Rope;
+import dev.skein.compute.Routing;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.StepInputs.Region;
 import dev.skein.compute.StepOutputs;
@@ -52,13 +54,16 @@ public final class JavaBackend extends HostBackend {
     }
 
     @Override
-    void onEmbed(HostTable table, HostBuffer out) {
+    void onEmbed(HostTable table, float scale, HostBuffer out) {
         run(() -> {
             float[] row = new float[table.columns()];
             for (int token = 0; token < rows(out); token++) {
                 int id = step().get(Region.IDS, token);
                 check(id, table.rows(), "embed", "id", token);
                 HostRows.read(table.matrix(), id, row);
+                for (int i = 0; i < row.length; i++) {
+                    row[i] *= scale;
+                }
                 out.row(token, row);
             }
         });
@@ -69,12 +74,58 @@ public final class JavaBackend extends HostBackend {
         run(() -> {
             float[] weights = weight.values();
             for (int r = 0; r < rows(x); r++) {
-                float[] row = x.row(r);
-                float scale = Arithmetic.inverseRms(row, epsilon);
-                for (int i = 0; i < row.length; i++) {
-                    row[i] = row[i] * scale * weights[i];
+                out.row(r, normed(x.row(r), weights, epsilon));
+            }
+        });
+    }
+
+    private static float[] normed(float[] row, float[] weights, float epsilon) {
+        float scale = Arithmetic.inverseRms(row, epsilon);
+        float[] normed = new float[row.length];
+        for (int i = 0; i < row.length; i++) {
+            normed[i] = row[i] * scale * weights[i];
+        }
+        return normed;
+    }
+
+    @Override
+    void onRmsNormAdd(HostBuffer x, HostVector weight, float epsilon, HostBuffer inOut) {
+        run(() -> {
+            for (int r = 0; r < rows(x); r++) {
+                inOut.row(r, sum(inOut.row(r), normed(x.row(r), weight.values(), epsilon)));
+            }
+        });
+    }
+
+    @Override
+    void onBias(HostVector vector, HostBuffer inOut) {
+        run(() -> {
+            for (int r = 0; r < rows(inOut); r++) {
+                inOut.row(r, sum(inOut.row(r), vector.values()));
+            }
+        });
+    }
+
+    private static float[] sum(float[] one, float[] other) {
+        float[] sum = new float[one.length];
+        for (int i = 0; i < sum.length; i++) {
+            sum[i] = one[i] + other[i];
+        }
+        return sum;
+    }
+
+    @Override
+    void onHeadNorm(HostBuffer qkv, AttentionShape shape, HostVector queryNorm, HostVector keyNorm, float epsilon) {
+        run(() -> {
+            for (int r = 0; r < rows(qkv); r++) {
+                float[] row = qkv.row(r);
+                for (int head = 0; head < shape.queryHeads() + shape.kvHeads(); head++) {
+                    HostVector by = head < shape.queryHeads() ? queryNorm : keyNorm;
+                    int at = head * shape.headSize();
+                    float[] part = Arrays.copyOfRange(row, at, at + shape.headSize());
+                    System.arraycopy(normed(part, by.values(), epsilon), 0, row, at, part.length);
                 }
-                out.row(r, row);
+                qkv.row(r, row);
             }
         });
     }
@@ -94,27 +145,51 @@ public final class JavaBackend extends HostBackend {
         run(() -> {
             float[][] products = product(weight, x, false);
             for (int r = 0; r < products.length; r++) {
-                float[] row = inOut.row(r);
-                for (int i = 0; i < row.length; i++) {
-                    row[i] += products[r][i];
-                }
-                inOut.row(r, row);
+                inOut.row(r, sum(inOut.row(r), products[r]));
             }
         });
     }
 
     @Override
-    void onGatedMatmul(Weight gateUp, HostBuffer x, HostBuffer out) {
+    void onGatedMatmul(Weight gateUp, Activation activation, HostBuffer x, HostBuffer out) {
         run(() -> {
             float[][] products = product(gateUp, x, true);
             for (int r = 0; r < products.length; r++) {
-                float[] row = new float[gateUp.rows()];
-                for (int i = 0; i < row.length; i++) {
-                    row[i] = Arithmetic.silu(products[r][i]) * products[r][row.length + i];
-                }
-                out.row(r, row);
+                out.row(r, gated(products[r], activation));
             }
         });
+    }
+
+    /** Gate's products by up's, which come after them. */
+    private static float[] gated(float[] products, Activation activation) {
+        float[] row = new float[products.length / 2];
+        for (int i = 0; i < row.length; i++) {
+            row[i] = Arithmetic.activate(activation, products[i]) * products[row.length + i];
+        }
+        return row;
+    }
+
+    @Override
+    void onExperts(HostBuffer logits, Routing routing, HostExperts experts, HostBuffer x, HostBuffer inOut) {
+        run(() -> {
+            for (int r = 0; r < rows(x); r++) {
+                JavaRouter chosen = new JavaRouter(logits.row(r), routing);
+                float[] mixed = new float[x.columns()];
+                for (int i = 0; i < routing.chosen(); i++) {
+                    float[] product = expert(experts, chosen.experts[i], x.row(r));
+                    for (int k = 0; k < mixed.length; k++) {
+                        mixed[k] = Math.fma(chosen.weights[i], product[k], mixed[k]);
+                    }
+                }
+                inOut.row(r, sum(inOut.row(r), mixed));
+            }
+        });
+    }
+
+    private static float[] expert(HostExperts experts, int expert, float[] x) {
+        float[] products = ((JavaWeight) experts.gateUp().get(expert)).times(new float[][] {x})[0];
+        float[] inner = gated(products, Activation.SILU);
+        return ((JavaWeight) experts.down().get(expert)).times(new float[][] {inner})[0];
     }
 
     private float[][] product(Weight weight, HostBuffer x, boolean gated) {
@@ -175,7 +250,8 @@ public final class JavaBackend extends HostBackend {
                     int at = head * shape.headSize();
                     float[] query = Arrays.copyOfRange(row, at, at + shape.headSize());
                     JavaAttention.Cached cached = cached((JavaKvCache) cache, layer, token, head / group);
-                    float[] part = JavaAttention.attend(cached, query, shape.scale(), position(token) + 1);
+                    float[] part = JavaAttention.attend(
+                            cached, query, shape.scale(), shape.firstSeen(position(token)), position(token) + 1);
                     System.arraycopy(part, 0, seen, at, part.length);
                 }
                 out.row(token, seen);

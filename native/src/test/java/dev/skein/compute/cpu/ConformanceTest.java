@@ -3,15 +3,19 @@ package dev.skein.compute.cpu;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.data.Offset.offset;
 
+import dev.skein.compute.Activation;
 import dev.skein.compute.AttentionShape;
 import dev.skein.compute.ElementType;
+import dev.skein.compute.ExpertWeights;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.Rope;
+import dev.skein.compute.Routing;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.Weight;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -116,7 +120,7 @@ class ConformanceTest {
         HostBuffer in = Lab.buffer(backend, x);
         HostBuffer out = (HostBuffer) backend.buffer(4, 37);
         backend.begin(Lab.step(4));
-        backend.gatedMatmul(weight, in, out);
+        backend.gatedMatmul(weight, Activation.SILU, in, out);
         backend.finish();
         for (int token = 0; token < 4; token++) {
             for (int row = 0; row < 37; row++) {
@@ -155,6 +159,155 @@ class ConformanceTest {
         }
     }
 
+    @Test
+    void normsBack() {
+        for (int columns : new int[] {1, 16, 33, 576}) {
+            float[][] x = lab.rows(3, columns);
+            float[][] residual = lab.rows(3, columns);
+            HostMatrix by = lab.matrix(ElementType.F32, 1, columns);
+            HostBuffer sum = Lab.buffer(backend, residual);
+            backend.begin(Lab.step(3));
+            backend.rmsNormAdd(Lab.buffer(backend, x), backend.vector(by), 1e-5f, sum);
+            backend.finish();
+            for (int token = 0; token < 3; token++) {
+                double rms = Math.sqrt(Lab.dot(x[token], x[token]) / columns + 1e-5f);
+                for (int i = 0; i < columns; i++) {
+                    double expected = residual[token][i] + x[token][i] / rms * Lab.values(by, 0)[i];
+                    assertThat((double) sum.row(token)[i]).isCloseTo(expected, offset(1e-5));
+                }
+            }
+        }
+    }
+
+    /** Alone, and before a rope, where backends may do all at once. */
+    @Test
+    void biasAndNormsOfHeads() {
+        AttentionShape shape = new AttentionShape(6, 2, 48, 1f);
+        float[][] rows = lab.rows(3, shape.fusedColumns());
+        HostMatrix bias = lab.matrix(ElementType.F32, 1, shape.fusedColumns());
+        HostMatrix query = lab.matrix(ElementType.F32, 1, 48);
+        HostMatrix key = lab.matrix(ElementType.F32, 1, 48);
+        KvCache cache = backend.kvCache(new KvCache.Shape(1, 2, 48, 3));
+        HostBuffer apart = Lab.buffer(backend, rows);
+        HostBuffer withRope = Lab.buffer(backend, rows);
+        backend.begin(Lab.step(3));
+        backend.bias(backend.vector(bias), apart);
+        backend.gather(apart, backend.buffer(3, shape.fusedColumns()));
+        backend.headNorm(apart, shape, backend.vector(query), backend.vector(key), 1e-6f);
+        backend.bias(backend.vector(bias), withRope);
+        backend.headNorm(withRope, shape, backend.vector(query), backend.vector(key), 1e-6f);
+        backend.ropeAndStore(withRope, shape, new Rope(new float[] {0f}, true, 1f), cache, 0);
+        backend.finish();
+        for (int token = 0; token < 3; token++) {
+            for (int head = 0; head < 10; head++) {
+                float[] biased = head(rows[token], shape, head);
+                for (int i = 0; i < 48; i++) {
+                    biased[i] += Lab.values(bias, 0)[head * 48 + i];
+                }
+                float[] by = head < 6 ? Lab.values(query, 0) : Lab.values(key, 0);
+                double rms = Math.sqrt(Lab.dot(biased, biased) / 48 + 1e-6f);
+                for (int i = 0; i < 48; i++) {
+                    double expected = head < 8 ? biased[i] / rms * by[i] : biased[i];
+                    assertThat((double) head(apart.row(token), shape, head)[i]).isCloseTo(expected, offset(1e-5));
+                }
+            }
+            assertThat(withRope.row(token)).isEqualTo(apart.row(token));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void activations(Activation activation) {
+        HostMatrix gate = lab.matrix(ElementType.F32, 200, 1);
+        HostMatrix up = lab.matrix(ElementType.F32, 200, 1);
+        HostBuffer out = (HostBuffer) backend.buffer(1, 200);
+        for (float x : new float[] {0f, 0.3f, -2f, 7f, -40f, 1e15f, -1e15f}) {
+            backend.begin(Lab.step(1));
+            backend.gatedMatmul(
+                    backend.gatedWeight(gate, up), activation, Lab.buffer(backend, new float[][] {{x}}), out);
+            backend.finish();
+            for (int row = 0; row < 200; row++) {
+                double g = (double) Lab.values(gate, row)[0] * x;
+                double expected = Exact.activated(activation, g) * Lab.values(up, row)[0] * x;
+                assertThat((double) out.row(0)[row])
+                        .as("%s of %s", activation, g)
+                        .isCloseTo(expected, offset(1e-6 * (1 + Math.abs(expected))));
+            }
+        }
+    }
+
+    @Test
+    void partsOfSeveralTypes() {
+        HostMatrix one = lab.matrix(ElementType.Q4_1, 21, 96);
+        HostMatrix two = lab.matrix(ElementType.Q8_0, 17, 96);
+        HostMatrix three = lab.matrix(ElementType.F16, 5, 96);
+        HostMatrix four = lab.matrix(ElementType.F16, 40, 96);
+        Weight all = backend.weight(List.of(one, two, three, four));
+        for (int tokens : new int[] {1, 7, 30}) {
+            HostBuffer x = Lab.buffer(backend, lab.rows(tokens, 96));
+            HostBuffer out = (HostBuffer) backend.buffer(tokens, 83);
+            backend.begin(Lab.step(tokens));
+            backend.rmsNorm(x, backend.vector(lab.matrix(ElementType.F32, 1, 96)), 1e-5f, x);
+            backend.matmul(all, x, out);
+            backend.finish();
+            int from = 0;
+            for (HostMatrix part : List.of(one, two, three, four)) {
+                HostBuffer alone = (HostBuffer) backend.buffer(tokens, part.rows());
+                backend.begin(Lab.step(tokens));
+                backend.matmul(backend.weight(List.of(part)), x, alone);
+                backend.finish();
+                for (int token = 0; token < tokens; token++) {
+                    assertThat(Arrays.copyOfRange(out.row(token), from, from + part.rows()))
+                            .as("%s, token %d of %d, seed %d", part.name(), token, tokens, lab.seed())
+                            .isEqualTo(alone.row(token));
+                }
+                from += part.rows();
+            }
+        }
+    }
+
+    @Test
+    void expertsAreMixedByTheirRouter() {
+        for (int chosen : new int[] {1, 2, 5}) {
+            experts(ElementType.F32, ElementType.F32, new Routing(chosen, true), 1e-5);
+            experts(ElementType.F32, ElementType.Q8_0, new Routing(chosen, false), 1e-3);
+            experts(ElementType.Q4_1, ElementType.F16, new Routing(chosen, true), 1e-3);
+        }
+    }
+
+    private void experts(ElementType in, ElementType back, Routing routing, double tolerance) {
+        int count = 5;
+        List<HostMatrix> gate = matrices(count, in, 32, 64);
+        List<HostMatrix> up = matrices(count, in, 32, 64);
+        List<HostMatrix> down = matrices(count, back, 64, 32);
+        ExpertWeights weights = backend.experts(gate, up, down);
+        assertThat(List.of(weights.count(), weights.hidden(), weights.inner())).isEqualTo(List.of(count, 64, 32));
+        for (int tokens : new int[] {1, 3, 40}) {
+            float[][] x = lab.rows(tokens, 64);
+            float[][] logits = lab.rows(tokens, count);
+            logits[0] = new float[count];
+            float[][] residual = lab.rows(tokens, 64);
+            HostBuffer sum = Lab.buffer(backend, residual);
+            backend.begin(Lab.step(tokens));
+            backend.experts(Lab.buffer(backend, logits), routing, weights, Lab.buffer(backend, x), sum);
+            backend.finish();
+            for (int token = 0; token < tokens; token++) {
+                double[] expected = Exact.experts(routing, logits[token], gate, up, down, x[token]);
+                for (int i = 0; i < 64; i++) {
+                    assertThat((double) sum.row(token)[i])
+                            .as("%s, %s, token %d of %d, seed %d", in, routing, token, tokens, lab.seed())
+                            .isCloseTo(residual[token][i] + expected[i], offset(tolerance * (1 + expected[64])));
+                }
+            }
+        }
+    }
+
+    private List<HostMatrix> matrices(int count, ElementType type, int rows, int columns) {
+        return IntStream.range(0, count)
+                .mapToObj(i -> lab.matrix(type, rows, columns))
+                .toList();
+    }
+
     @ParameterizedTest
     @EnumSource
     void embedAndGather(ElementType type) {
@@ -162,6 +315,7 @@ class ConformanceTest {
         Weight table = backend.table(matrix);
         HostBuffer out = (HostBuffer) backend.buffer(5, 96);
         HostBuffer gathered = (HostBuffer) backend.buffer(2, 96);
+        HostBuffer threefold = (HostBuffer) backend.buffer(5, 96);
         StepInputs step = new StepInputs(new StepInputs.Limits(5, 1, 2, 1, 1));
         step.sequence();
         step.block(0);
@@ -173,11 +327,17 @@ class ConformanceTest {
             }
         }
         backend.begin(step);
-        backend.embed(table, out);
+        backend.embed(table, 1, out);
         backend.gather(out, gathered);
         backend.finish();
         for (int i = 0; i < ids.length; i++) {
             assertThat(out.row(i)).isEqualTo(Lab.values(matrix, ids[i]));
+        }
+        backend.begin(step);
+        backend.embed(table, 3f, threefold);
+        backend.finish();
+        for (int i = 0; i < 96; i++) {
+            assertThat(threefold.row(4)[i]).isEqualTo(3f * out.row(4)[i]);
         }
         assertThat(gathered.row(0)).isEqualTo(out.row(1));
         assertThat(gathered.row(1)).isEqualTo(out.row(4));
@@ -259,6 +419,14 @@ class ConformanceTest {
         }
         attention(new AttentionShape(2, 1, 64, 0.1f), new int[] {16, 17, 300, 64});
         attention(new AttentionShape(1, 1, 32, 0.1f), new int[] {600, 1});
+    }
+
+    @Test
+    void attentionWithinAWindow() {
+        for (int window : new int[] {1, 2, 15, 16, 17, 63, 64, 65, 100, 256, 300, 1000}) {
+            attention(new AttentionShape(3, 1, 32, 0.2f, window), new int[] {400, 70});
+        }
+        attention(new AttentionShape(8, 2, 80, 0.2f, 30), new int[] {150});
     }
 
     /** All tokens of some sequences, whose blocks lie about in the cache, in one step. */

@@ -3,12 +3,15 @@ package dev.skein.compute.cpu;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.skein.compute.Activation;
 import dev.skein.compute.AttentionShape;
 import dev.skein.compute.ComputeException;
 import dev.skein.compute.ElementType;
+import dev.skein.compute.ExpertWeights;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.Rope;
+import dev.skein.compute.Routing;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.StepInputs.Output;
 import dev.skein.compute.Weight;
@@ -55,22 +58,44 @@ class FailureTest {
         refused(() -> backend.matmul(weight, buffer(2, 64), buffer(2, 6)), "5", "6");
         refused(() -> backend.matmul(weight, buffer(2, 64), buffer(1, 5)), "2 rows", "holds 1");
         refused(() -> backend.matmul(gated, buffer(2, 64), buffer(2, 5)), "gatedMatmul");
-        refused(() -> backend.gatedMatmul(weight, buffer(2, 64), buffer(2, 5)), "gatedWeight");
+        refused(() -> backend.gatedMatmul(weight, Activation.SILU, buffer(2, 64), buffer(2, 5)), "gatedWeight");
         refused(() -> backend.matmul(vector, buffer(2, 64), buffer(2, 1)), "does not multiply");
         refused(() -> backend.rmsNorm(buffer(2, 32), vector, 1f, buffer(2, 32)), "32", "64");
         refused(() -> backend.sample(buffer(2, 32)), "gathered");
-        refused(() -> backend.embed(weight, buffer(2, 64)), "HostTable");
+        refused(() -> backend.bias(vector, buffer(2, 32)), "64", "32");
+        refused(() -> backend.rmsNormAdd(buffer(2, 64), vector, 1f, buffer(2, 32)), "64", "32");
+        refused(() -> backend.headNorm(buffer(2, SHAPE.fusedColumns()), SHAPE, vector, vector, 1f), "64", "32");
+        refused(() -> backend.embed(weight, 1, buffer(2, 64)), "HostTable");
     }
 
     @Test
     void matricesThatDoNotFit() {
         HostMatrix one = lab.matrix(ElementType.F32, 5, 64);
         refused(() -> backend.weight(List.of()), "at least one");
-        refused(() -> backend.weight(List.of(one, lab.matrix(ElementType.F16, 5, 64))), "F16", "F32");
         refused(() -> backend.weight(List.of(one, lab.matrix(ElementType.F32, 5, 32))), "32", "64");
-        refused(() -> backend.gatedWeight(one, lab.matrix(ElementType.F32, 6, 64)), "alike");
+        refused(() -> backend.gatedWeight(one, lab.matrix(ElementType.F32, 6, 64)), "6 x 64, not 5 x 64");
+        refused(() -> backend.experts(List.of(one), List.of(one), List.of()), "0 downs");
+        refused(() -> backend.experts(List.of(one), List.of(one), List.of(one)), "5 x 64, not 64 x 5");
         refused(() -> backend.vector(one), "one row");
         refused(() -> backend.kvCache(new KvCache.Shape(1, 1, 40, 1)), "40", "16");
+    }
+
+    @Test
+    void expertsThatDoNotFit() {
+        HostMatrix in = lab.matrix(ElementType.F32, 5, 64);
+        ExpertWeights experts = backend.experts(List.of(in, in), List.of(in, in), List.of(down(), down()));
+        backend.begin(Lab.step(2));
+        Routing one = new Routing(1, true);
+        HostBuffer x = buffer(2, 64);
+        refused(() -> backend.experts(buffer(2, 3), one, experts, x, buffer(2, 64)), "3 columns");
+        refused(() -> backend.experts(buffer(2, 2), new Routing(3, true), experts, x, buffer(2, 64)), "3 of 2");
+        refused(() -> backend.experts(buffer(2, 2), one, experts, x, x), "same rows");
+        refused(() -> new Routing(0, true), "0 experts");
+        refused(() -> new AttentionShape(1, 1, 32, 1f, -1), "-1");
+    }
+
+    private HostMatrix down() {
+        return lab.matrix(ElementType.F32, 64, 5);
     }
 
     @Test
@@ -102,9 +127,9 @@ class FailureTest {
         Weight table = backend.table(lab.matrix(ElementType.Q8_0, 7, 32));
         HostBuffer out = buffer(1, 32);
         for (int id : new int[] {7, -1, Integer.MAX_VALUE, Integer.MIN_VALUE}) {
-            fails(step -> step.token(id, 0, 0), () -> backend.embed(table, out), "embed", Integer.toString(id));
+            fails(step -> step.token(id, 0, 0), () -> backend.embed(table, 1, out), "embed", Integer.toString(id));
         }
-        works(step -> step.token(6, 0, 0), () -> backend.embed(table, out));
+        works(step -> step.token(6, 0, 0), () -> backend.embed(table, 1, out));
     }
 
     @Test

@@ -2,16 +2,19 @@ package dev.skein.compute.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.skein.compute.Activation;
 import dev.skein.compute.AttentionShape;
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.Rope;
+import dev.skein.compute.Routing;
 import dev.skein.compute.StepInputs;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedClass;
@@ -54,6 +57,121 @@ class SameBitsTest {
         }
     }
 
+    /** Gate and up, and stacked matrices, of every two types. */
+    @Test
+    void productsOfTwoTypes() {
+        for (ElementType one : ElementType.values()) {
+            for (ElementType other : ElementType.values()) {
+                HostMatrix gate = lab.matrix(one, 19, 64);
+                HostMatrix up = lab.matrix(other, 19, 64);
+                for (int tokens : new int[] {1, 6, 40}) {
+                    float[][] x = lab.rows(tokens, 64);
+                    float[][] residual = lab.rows(tokens, 19);
+                    assertThat(products(backend, gate, up, x, residual))
+                            .as("%s over %s, %d tokens, seed %d", one, other, tokens, lab.seed())
+                            .isDeepEqualTo(products(oracle, gate, up, x, residual));
+                }
+            }
+        }
+    }
+
+    @Test
+    void gelu() {
+        HostMatrix gate = lab.matrix(ElementType.F32, 37, 5);
+        HostMatrix up = lab.matrix(ElementType.F32, 37, 5);
+        float[][] x = lab.rows(3, 5);
+        x[2][1] = 1e30f;
+        assertThat(gelu(backend, gate, up, x)).isDeepEqualTo(gelu(oracle, gate, up, x));
+    }
+
+    private static float[][] gelu(HostBackend on, HostMatrix gate, HostMatrix up, float[][] x) {
+        HostBuffer out = (HostBuffer) on.buffer(x.length, gate.rows());
+        on.begin(Lab.step(x.length));
+        on.gatedMatmul(on.gatedWeight(gate, up), Activation.GELU_TANH, Lab.buffer(on, x), out);
+        on.finish();
+        return Lab.read(out, x.length);
+    }
+
+    /** A norm into the residual stream, bias and norms of heads. */
+    @Test
+    void rows() {
+        for (int size : new int[] {16, 33, 64, 100}) {
+            AttentionShape shape = new AttentionShape(6, 3, size, 1f);
+            float[][] x = lab.rows(9, shape.fusedColumns());
+            float[][] residual = lab.rows(9, shape.fusedColumns());
+            HostMatrix wide = lab.matrix(ElementType.F32, 1, shape.fusedColumns());
+            HostMatrix head = lab.matrix(ElementType.F32, 1, size);
+            assertThat(rows(backend, shape, x, residual, wide, head))
+                    .as("heads of %d, seed %d", size, lab.seed())
+                    .isDeepEqualTo(rows(oracle, shape, x, residual, wide, head));
+        }
+    }
+
+    private static float[][] rows(
+            HostBackend on, AttentionShape shape, float[][] x, float[][] residual, HostMatrix wide, HostMatrix head) {
+        HostBuffer out = Lab.buffer(on, residual);
+        on.begin(Lab.step(x.length));
+        on.rmsNormAdd(Lab.buffer(on, x), on.vector(wide), 1e-6f, out);
+        on.bias(on.vector(wide), out);
+        on.headNorm(out, shape, on.vector(head), on.vector(head), 1e-6f);
+        on.finish();
+        return Lab.read(out, x.length);
+    }
+
+    @Test
+    void experts() {
+        ElementType[] types = ElementType.values();
+        for (int tokens : new int[] {1, 2, 13, 90}) {
+            for (int i = 0; i < types.length; i++) {
+                Experts experts = new Experts(11, types[i], types[(i + tokens) % types.length]);
+                float[][] x = lab.rows(tokens, 96);
+                float[][] logits = lab.rows(tokens, 11);
+                logits[tokens / 2] = new float[11];
+                float[][] residual = lab.rows(tokens, 96);
+                Routing routing =
+                        new Routing(1 + lab.random().nextInt(11), lab.random().nextBoolean());
+                float[][] expected = experts(oracle, experts, routing, logits, x, residual);
+                assertThat(experts(backend, experts, routing, logits, x, residual))
+                        .as("%s, %s, %d tokens, seed %d", types[i], routing, tokens, lab.seed())
+                        .isDeepEqualTo(expected);
+                float[][] alone = experts(
+                        backend,
+                        experts,
+                        routing,
+                        Arrays.copyOf(logits, 1),
+                        Arrays.copyOf(x, 1),
+                        Arrays.copyOf(residual, 1));
+                assertThat(alone[0]).isEqualTo(expected[0]);
+            }
+        }
+    }
+
+    private final class Experts {
+        final List<HostMatrix> gate;
+        final List<HostMatrix> up;
+        final List<HostMatrix> down;
+
+        Experts(int count, ElementType in, ElementType back) {
+            gate = Stream.generate(() -> lab.matrix(in, 64, 96)).limit(count).toList();
+            up = Stream.generate(() -> lab.matrix(in, 64, 96)).limit(count).toList();
+            down = Stream.generate(() -> lab.matrix(back, 96, 64)).limit(count).toList();
+        }
+    }
+
+    private static float[][] experts(
+            HostBackend on, Experts experts, Routing routing, float[][] logits, float[][] x, float[][] residual) {
+        HostBuffer sum = Lab.buffer(on, residual);
+        on.begin(Lab.step(x.length));
+        on.experts(
+                Lab.buffer(on, logits),
+                routing,
+                on.experts(experts.gate, experts.up, experts.down),
+                Lab.buffer(on, x),
+                sum);
+        on.finish();
+        return Lab.read(sum, x.length);
+    }
+
     /** A norm and what it feeds, a sum into a residual, and a gated product. */
     private float[][] products(HostBackend on, HostMatrix gate, HostMatrix up, float[][] x, float[][] residual) {
         int tokens = x.length;
@@ -66,7 +184,7 @@ class SameBitsTest {
         on.rmsNorm(in, on.vector(normWeight(up)), 1e-5f, normed);
         on.matmul(on.weight(List.of(gate, up)), normed, out);
         on.matmulAdd(on.weight(List.of(gate)), in, sum);
-        on.gatedMatmul(on.gatedWeight(gate, up), normed, gated);
+        on.gatedMatmul(on.gatedWeight(gate, up), Activation.SILU, normed, gated);
         on.finish();
         float[][] all = new float[4 * tokens][];
         for (int token = 0; token < tokens; token++) {
@@ -160,6 +278,9 @@ class SameBitsTest {
             attention(new AttentionShape(6, 2, headSize, 0.125f), new int[] {300, 77}, 3);
         }
         attention(new AttentionShape(3, 1, 64, 0.125f), new int[] {700, 256, 257}, 1);
+        for (int window : new int[] {1, 5, 64, 70, 257, 400}) {
+            attention(new AttentionShape(6, 2, 32, 0.125f, window), new int[] {600, 77}, 2);
+        }
     }
 
     /** Prompts but for their last tokens, then those, in one step or in a step for each. */

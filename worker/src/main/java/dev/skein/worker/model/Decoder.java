@@ -60,7 +60,7 @@ record Decoder(Embedding embedding, List<Layer> layers, Head head) {
         }
 
         void enqueue(Backend backend) {
-            backend.embed(table, x);
+            backend.embed(table, 1, x);
         }
     }
 

@@ -1,5 +1,6 @@
 package dev.skein.worker.model;
 
+import dev.skein.compute.Activation;
 import dev.skein.compute.Backend;
 import dev.skein.compute.Buffer;
 import dev.skein.compute.Weight;
@@ -21,7 +22,7 @@ record GatedFeedForward(Weight gateUp, Weight down, Buffer normed, Buffer gated)
 
     /** {@code inOut += feedForward(normed)}. */
     void enqueue(Backend backend, Buffer inOut) {
-        backend.gatedMatmul(gateUp, normed, gated);
+        backend.gatedMatmul(gateUp, Activation.SILU, normed, gated);
         backend.matmulAdd(down, gated, inOut);
     }
 }

@@ -1,12 +1,15 @@
 package dev.skein.worker.engine;
 
+import dev.skein.compute.Activation;
 import dev.skein.compute.AttentionShape;
 import dev.skein.compute.Backend;
 import dev.skein.compute.Buffer;
 import dev.skein.compute.ComputeException;
+import dev.skein.compute.ExpertWeights;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.Rope;
+import dev.skein.compute.Routing;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.StepOutputs;
 import dev.skein.compute.Weight;
@@ -63,6 +66,11 @@ final class FailingBackend implements Backend {
     }
 
     @Override
+    public ExpertWeights experts(List<HostMatrix> gate, List<HostMatrix> up, List<HostMatrix> down) {
+        return real.experts(gate, up, down);
+    }
+
+    @Override
     public Buffer buffer(int maxRows, int columns) {
         return real.buffer(maxRows, columns);
     }
@@ -78,13 +86,23 @@ final class FailingBackend implements Backend {
     }
 
     @Override
-    public void embed(Weight table, Buffer out) {
-        real.embed(table, out);
+    public void embed(Weight table, float scale, Buffer out) {
+        real.embed(table, scale, out);
     }
 
     @Override
     public void rmsNorm(Buffer x, Weight weight, float epsilon, Buffer out) {
         real.rmsNorm(x, weight, epsilon, out);
+    }
+
+    @Override
+    public void rmsNormAdd(Buffer x, Weight weight, float epsilon, Buffer inOut) {
+        real.rmsNormAdd(x, weight, epsilon, inOut);
+    }
+
+    @Override
+    public void bias(Weight vector, Buffer inOut) {
+        real.bias(vector, inOut);
     }
 
     @Override
@@ -98,8 +116,18 @@ final class FailingBackend implements Backend {
     }
 
     @Override
-    public void gatedMatmul(Weight gateUp, Buffer x, Buffer out) {
-        real.gatedMatmul(gateUp, x, out);
+    public void gatedMatmul(Weight gateUp, Activation activation, Buffer x, Buffer out) {
+        real.gatedMatmul(gateUp, activation, x, out);
+    }
+
+    @Override
+    public void experts(Buffer routerLogits, Routing routing, ExpertWeights weights, Buffer x, Buffer inOut) {
+        real.experts(routerLogits, routing, weights, x, inOut);
+    }
+
+    @Override
+    public void headNorm(Buffer qkv, AttentionShape shape, Weight queryNorm, Weight keyNorm, float epsilon) {
+        real.headNorm(qkv, shape, queryNorm, keyNorm, epsilon);
     }
 
     @Override

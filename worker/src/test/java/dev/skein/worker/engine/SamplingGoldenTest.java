@@ -86,7 +86,7 @@ class SamplingGoldenTest {
         int[] counts = new int[vocabulary];
         try (Arena arena = Arena.ofShared()) {
             backend.begin(step);
-            backend.embed(backend.table(logits(example, arena)), rows);
+            backend.embed(backend.table(logits(example, arena)), 1, rows);
             backend.gather(rows, logits);
             backend.sample(logits);
             StepOutputs outputs = backend.finish();
