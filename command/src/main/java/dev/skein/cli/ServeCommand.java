@@ -133,6 +133,8 @@ final class ServeCommand {
                 settings.get(ServeSettings.MAX_NUM_BATCHED_TOKENS),
                 settings.find(ServeSettings.KV_CACHE_MEMORY).orElse(0L),
                 settings.get(ServeSettings.MAX_NUM_QUEUED_REQS),
+                settings.get(ServeSettings.PREFIX_CACHING),
+                settings.get(ServeSettings.SCHEDULING_POLICY).equals("priority"),
                 settings.get(ServeSettings.MAX_LOGPROBS),
                 settings.get(ServeSettings.SEED),
                 settings.find(ServeSettings.UVICORN_LOG_LEVEL).orElse(settings.get(ServeSettings.LOG_LEVEL)));

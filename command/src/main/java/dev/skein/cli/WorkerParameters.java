@@ -16,6 +16,8 @@ record WorkerParameters(
         int maxNumBatchedTokens,
         long kvCacheBytes,
         int maxQueued,
+        boolean prefixCaching,
+        boolean byPriority,
         int maxLogprobs,
         long seed,
         String logLevel) {
@@ -30,6 +32,8 @@ record WorkerParameters(
                 .put("max-num-batched-tokens", maxNumBatchedTokens)
                 .put("kv-cache-memory-bytes", kvCacheBytes)
                 .put("max-num-queued-reqs", maxQueued)
+                .put("enable-prefix-caching", prefixCaching)
+                .put("by-priority", byPriority)
                 .put("max-logprobs", maxLogprobs)
                 .put("seed", seed)
                 .put("log-level", logLevel)
@@ -47,6 +51,8 @@ record WorkerParameters(
                 json.getInteger("max-num-batched-tokens"),
                 json.getLong("kv-cache-memory-bytes"),
                 json.getInteger("max-num-queued-reqs"),
+                json.getBoolean("enable-prefix-caching"),
+                json.getBoolean("by-priority"),
                 json.getInteger("max-logprobs"),
                 json.getLong("seed"),
                 json.getString("log-level"));
@@ -63,6 +69,8 @@ record WorkerParameters(
                 maxNumBatchedTokens,
                 kvCacheBytes,
                 maxQueued,
+                prefixCaching,
+                byPriority,
                 maxLogprobs,
                 seed,
                 "127.0.0.1",

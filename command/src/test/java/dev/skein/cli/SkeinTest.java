@@ -13,8 +13,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class SkeinTest {
-    private static final WorkerParameters PARAMETERS =
-            new WorkerParameters(Path.of("/m/a b.gguf"), 2, "auto", 0, 256, 2048, 1L << 40, 1024, 20, -3, "info");
+    private static final WorkerParameters PARAMETERS = new WorkerParameters(
+            Path.of("/m/a b.gguf"), 2, "auto", 0, 256, 2048, 1L << 40, 1024, true, true, 20, -3, "info");
 
     private record Ended(int code, String output, String error) {}
 

@@ -186,7 +186,9 @@ public final class Worker implements AutoCloseable {
                 options.maxQueued(),
                 options.maxLogprobs(),
                 options.seed(),
-                opened.endTokens());
+                opened.endTokens(),
+                options.prefixCaching(),
+                options.byPriority());
     }
 
     private void loaded(int parts, int of) {

@@ -16,6 +16,8 @@ import java.nio.file.Path;
  * @param maxNumBatchedTokens tokens in a step
  * @param kvCacheBytes 0 for the smaller of 4 GiB and 40 % of the memory that is free
  * @param maxQueued requests that may wait
+ * @param prefixCaching whether what is computed of prompts and answers is kept for later requests that begin alike
+ * @param byPriority whether requests go by their priority before their arrival
  * @param maxLogprobs likeliest ids a request may ask for
  * @param seed of the seeds of requests that bring none
  * @param host to listen on
@@ -31,6 +33,8 @@ public record WorkerOptions(
         int maxNumBatchedTokens,
         long kvCacheBytes,
         int maxQueued,
+        boolean prefixCaching,
+        boolean byPriority,
         int maxLogprobs,
         long seed,
         String host,
@@ -79,7 +83,8 @@ public record WorkerOptions(
 
     /** The defaults, on any port of loopback. */
     public static WorkerOptions of(Path model, String token) {
-        return new WorkerOptions(model, 0, "auto", FROM_FILE, 256, 2048, 0, 2048, 20, 0, "127.0.0.1", 0, token);
+        return new WorkerOptions(
+                model, 0, "auto", FROM_FILE, 256, 2048, 0, 1024, true, false, 20, 0, "127.0.0.1", 0, token);
     }
 
     public WorkerOptions withMaxModelLen(int tokens) {
@@ -92,6 +97,8 @@ public record WorkerOptions(
                 maxNumBatchedTokens,
                 kvCacheBytes,
                 maxQueued,
+                prefixCaching,
+                byPriority,
                 maxLogprobs,
                 seed,
                 host,
@@ -109,6 +116,8 @@ public record WorkerOptions(
                 maxNumBatchedTokens,
                 bytes,
                 maxQueued,
+                prefixCaching,
+                byPriority,
                 maxLogprobs,
                 seed,
                 host,
@@ -123,7 +132,7 @@ public record WorkerOptions(
 
     @Override
     public String toString() {
-        return "WorkerOptions[model=%s, threads=%d, cpu=%s, max-model-len=%d, max-num-seqs=%d, max-num-batched-tokens=%d, kv-cache-memory-bytes=%d, max-num-queued-reqs=%d, max-logprobs=%d, seed=%d, host=%s, port=%d]"
+        return "WorkerOptions[model=%s, threads=%d, cpu=%s, max-model-len=%d, max-num-seqs=%d, max-num-batched-tokens=%d, kv-cache-memory-bytes=%d, max-num-queued-reqs=%d, enable-prefix-caching=%s, scheduling-policy=%s, max-logprobs=%d, seed=%d, host=%s, port=%d]"
                 .formatted(
                         model,
                         threads,
@@ -133,6 +142,8 @@ public record WorkerOptions(
                         maxNumBatchedTokens,
                         kvCacheBytes,
                         maxQueued,
+                        prefixCaching,
+                        byPriority ? "priority" : "fcfs",
                         maxLogprobs,
                         seed,
                         host,

@@ -108,6 +108,15 @@ public final class ServeSettings {
             "1024",
             Readers.integer(1, 1 << 20),
             "requests that wait for their first step; more are answered 503");
+    public static final Setting<Boolean> PREFIX_CACHING =
+            Setting.on(ENGINE, "enable-prefix-caching", "keep what was computed for later requests that begin alike");
+    public static final Setting<String> SCHEDULING_POLICY = Setting.of(
+            ENGINE,
+            "scheduling-policy",
+            "POLICY",
+            "fcfs",
+            Readers.choice("fcfs", "priority"),
+            "who is first: fcfs, the first to come, or priority, the lowest number in the request's priority");
     public static final Setting<Long> KV_CACHE_MEMORY = Setting.of(
             ENGINE,
             "kv-cache-memory-bytes",
@@ -219,6 +228,8 @@ public final class ServeSettings {
             MAX_NUM_SEQS,
             MAX_NUM_BATCHED_TOKENS,
             MAX_NUM_QUEUED_REQS,
+            PREFIX_CACHING,
+            SCHEDULING_POLICY,
             KV_CACHE_MEMORY,
             BLOCK_SIZE,
             SEED,

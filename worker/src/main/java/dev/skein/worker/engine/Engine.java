@@ -371,6 +371,7 @@ public final class Engine implements AutoCloseable {
 
     private void failStep(Plan plan, ComputeException failed) {
         log.error("step=failed sequences={} tokens={}", plan.size(), plan.totalTokens(), failed);
+        planner.failed();
         for (int i = 0; i < plan.size(); i++) {
             fail((Generation) plan.sequence(i), new EngineException(Code.INTERNAL, "the step failed; try again"));
         }

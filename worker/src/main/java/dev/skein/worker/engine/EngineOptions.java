@@ -14,6 +14,8 @@ import java.util.Set;
  * @param maxLogprobs likeliest ids that may be asked for
  * @param seed of the seeds of requests that bring none
  * @param eosTokenIds ids that end a sequence
+ * @param prefixCaching whether blocks of prompts and answers are kept, to be found by later requests
+ * @param byPriority whether requests go by their priority before their arrival
  */
 public record EngineOptions(
         int maxModelLen,
@@ -23,7 +25,9 @@ public record EngineOptions(
         int maxQueued,
         int maxLogprobs,
         long seed,
-        Set<Integer> eosTokenIds) {
+        Set<Integer> eosTokenIds,
+        boolean prefixCaching,
+        boolean byPriority) {
 
     /** Rows of logits in a step for scored prompts: each takes a whole row of the vocabulary. */
     private static final int MAX_SCORED_ROWS = 64;

@@ -18,6 +18,8 @@ public final class EngineStatistics {
     private final AtomicLong generationTokens = new AtomicLong();
     private final AtomicLong preemptions = new AtomicLong();
     private final AtomicLong steps = new AtomicLong();
+    private final AtomicLong prefixQueries = new AtomicLong();
+    private final AtomicLong prefixHits = new AtomicLong();
     private final AtomicLong stepTokens = new AtomicLong();
     private final AtomicLongArray stepBuckets = new AtomicLongArray(STEP_BOUNDS.length + 1);
 
@@ -50,6 +52,16 @@ public final class EngineStatistics {
         return steps.get();
     }
 
+    /** Tokens of sequences that were looked for in the prefix cache. */
+    public long prefixQueries() {
+        return prefixQueries.get();
+    }
+
+    /** Those of them that were found. */
+    public long prefixHits() {
+        return prefixHits.get();
+    }
+
     public long stepTokens() {
         return stepTokens.get();
     }
@@ -68,6 +80,8 @@ public final class EngineStatistics {
         waiting.lazySet(planner.waiting());
         blocksUsed.lazySet(pool.used());
         preemptions.lazySet(planner.preemptions());
+        prefixQueries.lazySet(planner.prefixQueries());
+        prefixHits.lazySet(planner.prefixHits());
     }
 
     void step(int tokens) {

@@ -13,7 +13,6 @@ public final class Generation extends Sequence {
     private final Engine engine;
     private final GenerationRequest request;
     private final TokenSink sink;
-    private final IntList tokens;
     private final List<TokenLogprobs> promptLogprobs = new ArrayList<>();
     private final int[] stopTokenIds;
     private final long submitted;
@@ -26,11 +25,14 @@ public final class Generation extends Sequence {
 
     Generation(Engine engine, GenerationRequest request, TokenSink sink, long now) {
         int[] prompt = request.prompt();
-        super(prompt.length, request.sampling().promptLogprobs().isPresent());
+        super(
+                prompt,
+                request.sampling().promptLogprobs().isPresent(),
+                engine.options().byPriority() ? request.priority() : 0,
+                engine.options().prefixCaching() ? request.cacheSalt() : null);
         this.engine = engine;
         this.request = request;
         this.sink = sink;
-        this.tokens = new IntList(prompt);
         this.rowsToScore = scored() ? request.promptLength() - 1 : 0;
         this.stopTokenIds = request.sampling().stopTokenIds().stream()
                 .mapToInt(Integer::intValue)
@@ -73,13 +75,9 @@ public final class Generation extends Sequence {
         seed = value;
     }
 
-    int token(int position) {
-        return tokens.get(position);
-    }
-
     /** Output ids so far, resumed ones included. */
     int outputs() {
-        return tokens.size() - request.promptLength();
+        return known() - request.promptLength();
     }
 
     boolean wantsToken() {
@@ -105,11 +103,6 @@ public final class Generation extends Sequence {
         List<TokenLogprobs> scores = List.copyOf(promptLogprobs);
         promptLogprobs.clear();
         return scores;
-    }
-
-    void append(int id) {
-        tokens.add(id);
-        append();
     }
 
     boolean stopsAt(int id) {
@@ -139,6 +132,6 @@ public final class Generation extends Sequence {
         long started = admitted == 0 ? now : admitted;
         long decoding = promptDone ? firstToken : now;
         return new Completion(
-                reason, stopTokenId, started - submitted, decoding - started, now - decoding, preemptions());
+                reason, stopTokenId, started - submitted, decoding - started, now - decoding, preemptions(), cached());
     }
 }

@@ -10,8 +10,16 @@ import static dev.skein.worker.engine.EngineException.invalid;
  * @param resumed how many ids at the prompt's end are output of an earlier attempt: they count as output and are not
  *     handed out again
  * @param maxTokens output ids at most, resumed ones included
+ * @param priority lower is earlier, where the engine goes by it
+ * @param cacheSalt only requests of the same salt share what is cached of their prompts
  */
-public record GenerationRequest(String id, int[] prompt, int resumed, Sampling sampling, int maxTokens) {
+public record GenerationRequest(
+        String id, int[] prompt, int resumed, Sampling sampling, int maxTokens, long priority, String cacheSalt) {
+    /** One of ordinary priority that shares what is cached with all others like it. */
+    public GenerationRequest(String id, int[] prompt, int resumed, Sampling sampling, int maxTokens) {
+        this(id, prompt, resumed, sampling, maxTokens, 0, "");
+    }
+
     public GenerationRequest {
         prompt = prompt.clone();
         if (prompt.length == 0) {

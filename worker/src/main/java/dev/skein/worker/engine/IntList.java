@@ -34,6 +34,10 @@ final class IntList {
         values[size++] = value;
     }
 
+    void clear() {
+        size = 0;
+    }
+
     int removeLast() {
         if (size == 0) {
             throw new IndexOutOfBoundsException("the list is empty");

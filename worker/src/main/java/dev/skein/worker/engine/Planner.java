@@ -1,5 +1,6 @@
 package dev.skein.worker.engine;
 
+import dev.skein.compute.KvCache;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -9,10 +10,10 @@ import java.util.List;
  * <h2>A step</h2>
  *
  * <ol>
- *   <li>Running sequences, in the order they were admitted, get what they have outstanding as far as the token budget
+ *   <li>Running sequences, in order of priority and then of arrival, get what they have outstanding as far as the token budget
  *       goes. Who needs a block when none is free takes those of a victim: the last paused running sequence, or else
  *       the last running sequence. A victim loses all its blocks and goes back to its place in the waiting queue, which
- *       is in order of arrival, to be computed again. If the victim is the asker itself, the step goes without it.
+ *       is in the same order, to be computed again. If the victim is the asker itself, the step goes without it.
  *   <li>If nobody lost its blocks, waiting sequences are admitted in order while budget and seats last. The first one
  *       whose known tokens do not fit into the free blocks ends that, unless blocks of paused sequences make room.
  *       All blocks for the tokens known are given at admission, so a prompt computed in chunks cannot run dry halfway.
@@ -23,10 +24,18 @@ import java.util.List;
  * A sequence whose reader is slow is skipped and keeps its place, in either list. It does not count against the seats,
  * and it is the first to lose its blocks: a slow reader can slow nobody but itself.
  *
+ * <h2>Prefix cache</h2>
+ *
+ * A block that is full is remembered by a key of all ids up to its end, as soon as the step that fills it is planned; so a
+ * sequence that is admitted later, even into the same step, begins behind the longest run of its blocks that are found
+ * (every layer stores the keys and values of a whole step before it attends). At least one token is always computed, since
+ * somebody wants its logits. Blocks are remembered until they are needed for something else, also after all who held them
+ * are gone.
+ *
  * <h2>Promises</h2>
  *
- * No block belongs to two sequences or to none. No step exceeds its budget, its seats or its rows. Sequences are admitted
- * for the first time in the order they arrived, but for paused ones. The first running sequence that is not paused can
+ * A block is held by one sequence, or by several that have the same ids up to its end, or is free. No step exceeds its budget, its seats or its rows. Sequences are admitted
+ * for the first time in their order, but for paused ones. The first running sequence that is not paused can
  * always go on, since everybody behind it can lose its blocks; so everything ends, provided that each sequence alone fits
  * into the cache, which whoever calls {@link #add} has checked.
  *
@@ -52,12 +61,20 @@ final class Planner {
 
     private final Limits limits;
     private final BlockPool pool;
-    /** In order of arrival, always. */
+    private final PrefixHash hash = new PrefixHash();
+    /** Both in order of priority, then of arrival, always. */
     private final List<Sequence> waiting = new ArrayList<>();
-    /** In order of admission. */
+
     private final List<Sequence> running = new ArrayList<>();
 
     private final Plan plan = new Plan();
+    /** Blocks that the step planned last fills. */
+    private final IntList filled = new IntList(16);
+    /** Blocks that were found for the sequence in question. */
+    private final IntList found = new IntList(16);
+
+    private long prefixQueries;
+    private long prefixHits;
     private long arrivals;
     private long preemptions;
     /** While running sequences are planned: which is next. */
@@ -84,14 +101,32 @@ final class Planner {
         return preemptions;
     }
 
-    /** Puts a sequence at the end of the waiting queue. */
+    /** Tokens that were looked for in the prefix cache, once for each sequence. */
+    long prefixQueries() {
+        return prefixQueries;
+    }
+
+    /** Those of them that were found. */
+    long prefixHits() {
+        return prefixHits;
+    }
+
+    /** Puts a sequence into the waiting queue. */
     void add(Sequence sequence) {
         if (Sequence.blocksFor(sequence.known()) > pool.total()) {
             throw new IllegalArgumentException(
                     "%d tokens do not fit into a cache of %d blocks".formatted(sequence.known(), pool.total()));
         }
         sequence.arrive(arrivals++);
-        waiting.add(sequence);
+        insert(sequence, waiting);
+    }
+
+    private static void insert(Sequence sequence, List<Sequence> ordered) {
+        int place = ordered.size();
+        while (place > 0 && sequence.before(ordered.get(place - 1))) {
+            place--;
+        }
+        ordered.add(place, sequence);
     }
 
     /** Takes a sequence out, finished or not; its blocks are free at once. */
@@ -108,6 +143,7 @@ final class Planner {
     /** The next step; empty if nothing can be computed. Valid until the next call. "Computed" is advanced at once. */
     Plan plan() {
         plan.clear();
+        filled.clear();
         rowsLeft = limits.scoredRows;
         preempted = false;
         planRunning();
@@ -115,6 +151,14 @@ final class Planner {
             admit();
         }
         return plan;
+    }
+
+    /** The step planned last computed nothing: what it would have filled must not be found. Its sequences are removed. */
+    void failed() {
+        for (int i = 0; i < filled.size(); i++) {
+            pool.forget(filled.get(i));
+        }
+        filled.clear();
     }
 
     private void planRunning() {
@@ -146,6 +190,18 @@ final class Planner {
         if (sequence.scored()) {
             rowsLeft -= tokens;
         }
+        remember(sequence);
+    }
+
+    private void remember(Sequence sequence) {
+        int full = sequence.shares() ? sequence.computed() / KvCache.BLOCK_SIZE : 0;
+        for (int i = sequence.remembered(); i < full; i++) {
+            int block = sequence.blocks().get(i);
+            if (pool.remember(block, sequence.key(i, hash))) {
+                filled.add(block);
+            }
+        }
+        sequence.remembered(Math.max(sequence.remembered(), full));
     }
 
     /** Gets the blocks for a running sequence's next tokens; false if it lost its own instead. */
@@ -182,17 +238,8 @@ final class Planner {
         victim.forget();
         preemptions++;
         victim.state(Sequence.State.WAITING);
-        waiting.add(placeOf(victim), victim);
+        insert(victim, waiting);
         preempted = true;
-    }
-
-    /** Where a sequence that arrived earlier than those never admitted goes. */
-    private int placeOf(Sequence sequence) {
-        int place = 0;
-        while (place < waiting.size() && waiting.get(place).arrival() < sequence.arrival()) {
-            place++;
-        }
-        return place;
     }
 
     private void admit() {
@@ -200,15 +247,14 @@ final class Planner {
         int index = 0;
         while (index < waiting.size() && seats > 0 && room()) {
             Sequence sequence = waiting.get(index);
-            int wanted = Sequence.blocksFor(sequence.known());
             if (sequence.paused()) {
                 index++;
             } else if (share(sequence) == 0) {
                 return;
-            } else if (wanted <= pool.free()) {
-                admit(index, wanted);
+            } else if (wanted(sequence) <= pool.free()) {
+                admit(index);
                 seats--;
-            } else if (lastPaused() >= 0 && wanted <= pool.free() + pausedBlocks()) {
+            } else if (lastPaused() >= 0 && wanted(sequence) <= pool.free() + pausedBlocks()) {
                 preempt(lastPaused());
                 index = 0;
             } else {
@@ -217,12 +263,41 @@ final class Planner {
         }
     }
 
-    private void admit(int index, int blocks) {
+    /** Looks for what is cached of a sequence, and says how many free blocks it takes: new ones, and found but idle ones. */
+    private int wanted(Sequence sequence) {
+        found.clear();
+        int idle = 0;
+        int most = sequence.shares() && !sequence.scored() ? (sequence.known() - 1) / KvCache.BLOCK_SIZE : 0;
+        for (int i = 0; i < most; i++) {
+            int block = pool.find(sequence.key(i, hash));
+            if (block < 0) {
+                break;
+            }
+            found.add(block);
+            idle += pool.holders(block) == 0 ? 1 : 0;
+        }
+        return Sequence.blocksFor(sequence.known()) - found.size() + idle;
+    }
+
+    /** Admits a sequence for which {@link #wanted} has just been asked. */
+    private void admit(int index) {
         Sequence sequence = waiting.remove(index);
         sequence.state(Sequence.State.RUNNING);
-        running.add(sequence);
-        pool.extend(sequence.blocks(), blocks);
+        insert(sequence, running);
+        for (int i = 0; i < found.size(); i++) {
+            pool.share(sequence.blocks(), found.get(i));
+        }
+        count(sequence, found.size() * KvCache.BLOCK_SIZE);
+        pool.extend(sequence.blocks(), Sequence.blocksFor(sequence.known()));
         schedule(sequence, share(sequence));
+    }
+
+    private void count(Sequence sequence, int tokens) {
+        boolean first = sequence.found(tokens);
+        if (first && sequence.shares() && !sequence.scored()) {
+            prefixQueries += sequence.known();
+            prefixHits += tokens;
+        }
     }
 
     private int seated() {

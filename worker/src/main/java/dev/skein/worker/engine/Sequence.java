@@ -1,10 +1,13 @@
 package dev.skein.worker.engine;
 
 import dev.skein.compute.KvCache;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
- * A sequence as the {@link Planner} sees it. Everything here is the planner's to change, but for {@link #known}, which
- * grows by {@link #append} when a token has been sampled.
+ * A sequence as the {@link Planner} sees it. Everything here is the planner's to change, but for its ids, which grow by
+ * {@link #append} when one has been sampled.
  */
 class Sequence {
     enum State {
@@ -13,22 +16,37 @@ class Sequence {
         GONE
     }
 
+    private final IntList ids;
     private final boolean scored;
+    private final long priority;
+    private final @Nullable String salt;
+    private final List<PrefixKey> keys = new ArrayList<>();
     private final IntList blocks = new IntList(8);
     private State state = State.GONE;
     private long arrival;
     private boolean paused;
-    private int known;
     private int computed;
+    private int remembered;
+    private int cached;
+    private boolean lookedUp;
     private int preemptions;
 
     /**
-     * @param known tokens of the prompt
-     * @param scored whether its prompt's logits are wanted, so that its chunks are limited by rows of logits too
+     * @param prompt its ids
+     * @param scored whether its prompt's logits are wanted, so that its chunks are limited by rows of logits too, and
+     *     nothing of it may come from the cache
+     * @param priority lower is earlier
+     * @param salt sequences of the same salt share cached blocks; null to share nothing
      */
-    Sequence(int known, boolean scored) {
-        this.known = known;
+    Sequence(int[] prompt, boolean scored, long priority, @Nullable String salt) {
+        this.ids = new IntList(prompt);
         this.scored = scored;
+        this.priority = priority;
+        this.salt = salt;
+    }
+
+    int token(int position) {
+        return ids.get(position);
     }
 
     boolean scored() {
@@ -52,9 +70,57 @@ class Sequence {
         state = State.WAITING;
     }
 
-    /** Sequences that arrived earlier have lower numbers. */
-    long arrival() {
-        return arrival;
+    /** Whether it goes before another: by priority, then by arrival. */
+    boolean before(Sequence other) {
+        return priority != other.priority ? priority < other.priority : arrival < other.arrival;
+    }
+
+    @Nullable
+    String salt() {
+        return salt;
+    }
+
+    /** Whether what it computes may be found by others. */
+    boolean shares() {
+        return salt != null;
+    }
+
+    /** The key of one of its full blocks. */
+    PrefixKey key(int block, PrefixHash hash) {
+        if (salt == null) {
+            throw new IllegalStateException("a sequence that shares nothing has no keys");
+        }
+        while (keys.size() <= block) {
+            PrefixKey parent = keys.isEmpty() ? hash.root(salt) : keys.getLast();
+            keys.add(hash.next(parent, ids, keys.size() * KvCache.BLOCK_SIZE));
+        }
+        return keys.get(block);
+    }
+
+    /** Blocks from its start that were offered to others, or came from them. */
+    int remembered() {
+        return remembered;
+    }
+
+    void remembered(int blocks) {
+        remembered = blocks;
+    }
+
+    /** Tokens of it that were in the cache when it was first admitted. */
+    int cached() {
+        return cached;
+    }
+
+    /** Takes what was found in the cache as computed; true if it is the first time that was looked. */
+    boolean found(int tokens) {
+        boolean first = !lookedUp;
+        if (first) {
+            lookedUp = true;
+            cached = tokens;
+        }
+        computed = tokens;
+        remembered = tokens / KvCache.BLOCK_SIZE;
+        return first;
     }
 
     boolean paused() {
@@ -67,7 +133,7 @@ class Sequence {
 
     /** Prompt and output tokens. */
     int known() {
-        return known;
+        return ids.size();
     }
 
     /** Tokens whose keys and values are in the cache, or will be after the step that was planned last. */
@@ -76,15 +142,15 @@ class Sequence {
     }
 
     int outstanding() {
-        return known - computed;
+        return known() - computed;
     }
 
     int preemptions() {
         return preemptions;
     }
 
-    void append() {
-        known++;
+    void append(int id) {
+        ids.add(id);
     }
 
     void advance(int tokens) {
@@ -93,6 +159,7 @@ class Sequence {
 
     void forget() {
         computed = 0;
+        remembered = 0;
         preemptions++;
     }
 

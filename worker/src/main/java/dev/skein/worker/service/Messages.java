@@ -42,7 +42,9 @@ final class Messages {
                 prompt,
                 message.getResumed(),
                 sampling(message.getSampling()),
-                message.getMaxTokens());
+                message.getMaxTokens(),
+                message.getPriority(),
+                message.getCacheSalt());
     }
 
     private static Sampling sampling(SamplingParameters message) {
@@ -87,7 +89,8 @@ final class Messages {
                 .setQueueNanos(completion.queueNanos())
                 .setPrefillNanos(completion.prefillNanos())
                 .setDecodeNanos(completion.decodeNanos())
-                .setPreemptions(completion.preemptions());
+                .setPreemptions(completion.preemptions())
+                .setCachedTokens(completion.cachedTokens());
         completion.stopTokenId().ifPresent(finish::setStopTokenId);
         return finish.build();
     }
@@ -120,6 +123,8 @@ final class Messages {
                 .setGenerationTokens(now.generationTokens())
                 .setPreemptions(now.preemptions())
                 .setSteps(now.steps())
+                .setPrefixCacheQueries(now.prefixQueries())
+                .setPrefixCacheHits(now.prefixHits())
                 .setStepTokensSum(now.stepTokens());
         for (int bucket = 0; bucket < now.stepBuckets(); bucket++) {
             message.addStepTokensBuckets(now.stepBucket(bucket));

@@ -18,6 +18,7 @@ import java.util.OptionalLong;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -87,6 +88,65 @@ final class EngineTest {
         }
     }
 
+    /** The promise: many requests that begin alike compute the beginning once, and answer as if alone. */
+    @Test
+    void aCommonBeginningIsComputedOnce() {
+        Sampling sampling = Samplings.greedy()
+                .ends(0, true)
+                .logprobs(OptionalInt.of(5), OptionalInt.empty())
+                .value();
+        List<int[]> prompts = new ArrayList<>();
+        for (int i = 0; i < 24; i++) {
+            prompts.add(IntStream.concat(IntStream.of(prompt(90)), IntStream.of(prompt(i + 1)))
+                    .toArray());
+        }
+        try (TestEngine engine = engine(new Size(8, 64, 256, 100))) {
+            List<Collected> shared = prompts.stream()
+                    .map(prompt -> engine.submit(prompt, sampling, 10))
+                    .toList();
+            shared.forEach(Collected::completion);
+            int cached = shared.stream()
+                    .mapToInt(each -> each.completion().cachedTokens())
+                    .sum();
+            assertThat(cached).isGreaterThanOrEqualTo(23 * 80);
+            assertThat(engine.engine().statistics().prefixHits()).isEqualTo(cached);
+            assertThat(engine.engine().statistics().prefixQueries())
+                    .isEqualTo(
+                            prompts.stream().mapToInt(prompt -> prompt.length).sum());
+            for (int i = 0; i < prompts.size(); i++) {
+                assertSame(shared.get(i), alone(prompts.get(i), sampling));
+            }
+        }
+    }
+
+    private Collected alone(int[] prompt, Sampling sampling) {
+        try (TestEngine engine = engine(Size.ROOMY)) {
+            Collected answer = engine.submit(prompt, sampling, 10);
+            answer.completion();
+            return answer;
+        }
+    }
+
+    private static void assertSame(Collected answer, Collected expected) {
+        assertThat(answer.ids()).isEqualTo(expected.ids());
+        for (int i = 0; i < expected.logprobs().size(); i++) {
+            assertThat(answer.logprobs().get(i).topLogprobs())
+                    .containsExactly(expected.logprobs().get(i).topLogprobs());
+        }
+    }
+
+    @Test
+    void anotherSaltSharesNothing() {
+        try (TestEngine engine = engine(Size.ROOMY)) {
+            List<Integer> cached = new ArrayList<>();
+            for (String salt : List.of("", "one", "two", "one")) {
+                Collected answer = engine.submit(new GenerationRequest("test", prompt(50), 0, GREEDY, 2, 0, salt));
+                cached.add(answer.completion().cachedTokens());
+            }
+            assertThat(cached).containsExactly(0, 0, 0, 48);
+        }
+    }
+
     @Test
     void aResumedRequestGoesOnWhereItWas() {
         Sampling sampling = Samplings.greedy()
@@ -97,7 +157,7 @@ final class EngineTest {
         try (TestEngine engine = engine(Size.ROOMY)) {
             Collected whole = engine.submit(prompt(20), sampling, 30);
             whole.completion();
-            int[] longer = java.util.stream.IntStream.concat(
+            int[] longer = IntStream.concat(
                             java.util.Arrays.stream(prompt(20)),
                             whole.ids().stream().limit(11).mapToInt(Integer::intValue))
                     .toArray();
@@ -205,7 +265,7 @@ final class EngineTest {
         try (TestEngine engine = engine(new Size(4, 16, 256, 10))) {
             Collected first = engine.submit(prompt(30), both, 20);
             first.completion();
-            int[] all = java.util.stream.IntStream.concat(
+            int[] all = IntStream.concat(
                             java.util.Arrays.stream(prompt(30)),
                             first.ids().stream().mapToInt(Integer::intValue))
                     .toArray();

@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 final class PlannerTest {
@@ -20,6 +22,7 @@ final class PlannerTest {
 
     /** What a sequence will do, and what the checker, not the planner, knows of it. */
     private static final class Life {
+        private final long priority;
         private final long arrival;
         private final int end;
         private final boolean cancelled;
@@ -29,10 +32,15 @@ final class PlannerTest {
 
         private int cached;
 
-        private Life(long arrival, int end, boolean cancelled) {
+        private Life(long priority, long arrival, int end, boolean cancelled) {
+            this.priority = priority;
             this.arrival = arrival;
             this.end = end;
             this.cancelled = cancelled;
+        }
+
+        private boolean before(Life other) {
+            return priority < other.priority || priority == other.priority && arrival < other.arrival;
         }
     }
 
@@ -43,9 +51,16 @@ final class PlannerTest {
         private final BlockPool pool;
         private final Planner planner;
         private final Map<Sequence, Life> lives = new LinkedHashMap<>();
+        /** For each block and place in it, a number that tells all ids up to there: what a cache would hold. */
+        private final long[][] contents;
+
+        private final boolean priorities;
+        private final int failures;
         private final int toCome;
         private long arrivals;
         private long lastPreemptions;
+        private long lastHits;
+        private long hits;
         private int steps;
 
         private History(long seed) {
@@ -54,6 +69,9 @@ final class PlannerTest {
             limits = new Planner.Limits(seats + random.nextInt(40), seats, 1 + random.nextInt(8));
             pool = new BlockPool(2 + random.nextInt(12));
             planner = new Planner(limits, pool);
+            contents = new long[pool.total()][BLOCK];
+            priorities = random.nextInt(3) == 0;
+            failures = random.nextInt(4) == 0 ? 20 : Integer.MAX_VALUE;
             toCome = 1 + random.nextInt(12);
         }
 
@@ -78,10 +96,30 @@ final class PlannerTest {
                 int most = pool.total() * BLOCK;
                 int known = 1 + random.nextInt(most);
                 int end = known + random.nextInt(most - known + 1);
-                Sequence sequence = new Sequence(known, random.nextInt(4) == 0);
-                lives.put(sequence, new Life(arrivals++, end, random.nextInt(5) == 0));
+                long priority = priorities ? random.nextInt(3) : 0;
+                Sequence sequence = new Sequence(prompt(known), random.nextInt(4) == 0, priority, salt());
+                lives.put(sequence, new Life(priority, arrivals++, end, random.nextInt(5) == 0));
                 planner.add(sequence);
             }
+        }
+
+        /** One of three beginnings, for a while, and then ids of its own: many sequences begin alike. */
+        private int[] prompt(int length) {
+            int[] ids = new int[length];
+            int beginning = random.nextInt(3);
+            int alike = random.nextInt(length + 1);
+            for (int i = 0; i < length; i++) {
+                ids[i] = i < alike ? beginning : random.nextInt(1000);
+            }
+            return ids;
+        }
+
+        private @Nullable String salt() {
+            return switch (random.nextInt(8)) {
+                case 0 -> null;
+                case 1 -> "salt";
+                default -> "";
+            };
         }
 
         /** Pauses, resumes and cancels. Nobody stays paused for ever. */
@@ -92,12 +130,20 @@ final class PlannerTest {
                     life(sequence).sent = false;
                 }
                 if (life(sequence).cancelled && random.nextInt(10) == 0) {
-                    int held = sequence.blocks().size();
+                    int held = heldAlone(sequence);
                     int free = pool.free();
                     end(sequence);
                     require(pool.free() == free + held, "the blocks of who is cancelled are free at once", held);
                 }
             }
+        }
+
+        private int heldAlone(Sequence sequence) {
+            int held = 0;
+            for (int i = 0; i < sequence.blocks().size(); i++) {
+                held += pool.holders(sequence.blocks().get(i)) == 1 ? 1 : 0;
+            }
+            return held;
         }
 
         private void step() {
@@ -108,10 +154,61 @@ final class PlannerTest {
             checkAdmissions(plan, before);
             checkProgress(plan);
             checkBlocks();
+            if (plan.size() > 0 && random.nextInt(failures) == 0) {
+                fail(plan);
+            } else {
+                compute(plan);
+            }
+            lastPreemptions = planner.preemptions();
+            hits += planner.prefixHits() - lastHits;
+            lastHits = planner.prefixHits();
+        }
+
+        /** The step computes nothing, and who was in it is gone. */
+        private void fail(Plan plan) {
+            planner.failed();
+            for (int i = 0; i < plan.size(); i++) {
+                end(plan.sequence(i));
+            }
+        }
+
+        private void compute(Plan plan) {
+            for (int i = 0; i < plan.size(); i++) {
+                write(plan.sequence(i), plan.tokens(i));
+            }
+            for (int i = 0; i < plan.size(); i++) {
+                read(plan.sequence(i));
+            }
             for (int i = 0; i < plan.size(); i++) {
                 advance(plan.sequence(i), plan.tokens(i));
             }
-            lastPreemptions = planner.preemptions();
+        }
+
+        private void write(Sequence sequence, int tokens) {
+            long[] prefixes = prefixes(sequence);
+            for (int at = sequence.computed() - tokens; at < sequence.computed(); at++) {
+                contents[sequence.blocks().get(at / BLOCK)][at % BLOCK] = prefixes[at];
+            }
+        }
+
+        /** All that is attended to must be what the sequence's own ids, and those of its salt, put there. */
+        private void read(Sequence sequence) {
+            long[] prefixes = prefixes(sequence);
+            for (int at = 0; at < sequence.computed(); at++) {
+                long content = contents[sequence.blocks().get(at / BLOCK)][at % BLOCK];
+                require(content == prefixes[at], "a block holds what its reader's ids say", at);
+            }
+        }
+
+        private long[] prefixes(Sequence sequence) {
+            long[] prefixes = new long[sequence.computed()];
+            long hash = sequence.salt() == null ? 1 : sequence.salt().hashCode();
+            for (int at = 0; at < prefixes.length; at++) {
+                hash = (hash ^ sequence.token(at)) * 0x9E3779B97F4A7C15L + 1;
+                hash ^= hash >>> 29;
+                prefixes[at] = hash;
+            }
+            return prefixes;
         }
 
         private void checkLimits(Plan plan) {
@@ -140,14 +237,21 @@ final class PlannerTest {
                     assertEarlierAreAdmittedOrPaused(life);
                 }
                 if (before.get(sequence) == Sequence.State.WAITING) {
-                    life.cached = 0;
+                    life.cached = sequence.computed() - plan.tokens(i);
+                    checkHits(sequence, life.cached);
                 }
             }
         }
 
+        private void checkHits(Sequence sequence, int tokens) {
+            require(tokens % BLOCK == 0, "only whole blocks are found", tokens);
+            require(tokens < sequence.known(), "a token is left to compute", tokens);
+            require(tokens == 0 || sequence.shares() && !sequence.scored(), "who shares nothing finds nothing", tokens);
+        }
+
         private void assertEarlierAreAdmittedOrPaused(Life admitted) {
             lives.forEach((sequence, life) -> {
-                if (life.arrival < admitted.arrival && !life.admitted) {
+                if (life.before(admitted) && !life.admitted) {
                     require(sequence.paused(), "nobody is overtaken", life.arrival);
                 }
             });
@@ -165,7 +269,7 @@ final class PlannerTest {
                 IntList blocks = sequence.blocks();
                 for (int i = 0; i < blocks.size(); i++) {
                     int block = blocks.get(i);
-                    require(used.add(block), "a block has one owner", block);
+                    used.add(block);
                     require(block >= 0 && block < pool.total(), "a block exists", block);
                 }
                 require(blocks.size() * BLOCK >= sequence.computed(), "what is computed has a place", blocks.size());
@@ -186,7 +290,7 @@ final class PlannerTest {
                 if (sequence.known() >= life.end) {
                     end(sequence);
                 } else {
-                    sequence.append();
+                    sequence.append(random.nextInt(3));
                     life.sent = true;
                 }
             }
@@ -214,6 +318,7 @@ final class PlannerTest {
         long seed = System.nanoTime();
         System.out.printf("PlannerTest: %,d histories from seed %d%n", HISTORIES, seed);
         long preemptions = 0;
+        long hits = 0;
         for (int i = 0; i < HISTORIES; i++) {
             History history = new History(seed + i);
             try {
@@ -222,23 +327,25 @@ final class PlannerTest {
                 throw new AssertionError("history of seed %d, step %d".formatted(seed + i, history.steps), broken);
             }
             preemptions += history.lastPreemptions;
+            hits += history.hits > 0 ? 1 : 0;
         }
         assertThat(preemptions).as("histories short of blocks").isGreaterThan(HISTORIES / 10);
+        assertThat(hits).as("histories that found something cached").isGreaterThan(HISTORIES / 10);
     }
 
     @Test
     void fillsAStepWithDecodesBeforePrompts() {
         Planner planner = new Planner(new Planner.Limits(32, 4, 8), new BlockPool(64));
-        Sequence first = new Sequence(5, false);
-        Sequence second = new Sequence(100, false);
+        Sequence first = sequence(5);
+        Sequence second = sequence(100);
         planner.add(first);
         planner.add(second);
         assertThat(tokens(planner.plan())).containsExactly(5, 27);
-        first.append();
+        first.append(1);
         assertThat(tokens(planner.plan())).containsExactly(1, 31);
-        first.append();
+        first.append(1);
         assertThat(tokens(planner.plan())).containsExactly(1, 31);
-        first.append();
+        first.append(1);
         assertThat(tokens(planner.plan())).containsExactly(1, 11);
     }
 
@@ -246,13 +353,13 @@ final class PlannerTest {
     void takesTheBlocksOfTheLastAndComputesItAgain() {
         BlockPool pool = new BlockPool(4);
         Planner planner = new Planner(new Planner.Limits(64, 4, 8), pool);
-        Sequence first = new Sequence(32, false);
-        Sequence second = new Sequence(30, false);
+        Sequence first = sequence(32);
+        Sequence second = sequence(30);
         planner.add(first);
         planner.add(second);
         assertThat(tokens(planner.plan())).containsExactly(32, 30);
-        first.append();
-        second.append();
+        first.append(1);
+        second.append(1);
         assertThat(tokens(planner.plan())).containsExactly(1);
         assertThat(second.state()).isEqualTo(Sequence.State.WAITING);
         assertThat(second.preemptions()).isEqualTo(1);
@@ -264,17 +371,17 @@ final class PlannerTest {
     void pausedSequencesGiveWay() {
         BlockPool pool = new BlockPool(4);
         Planner planner = new Planner(new Planner.Limits(64, 1, 8), pool);
-        Sequence slow = new Sequence(60, false);
-        Sequence quick = new Sequence(60, false);
+        Sequence slow = sequence(60);
+        Sequence quick = sequence(60);
         planner.add(slow);
         planner.add(quick);
         assertThat(tokens(planner.plan())).containsExactly(60);
-        slow.append();
+        slow.append(1);
         slow.paused(true);
         assertThat(tokens(planner.plan())).containsExactly(60);
         assertThat(quick.state()).isEqualTo(Sequence.State.RUNNING);
         slow.paused(false);
-        quick.append();
+        quick.append(1);
         assertThat(tokens(planner.plan())).containsExactly(1);
         planner.remove(quick);
         assertThat(tokens(planner.plan())).containsExactly(61);
@@ -283,7 +390,77 @@ final class PlannerTest {
     @Test
     void refusesWhatCanNeverFit() {
         Planner planner = new Planner(new Planner.Limits(8, 1, 1), new BlockPool(2));
-        assertThatThrownBy(() -> planner.add(new Sequence(33, false))).hasMessageContaining("33 tokens");
+        assertThatThrownBy(() -> planner.add(sequence(33))).hasMessageContaining("33 tokens");
+    }
+
+    /** Two requests of the same long beginning, at once and one after the other: it is computed once. */
+    @Test
+    void computesACommonBeginningOnce() {
+        Planner planner = new Planner(new Planner.Limits(64, 4, 8), new BlockPool(64));
+        Sequence first = begins(100, 120);
+        Sequence second = begins(100, 120);
+        planner.add(first);
+        planner.add(second);
+        assertThat(tokens(planner.plan())).containsExactly(64);
+        assertThat(tokens(planner.plan())).containsExactly(56, 8);
+        assertThat(second.cached()).isEqualTo(96);
+        assertThat(tokens(planner.plan())).containsExactly(16);
+        planner.remove(first);
+        planner.remove(second);
+        Sequence third = begins(100, 101);
+        planner.add(third);
+        assertThat(tokens(planner.plan())).containsExactly(5);
+        assertThat(planner.prefixQueries()).isEqualTo(120 + 120 + 101);
+        assertThat(planner.prefixHits()).isEqualTo(96 + 96);
+    }
+
+    @Test
+    void aWholePromptThatIsCachedComputesItsLastBlock() {
+        Planner planner = new Planner(new Planner.Limits(64, 4, 8), new BlockPool(64));
+        planner.add(begins(32, 32));
+        planner.add(begins(32, 32));
+        assertThat(tokens(planner.plan())).containsExactly(32, 16);
+    }
+
+    @Test
+    void theHeadOfAPrefixOutlivesItsTail() {
+        BlockPool pool = new BlockPool(4);
+        Planner planner = new Planner(new Planner.Limits(64, 4, 8), pool);
+        Sequence first = begins(48, 48);
+        planner.add(first);
+        planner.plan();
+        planner.remove(first);
+        Sequence other = sequence(32);
+        planner.add(other);
+        planner.plan();
+        planner.remove(other);
+        planner.add(begins(48, 48));
+        assertThat(tokens(planner.plan())).containsExactly(16);
+    }
+
+    /** Sequences whose first ids are alike and whose others are not. */
+    private int apart = 1;
+
+    private Sequence begins(int alike, int length) {
+        int[] ids = new int[length];
+        Arrays.fill(ids, alike, length, apart++);
+        return new Sequence(ids, false, 0, "");
+    }
+
+    @Test
+    void theMoreUrgentGoFirst() {
+        Planner planner = new Planner(new Planner.Limits(64, 1, 8), new BlockPool(64));
+        Sequence late = new Sequence(new int[10], false, 5, null);
+        Sequence urgent = new Sequence(new int[20], false, -1, null);
+        planner.add(late);
+        planner.add(urgent);
+        assertThat(tokens(planner.plan())).containsExactly(20);
+        planner.remove(urgent);
+        assertThat(tokens(planner.plan())).containsExactly(10);
+    }
+
+    private static Sequence sequence(int known) {
+        return new Sequence(new int[known], false, 0, null);
     }
 
     private static List<Integer> tokens(Plan plan) {

@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -99,6 +100,22 @@ final class RealModelTest {
         assertThat(answers).hasSizeGreaterThanOrEqualTo(32);
         assertThat(worst).isLessThanOrEqualTo(LOGPROB);
         assertThat(compared).as("steps compared").isGreaterThan(answers.size() * 64 * 9 / 10);
+    }
+
+    /** To the last bit: what the native kernels computed for another request is what they would compute again. */
+    @Test
+    void aCachedBeginningChangesNothing() {
+        int[] text = prompts().stream().flatMapToInt(IntStream::of).limit(300).toArray();
+        assertThat(text).hasSize(300);
+        Collected alone = engine.submit(text, TOP20, 16);
+        assertThat(alone.completion().cachedTokens()).isLessThan(100);
+        Collected again = engine.submit(text, TOP20, 16);
+        assertThat(again.completion().cachedTokens()).isEqualTo(288);
+        assertThat(again.ids()).isEqualTo(alone.ids());
+        for (int i = 0; i < again.ids().size(); i++) {
+            assertThat(again.logprobs().get(i).topLogprobs())
+                    .containsExactly(alone.logprobs().get(i).topLogprobs());
+        }
     }
 
     /**

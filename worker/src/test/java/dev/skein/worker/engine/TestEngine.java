@@ -25,8 +25,8 @@ public final class TestEngine implements AutoCloseable {
 
     public TestEngine(Path model, Size size, int maxModelLen, Backend backend) {
         checkpoint = Checkpoint.open(model);
-        EngineOptions options =
-                new EngineOptions(maxModelLen, size.sequences, size.tokens, size.blocks, size.queued, 20, 7, Set.of(2));
+        EngineOptions options = new EngineOptions(
+                maxModelLen, size.sequences, size.tokens, size.blocks, size.queued, 20, 7, Set.of(2), true, false);
         engine = Engine.start(options, Architecture.of(checkpoint), backend, (_, _) -> {});
     }
 
