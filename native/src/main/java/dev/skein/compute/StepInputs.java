@@ -86,8 +86,9 @@ public final class StepInputs {
      * @param tokens tokens in a step
      * @param sequences sequences in a step
      * @param outputs rows of logits in a step
-     * @param blocks entries in all block tables of a step
-     * @param history ids in all histories of a step; what does not fit makes {@link StepInputs} grow
+     * @param blocks entries in all block tables of a step, where sequences share few blocks; more make {@link StepInputs}
+     *     grow
+     * @param history ids in all histories of a step; more make it grow too
      */
     public record Limits(int tokens, int sequences, int outputs, int blocks, int history) {}
 

@@ -57,8 +57,12 @@ final class RealModelTest {
     }
 
     private static TestEngine engine(Size size) {
+        return engine(size, 2048);
+    }
+
+    private static TestEngine engine(Size size, int maxModelLen) {
         Backend backend = CpuBackends.choose(CpuOptions.defaults());
-        return new TestEngine(TestModel.path(), size, 2048, backend);
+        return new TestEngine(TestModel.path(), size, maxModelLen, backend);
     }
 
     private static JsonNode golden(String name) throws IOException {
@@ -115,6 +119,20 @@ final class RealModelTest {
         for (int i = 0; i < again.ids().size(); i++) {
             assertThat(again.logprobs().get(i).topLogprobs())
                     .containsExactly(alone.logprobs().get(i).topLogprobs());
+        }
+    }
+
+    /** The tables of 8 sequences that share a beginning have more entries than the cache has blocks. */
+    @Test
+    void manyShareASmallCache() {
+        int[] text = prompts().stream().flatMapToInt(IntStream::of).limit(300).toArray();
+        try (TestEngine small = engine(new Size(8, 512, 40, 100), 320)) {
+            List<int[]> prompts = IntStream.range(0, 8)
+                    .mapToObj(i -> IntStream.concat(IntStream.of(text), IntStream.of(1000 + i))
+                            .toArray())
+                    .toList();
+            assertThat(small.generate(prompts, GREEDY, 8)).isEqualTo(engine.generate(prompts, GREEDY, 8));
+            assertThat(small.engine().statistics().preemptions()).isZero();
         }
     }
 
