@@ -1,0 +1,28 @@
+// One translation unit of all kernels, so that one fatbin holds them; a namespace each keeps their names apart.
+#include "skein.cuh"
+#include "store.cuh"
+
+namespace embed {
+#include "embed.cu"
+}
+namespace rms_norm {
+#include "rms_norm.cu"
+}
+namespace rope {
+#include "rope.cu"
+}
+namespace weight {
+#include "weight.cu"
+}
+namespace matmul {
+#include "matmul.cu"
+}
+namespace matmul_many {
+#include "matmul_many.cu"
+}
+namespace attention {
+#include "attention.cu"
+}
+namespace sample {
+#include "sample.cu"
+}

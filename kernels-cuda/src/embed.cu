@@ -1,0 +1,39 @@
+// Rows of a table, and rows of activations: one block a row.
+#include "skein.cuh"
+
+// out[t] = table[ids[t]]. Grid: tokens; any block. The table is row after row of bf16; ids are checked by the host.
+extern "C" __global__ void skein_embed(const bf16* __restrict__ table, const int* ids,
+                                       float* __restrict__ out, int columns) {
+    dependency_wait();
+    dependents_start();
+    const bf16* row = table + (int64_t)ids[blockIdx.x] * columns;
+    float* to = out + (int64_t)blockIdx.x * columns;
+    int vectors = columns % 8 == 0 ? columns / 8 : 0;  // rows stay 16-byte aligned only then
+    for (int i = threadIdx.x; i < vectors; i += blockDim.x) {
+        uint4 v = ((const uint4*)row)[i];
+        uint32_t pairs[4] = {v.x, v.y, v.z, v.w};
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            uint32_t a = pairs[2 * half], b = pairs[2 * half + 1];
+            ((float4*)to)[2 * i + half] = make_float4(__uint_as_float(a << 16), __uint_as_float(a & 0xffff0000u),
+                                                      __uint_as_float(b << 16), __uint_as_float(b & 0xffff0000u));
+        }
+    }
+    for (int i = vectors * 8 + threadIdx.x; i < columns; i += blockDim.x) {
+        to[i] = to_float(row[i]);
+    }
+}
+SKEIN_KERNEL(skein_embed)
+
+// out[o] = x[outputs[o * slots]]: the first slot of an output is its row. Grid: outputs; any block.
+extern "C" __global__ void skein_gather(const float* x, const int* outputs, int slots,
+                                        float* __restrict__ out, int columns) {
+    dependency_wait();
+    dependents_start();
+    const float* row = x + (int64_t)outputs[(int64_t)blockIdx.x * slots] * columns;
+    float* to = out + (int64_t)blockIdx.x * columns;
+    for (int i = threadIdx.x; i < columns; i += blockDim.x) {
+        to[i] = row[i];
+    }
+}
+SKEIN_KERNEL(skein_gather)

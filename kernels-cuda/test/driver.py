@@ -1,0 +1,133 @@
+"""The CUDA driver API as far as the tests need it, by ctypes: libcuda, or the emulator where SKEIN_LIBCUDA names it."""
+import ctypes
+import os
+
+import numpy as np
+
+
+class Launch(ctypes.Structure):
+    _fields_ = [("grid", ctypes.c_uint * 3), ("block", ctypes.c_uint * 3), ("shared", ctypes.c_uint),
+                ("stream", ctypes.c_void_p), ("attributes", ctypes.c_void_p), ("count", ctypes.c_uint)]
+
+
+class Attribute(ctypes.Structure):
+    _fields_ = [("id", ctypes.c_int), ("padding", ctypes.c_int), ("value", ctypes.c_byte * 64)]
+
+
+PROGRAMMATIC_STREAM_SERIALIZATION = 6
+MAX_DYNAMIC_SHARED = 8
+
+
+class Device:
+    """One device with the kernels of a fatbin. Arrays passed to `put` are copied up; `get` copies down."""
+
+    def __init__(self, image, stream=None):
+        self.emulated = "SKEIN_LIBCUDA" in os.environ
+        self.cuda = ctypes.CDLL(os.environ.get("SKEIN_LIBCUDA", "libcuda.so.1"))
+        self.check("cuInit", self.cuda.cuInit(0))
+        self.context = ctypes.c_void_p()
+        self.call("cuDevicePrimaryCtxRetain", ctypes.byref(self.context), 0)
+        self.call("cuCtxSetCurrent", self.context)
+        self.stream = ctypes.c_void_p(stream)
+        self.library = ctypes.c_void_p()
+        self.image = image
+        self.call("cuLibraryLoadData", ctypes.byref(self.library), self.image, None, None, 0, None, None, 0)
+        self.functions = {}
+        self.owned = []
+
+    def call(self, name, *arguments):
+        self.check(name, getattr(self.cuda, name)(*arguments))
+
+    def check(self, name, status):
+        if status != 0:
+            text = ctypes.c_char_p()
+            self.cuda.cuGetErrorName(status, ctypes.byref(text))
+            raise RuntimeError(f"{name}: {status} {text.value}")
+
+    def function(self, name):
+        if name not in self.functions:
+            kernel, function = ctypes.c_void_p(), ctypes.c_void_p()
+            self.call("cuLibraryGetKernel", ctypes.byref(kernel), self.library, name.encode())
+            self.call("cuKernelGetFunction", ctypes.byref(function), kernel)
+            self.functions[name] = function
+        return self.functions[name]
+
+    def attribute(self, name, which):
+        value = ctypes.c_int()
+        self.call("cuFuncGetAttribute", ctypes.byref(value), which, self.function(name))
+        return value.value
+
+    def allocate(self, size):
+        at = ctypes.c_uint64()
+        self.call("cuMemAlloc_v2", ctypes.byref(at), ctypes.c_size_t(max(size, 1)))
+        self.owned.append(at.value)
+        return at.value
+
+    def put(self, array):
+        array = np.ascontiguousarray(array)
+        at = self.allocate(array.nbytes)
+        self.call("cuMemcpyHtoDAsync_v2", ctypes.c_uint64(at), array.ctypes.data_as(ctypes.c_void_p),
+                  ctypes.c_size_t(array.nbytes), self.stream)
+        self.call("cuCtxSynchronize")
+        return at
+
+    def poisoned(self, shape, dtype):
+        """Memory whose every byte is 0xff: NaN, so that what a kernel leaves out shows."""
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        at = self.allocate(size)
+        self.call("cuMemsetD8Async", ctypes.c_uint64(at), ctypes.c_ubyte(0xff), ctypes.c_size_t(size), self.stream)
+        return at
+
+    def get(self, at, shape, dtype):
+        out = np.empty(shape, dtype)
+        self.call("cuCtxSynchronize")
+        self.call("cuMemcpyDtoHAsync_v2", out.ctypes.data_as(ctypes.c_void_p), ctypes.c_uint64(at),
+                  ctypes.c_size_t(out.nbytes), self.stream)
+        self.call("cuCtxSynchronize")
+        return out
+
+    def free(self):
+        self.call("cuCtxSynchronize")
+        for at in self.owned:
+            self.call("cuMemFree_v2", ctypes.c_uint64(at))
+        self.owned.clear()
+
+    def launch(self, name, grid, block, *arguments, shared=0, overlap=False):
+        """Arguments: int is a 64-bit address, np.int32, np.int64 and np.float32 what they are."""
+        function = self.function(name)
+        if shared > 49152:
+            self.call("cuFuncSetAttribute", function, MAX_DYNAMIC_SHARED, shared)
+        held = [ctypes.c_uint64(a) if isinstance(a, int) else
+                {np.int32: ctypes.c_int, np.int64: ctypes.c_int64, np.float32: ctypes.c_float}[type(a)](a.item())
+                for a in arguments]
+        pointers = (ctypes.c_void_p * len(held))(*[ctypes.cast(ctypes.byref(a), ctypes.c_void_p) for a in held])
+        grid = tuple(grid) + (1,) * (3 - len(grid))
+        launch = Launch((ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(block, 1, 1), shared, self.stream, None, 0)
+        if overlap:
+            attribute = Attribute(PROGRAMMATIC_STREAM_SERIALIZATION, 0, (ctypes.c_byte * 64)(1))
+            launch.attributes = ctypes.cast(ctypes.byref(attribute), ctypes.c_void_p)
+            launch.count = 1
+        self.call("cuLaunchKernelEx", ctypes.byref(launch), function, pointers, None)
+
+
+def to_bf16(x):
+    """Rounded to nearest, ties to even: 16-bit patterns."""
+    u = np.asarray(x, np.float32).view(np.uint32).astype(np.uint64)
+    return ((u + 0x7FFF + (u >> 16 & 1)) >> 16).astype(np.uint16)
+
+
+def from_bf16(bits):
+    return (np.asarray(bits, np.uint16).astype(np.uint32) << 16).view(np.float32)
+
+
+def rounded(x):
+    return from_bf16(to_bf16(x))
+
+
+def tiles(matrix):
+    """16 x 16 tiles in the order of skein.cuh, of bit patterns; rows are filled up with zeros to whole tiles."""
+    rows, columns = matrix.shape
+    full = np.zeros((-(-rows // 16) * 16, columns), np.uint16)
+    full[:rows] = matrix
+    t = full.reshape(full.shape[0] // 16, 2, 8, columns // 16, 2, 4, 2)  # row tile, r8, g, column tile, c8, t, c
+    return np.ascontiguousarray(t.transpose(0, 3, 2, 5, 4, 1, 6))        # lane = g, t; then c8, r8, c
