@@ -135,6 +135,7 @@ final class ServeCommand {
                 settings.get(ServeSettings.MAX_NUM_QUEUED_REQS),
                 settings.get(ServeSettings.PREFIX_CACHING),
                 settings.get(ServeSettings.SCHEDULING_POLICY).equals("priority"),
+                settings.find(ServeSettings.SPECULATIVE_CONFIG).orElse(null),
                 settings.get(ServeSettings.MAX_LOGPROBS),
                 settings.get(ServeSettings.SEED),
                 settings.find(ServeSettings.UVICORN_LOG_LEVEL).orElse(settings.get(ServeSettings.LOG_LEVEL)));

@@ -1,8 +1,10 @@
 package dev.skein.cli;
 
 import dev.skein.worker.WorkerOptions;
+import dev.skein.worker.engine.PromptLookup;
 import io.vertx.core.json.JsonObject;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /// What `serve` hands to each worker, as the text that a group's specification holds.
 ///
@@ -18,6 +20,7 @@ record WorkerParameters(
         int maxQueued,
         boolean prefixCaching,
         boolean byPriority,
+        @Nullable PromptLookup speculation,
         int maxLogprobs,
         long seed,
         String logLevel) {
@@ -34,10 +37,24 @@ record WorkerParameters(
                 .put("max-num-queued-reqs", maxQueued)
                 .put("enable-prefix-caching", prefixCaching)
                 .put("by-priority", byPriority)
+                .put("speculation", speculation == null ? null : encode(speculation))
                 .put("max-logprobs", maxLogprobs)
                 .put("seed", seed)
                 .put("log-level", logLevel)
                 .encode();
+    }
+
+    private static JsonObject encode(PromptLookup lookup) {
+        return new JsonObject()
+                .put("tokens", lookup.tokens())
+                .put("least", lookup.least())
+                .put("most", lookup.most());
+    }
+
+    private static @Nullable PromptLookup decode(@Nullable JsonObject json) {
+        return json == null
+                ? null
+                : new PromptLookup(json.getInteger("tokens"), json.getInteger("least"), json.getInteger("most"));
     }
 
     static WorkerParameters decode(String text) {
@@ -53,6 +70,7 @@ record WorkerParameters(
                 json.getInteger("max-num-queued-reqs"),
                 json.getBoolean("enable-prefix-caching"),
                 json.getBoolean("by-priority"),
+                decode(json.getJsonObject("speculation")),
                 json.getInteger("max-logprobs"),
                 json.getLong("seed"),
                 json.getString("log-level"));
@@ -71,6 +89,7 @@ record WorkerParameters(
                 maxQueued,
                 prefixCaching,
                 byPriority,
+                speculation,
                 maxLogprobs,
                 seed,
                 "127.0.0.1",

@@ -2,6 +2,7 @@ package dev.skein.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.skein.worker.engine.PromptLookup;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -14,7 +15,20 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class SkeinTest {
     private static final WorkerParameters PARAMETERS = new WorkerParameters(
-            Path.of("/m/a b.gguf"), 2, "auto", 0, 256, 2048, 1L << 40, 1024, true, true, 20, -3, "info");
+            Path.of("/m/a b.gguf"),
+            2,
+            "auto",
+            0,
+            256,
+            2048,
+            1L << 40,
+            1024,
+            true,
+            true,
+            new PromptLookup(5, 2, 4),
+            20,
+            -3,
+            "info");
 
     private record Ended(int code, String output, String error) {}
 

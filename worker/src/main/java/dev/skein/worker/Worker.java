@@ -170,7 +170,7 @@ public final class Worker implements AutoCloseable {
     private EngineOptions engineOptions(Checkpoint opened, Architecture architecture) {
         int seqs = options.maxNumSeqs();
         int tokens = options.maxNumBatchedTokens();
-        long activations = architecture.activationBytes(EngineOptions.stepLimits(1, seqs, tokens, 1));
+        long activations = architecture.activationBytes(EngineOptions.mostStep(seqs, tokens));
         Capacity capacity = Capacity.of(
                 options,
                 new Capacity.Needs(
@@ -188,7 +188,8 @@ public final class Worker implements AutoCloseable {
                 options.seed(),
                 opened.endTokens(),
                 options.prefixCaching(),
-                options.byPriority());
+                options.byPriority(),
+                options.speculation());
     }
 
     private void loaded(int parts, int of) {

@@ -3,7 +3,9 @@ package dev.skein.worker;
 import static java.util.Objects.requireNonNull;
 
 import dev.skein.compute.cpu.CpuOptions;
+import dev.skein.worker.engine.PromptLookup;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a worker serves and how. Refuses bad values with {@link IllegalArgumentException} that name the flag.
@@ -18,6 +20,7 @@ import java.nio.file.Path;
  * @param maxQueued requests that may wait
  * @param prefixCaching whether what is computed of prompts and answers is kept for later requests that begin alike
  * @param byPriority whether requests go by their priority before their arrival
+ * @param speculation how answers are drafted; null for not at all
  * @param maxLogprobs likeliest ids a request may ask for
  * @param seed of the seeds of requests that bring none
  * @param host to listen on
@@ -35,6 +38,7 @@ public record WorkerOptions(
         int maxQueued,
         boolean prefixCaching,
         boolean byPriority,
+        @Nullable PromptLookup speculation,
         int maxLogprobs,
         long seed,
         String host,
@@ -84,7 +88,7 @@ public record WorkerOptions(
     /** The defaults, on any port of loopback. */
     public static WorkerOptions of(Path model, String token) {
         return new WorkerOptions(
-                model, 0, "auto", FROM_FILE, 256, 2048, 0, 1024, true, false, 20, 0, "127.0.0.1", 0, token);
+                model, 0, "auto", FROM_FILE, 256, 2048, 0, 1024, true, false, null, 20, 0, "127.0.0.1", 0, token);
     }
 
     public WorkerOptions withMaxModelLen(int tokens) {
@@ -99,6 +103,7 @@ public record WorkerOptions(
                 maxQueued,
                 prefixCaching,
                 byPriority,
+                speculation,
                 maxLogprobs,
                 seed,
                 host,
@@ -118,6 +123,7 @@ public record WorkerOptions(
                 maxQueued,
                 prefixCaching,
                 byPriority,
+                speculation,
                 maxLogprobs,
                 seed,
                 host,
@@ -132,7 +138,7 @@ public record WorkerOptions(
 
     @Override
     public String toString() {
-        return "WorkerOptions[model=%s, threads=%d, cpu=%s, max-model-len=%d, max-num-seqs=%d, max-num-batched-tokens=%d, kv-cache-memory-bytes=%d, max-num-queued-reqs=%d, enable-prefix-caching=%s, scheduling-policy=%s, max-logprobs=%d, seed=%d, host=%s, port=%d]"
+        return "WorkerOptions[model=%s, threads=%d, cpu=%s, max-model-len=%d, max-num-seqs=%d, max-num-batched-tokens=%d, kv-cache-memory-bytes=%d, max-num-queued-reqs=%d, enable-prefix-caching=%s, scheduling-policy=%s, speculative-config=%s, max-logprobs=%d, seed=%d, host=%s, port=%d]"
                 .formatted(
                         model,
                         threads,
@@ -144,6 +150,7 @@ public record WorkerOptions(
                         maxQueued,
                         prefixCaching,
                         byPriority ? "priority" : "fcfs",
+                        speculation,
                         maxLogprobs,
                         seed,
                         host,

@@ -30,7 +30,22 @@ final class WorkerTest {
 
     private static WorkerOptions options(Path model, int maxModelLen, long kvCacheBytes, int port) {
         return new WorkerOptions(
-                model, 1, "java", maxModelLen, 4, 64, kvCacheBytes, 10, true, false, 20, 1, "127.0.0.1", port, "token");
+                model,
+                1,
+                "java",
+                maxModelLen,
+                4,
+                64,
+                kvCacheBytes,
+                10,
+                true,
+                false,
+                null,
+                20,
+                1,
+                "127.0.0.1",
+                port,
+                "token");
     }
 
     @Test

@@ -74,7 +74,7 @@ final class EngineBench implements AutoCloseable {
         int length = Math.min(architecture.contextLength(), LONG_PROMPT + DECODED);
         int blocks = BATCH * (length / KvCache.BLOCK_SIZE + 1);
         engine = Engine.start(
-                new EngineOptions(length, BATCH, LONG_PROMPT, blocks, BATCH, 0, 0, Set.of(), false, false),
+                new EngineOptions(length, BATCH, LONG_PROMPT, blocks, BATCH, 0, 0, Set.of(), false, false, null),
                 architecture,
                 chosen,
                 (parts, of) -> {});

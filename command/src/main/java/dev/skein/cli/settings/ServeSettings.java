@@ -8,6 +8,7 @@ import static dev.skein.cli.settings.Setting.Section.MODEL;
 import static dev.skein.cli.settings.Setting.Section.SERVER;
 import static dev.skein.cli.settings.Setting.Section.TEMPLATE;
 
+import dev.skein.worker.engine.PromptLookup;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.Function;
@@ -117,6 +118,14 @@ public final class ServeSettings {
             "fcfs",
             Readers.choice("fcfs", "priority"),
             "who is first: fcfs, the first to come, or priority, the lowest number in the request's priority");
+    public static final Setting<PromptLookup> SPECULATIVE_CONFIG = Setting.of(
+            ENGINE,
+            "speculative-config",
+            "JSON",
+            null,
+            SpeculativeConfig::read,
+            "draft answers from the text before, such as {\"method\": \"ngram\", \"num_speculative_tokens\": 5};"
+                    + " changes no token. Default: none");
     public static final Setting<Long> KV_CACHE_MEMORY = Setting.of(
             ENGINE,
             "kv-cache-memory-bytes",
@@ -230,6 +239,7 @@ public final class ServeSettings {
             MAX_NUM_QUEUED_REQS,
             PREFIX_CACHING,
             SCHEDULING_POLICY,
+            SPECULATIVE_CONFIG,
             KV_CACHE_MEMORY,
             BLOCK_SIZE,
             SEED,

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.skein.cli.CommandException;
+import dev.skein.worker.engine.PromptLookup;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -41,6 +42,7 @@ class ServeSettingsTest {
                         "--max-num-queued-reqs",
                         "--enable-prefix-caching",
                         "--scheduling-policy",
+                        "--speculative-config",
                         "--kv-cache-memory-bytes",
                         "--block-size",
                         "--seed",
@@ -272,5 +274,32 @@ class ServeSettingsTest {
     private static Settings read(Map<String, String> environment, String... arguments) {
         return new SettingsReader(ServeSettings.ALL, ServeSettings.MODEL_FILE)
                 .read(Arrays.asList(arguments), environment);
+    }
+
+    @Test
+    void readsASpeculativeConfig() {
+        assertThat(read("--speculative-config", "{\"method\": \"ngram\", \"num_speculative_tokens\": 3}")
+                        .get(ServeSettings.SPECULATIVE_CONFIG))
+                .isEqualTo(new PromptLookup(3, 5, 5));
+        assertThat(read(
+                                "--speculative-config",
+                                "{\"method\":\"ngram\",\"num_speculative_tokens\":3,\"prompt_lookup_min\":1,\"prompt_lookup_max\":4}")
+                        .get(ServeSettings.SPECULATIVE_CONFIG))
+                .isEqualTo(new PromptLookup(3, 1, 4));
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "5 | must be a JSON object",
+                "{\"method\":\"eagle\"} | there is ngram",
+                "{\"method\":\"ngram\"} | num_speculative_tokens is 0",
+                "{\"method\":\"ngram\",\"num_speculative_tokens\":\"5\"} | must be a whole number",
+                "{\"method\":\"ngram\",\"num_speculative_tokens\":5,\"model\":\"x\"} | has [model]",
+                "{\"method\":\"ngram\",\"num_speculative_tokens\":5,\"prompt_lookup_max\":0} | prompt_lookup_min is 0"
+            })
+    void refusesAnotherSpeculativeConfig(String text, String reason) {
+        assertThatThrownBy(() -> read("--speculative-config", text)).hasMessageContaining(reason);
     }
 }

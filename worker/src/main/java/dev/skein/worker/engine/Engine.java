@@ -398,13 +398,31 @@ public final class Engine implements AutoCloseable {
                 generation.score(logprobs(outputs, output++));
             }
         }
-        if (end == generation.known()) {
+        if (end >= generation.known()) {
             promptDone(generation, now);
             if (generation.wantsToken()) {
-                token(generation, outputs, output, now);
+                tokens(generation, outputs, output, now);
             } else {
                 finish(generation, now);
             }
+        }
+    }
+
+    /** Takes ids for as long as the draft, if there was one, foretold them: each was drawn from the logits after the last. */
+    private void tokens(Generation generation, StepOutputs outputs, int firstOutput, long now) {
+        IntList draft = generation.draft();
+        int right = 0;
+        boolean more = token(generation, outputs, firstOutput, now);
+        while (more && right < draft.size() && draft.get(right) == outputs.id(firstOutput + right)) {
+            right++;
+            more = token(generation, outputs, firstOutput + right, now);
+        }
+        if (draft.size() > 0) {
+            statistics.drafted(draft.size(), right);
+        }
+        generation.settle();
+        if (more && options.speculation() != null) {
+            generation.draft(options.speculation(), options.maxModelLen());
         }
     }
 
@@ -417,7 +435,8 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    private void token(Generation generation, StepOutputs outputs, int output, long now) {
+    /** Hands out an id; false if it was the last. */
+    private boolean token(Generation generation, StepOutputs outputs, int output, long now) {
         int id = outputs.id(output);
         generation.append(id);
         statistics.generated();
@@ -428,6 +447,7 @@ public final class Engine implements AutoCloseable {
             remove(generation);
         }
         generation.sink().token(id, logprobs, completion);
+        return completion == null;
     }
 
     /** How an id ends its sequence; null if it does not. */

@@ -2,6 +2,7 @@ package dev.skein.worker.engine;
 
 import dev.skein.compute.StepInputs;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What an engine may take on.
@@ -16,6 +17,7 @@ import java.util.Set;
  * @param eosTokenIds ids that end a sequence
  * @param prefixCaching whether blocks of prompts and answers are kept, to be found by later requests
  * @param byPriority whether requests go by their priority before their arrival
+ * @param speculation how answers are drafted; null for not at all
  */
 public record EngineOptions(
         int maxModelLen,
@@ -27,10 +29,13 @@ public record EngineOptions(
         long seed,
         Set<Integer> eosTokenIds,
         boolean prefixCaching,
-        boolean byPriority) {
+        boolean byPriority,
+        @Nullable PromptLookup speculation) {
 
     /** Rows of logits in a step for scored prompts: each takes a whole row of the vocabulary. */
     private static final int MAX_SCORED_ROWS = 64;
+    /** And for drafts. */
+    private static final int MAX_DRAFT_ROWS = 64;
 
     public EngineOptions {
         eosTokenIds = Set.copyOf(eosTokenIds);
@@ -44,24 +49,33 @@ public record EngineOptions(
     }
 
     Planner.Limits plannerLimits() {
-        return new Planner.Limits(maxNumBatchedTokens, maxNumSeqs, scoredRows(maxNumBatchedTokens));
+        return new Planner.Limits(maxNumBatchedTokens, maxNumSeqs, scoredRows(maxNumBatchedTokens), draftRows());
     }
 
     private static int scoredRows(int maxNumBatchedTokens) {
         return Math.min(MAX_SCORED_ROWS, maxNumBatchedTokens);
     }
 
-    StepInputs.Limits stepLimits() {
-        return stepLimits(maxModelLen, maxNumSeqs, maxNumBatchedTokens, blocks);
+    private int draftRows() {
+        return speculation == null ? 0 : MAX_DRAFT_ROWS;
     }
 
-    /** What the step's inputs hold at most. */
-    public static StepInputs.Limits stepLimits(int maxModelLen, int maxNumSeqs, int maxNumBatchedTokens, int blocks) {
+    StepInputs.Limits stepLimits() {
+        return stepLimits(maxModelLen, maxNumSeqs, maxNumBatchedTokens, blocks, draftRows());
+    }
+
+    /** What a step's inputs hold at most, whatever the length of sequences: for asking what activations take. */
+    public static StepInputs.Limits mostStep(int maxNumSeqs, int maxNumBatchedTokens) {
+        return stepLimits(1, maxNumSeqs, maxNumBatchedTokens, 1, MAX_DRAFT_ROWS);
+    }
+
+    private static StepInputs.Limits stepLimits(
+            int maxModelLen, int maxNumSeqs, int maxNumBatchedTokens, int blocks, int draftRows) {
         long tables = Math.min(blocks, (long) maxNumSeqs * Sequence.blocksFor(maxModelLen));
         return new StepInputs.Limits(
                 maxNumBatchedTokens,
                 maxNumSeqs,
-                maxNumSeqs + scoredRows(maxNumBatchedTokens),
+                maxNumSeqs + scoredRows(maxNumBatchedTokens) + draftRows,
                 (int) tables,
                 maxModelLen);
     }

@@ -20,6 +20,9 @@ public final class EngineStatistics {
     private final AtomicLong steps = new AtomicLong();
     private final AtomicLong prefixQueries = new AtomicLong();
     private final AtomicLong prefixHits = new AtomicLong();
+    private final AtomicLong drafts = new AtomicLong();
+    private final AtomicLong draftTokens = new AtomicLong();
+    private final AtomicLongArray acceptedAt = new AtomicLongArray(PromptLookup.MOST_TOKENS);
     private final AtomicLong stepTokens = new AtomicLong();
     private final AtomicLongArray stepBuckets = new AtomicLongArray(STEP_BOUNDS.length + 1);
 
@@ -62,6 +65,20 @@ public final class EngineStatistics {
         return prefixHits.get();
     }
 
+    /** Drafts that were computed. */
+    public long drafts() {
+        return drafts.get();
+    }
+
+    public long draftTokens() {
+        return draftTokens.get();
+    }
+
+    /** Drafts that were right up to and including that place, from 0. */
+    public long acceptedAt(int place) {
+        return acceptedAt.get(place);
+    }
+
     public long stepTokens() {
         return stepTokens.get();
     }
@@ -92,6 +109,14 @@ public final class EngineStatistics {
             bucket++;
         }
         stepBuckets.lazySet(bucket, stepBuckets.getPlain(bucket) + 1);
+    }
+
+    void drafted(int tokens, int right) {
+        add(drafts, 1);
+        add(draftTokens, tokens);
+        for (int place = 0; place < right; place++) {
+            acceptedAt.lazySet(place, acceptedAt.getPlain(place) + 1);
+        }
     }
 
     void prompt(int tokens) {

@@ -105,6 +105,12 @@ public final class Generation extends Sequence {
         return scores;
     }
 
+    /** Drafts what may follow, so far as it may be asked for. */
+    void draft(PromptLookup lookup, int maxModelLen) {
+        int room = Math.min(request.maxTokens() - outputs(), maxModelLen - known()) - 1;
+        lookup.draft(ids(), room, draft());
+    }
+
     boolean stopsAt(int id) {
         return Arrays.binarySearch(stopTokenIds, id) >= 0;
     }

@@ -32,6 +32,11 @@ import java.util.List;
  * somebody wants its logits. Blocks are remembered until they are needed for something else, also after all who held them
  * are gone.
  *
+ * <h2>Drafts</h2>
+ *
+ * A running sequence may bring ids that are likely to follow. They are computed in the same step if budget, rows and free
+ * blocks are left, and are dropped otherwise. What is computed of a draft is not remembered: it may turn out wrong.
+ *
  * <h2>Promises</h2>
  *
  * A block is held by one sequence, or by several that have the same ids up to its end, or is free. No step exceeds its budget, its seats or its rows. Sequences are admitted
@@ -48,8 +53,9 @@ final class Planner {
      * @param tokens tokens in a step
      * @param sequences sequences in a step, and running sequences that are not paused
      * @param scoredRows rows of logits in a step for prompts that are scored
+     * @param draftRows rows of logits in a step for drafts
      */
-    record Limits(int tokens, int sequences, int scoredRows) {
+    record Limits(int tokens, int sequences, int scoredRows, int draftRows) {
         Limits {
             if (sequences < 1 || tokens < sequences || scoredRows < 1) {
                 throw new IllegalArgumentException(
@@ -81,6 +87,7 @@ final class Planner {
     private int next;
 
     private int rowsLeft;
+    private int draftRowsLeft;
     private boolean preempted;
 
     Planner(Limits limits, BlockPool pool) {
@@ -145,6 +152,7 @@ final class Planner {
         plan.clear();
         filled.clear();
         rowsLeft = limits.scoredRows;
+        draftRowsLeft = limits.draftRows;
         preempted = false;
         planRunning();
         if (!preempted) {
@@ -164,11 +172,29 @@ final class Planner {
     private void planRunning() {
         for (next = 0; next < running.size() && room(); ) {
             Sequence sequence = running.get(next++);
+            limitDraft(sequence);
             int tokens = share(sequence);
             if (tokens > 0 && makeRoom(sequence, tokens)) {
                 schedule(sequence, tokens);
             }
         }
+    }
+
+    /** A draft is taken whole or not at all, and takes nothing from anybody. */
+    private void limitDraft(Sequence sequence) {
+        int end = sequence.known() + sequence.draft().size();
+        boolean fits = !sequence.scored()
+                && sequence.outstanding() <= limits.tokens - plan.totalTokens() - othersBehind()
+                && sequence.draft().size() <= draftRowsLeft
+                && Sequence.blocksFor(end) - sequence.blocks().size() <= pool.free();
+        if (!fits) {
+            sequence.draft().clear();
+        }
+    }
+
+    /** Sequences that have yet to get a token of this step. */
+    private int othersBehind() {
+        return running.size() - next;
     }
 
     private boolean room() {
@@ -186,6 +212,7 @@ final class Planner {
 
     private void schedule(Sequence sequence, int tokens) {
         sequence.advance(tokens);
+        draftRowsLeft -= sequence.draft().size();
         plan.add(sequence, tokens);
         if (sequence.scored()) {
             rowsLeft -= tokens;
@@ -194,7 +221,7 @@ final class Planner {
     }
 
     private void remember(Sequence sequence) {
-        int full = sequence.shares() ? sequence.computed() / KvCache.BLOCK_SIZE : 0;
+        int full = sequence.shares() ? Math.min(sequence.computed(), sequence.known()) / KvCache.BLOCK_SIZE : 0;
         for (int i = sequence.remembered(); i < full; i++) {
             int block = sequence.blocks().get(i);
             if (pool.remember(block, sequence.key(i, hash))) {

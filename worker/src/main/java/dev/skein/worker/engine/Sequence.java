@@ -17,6 +17,7 @@ class Sequence {
     }
 
     private final IntList ids;
+    private final IntList draft = new IntList(4);
     private final boolean scored;
     private final long priority;
     private final @Nullable String salt;
@@ -45,8 +46,18 @@ class Sequence {
         this.salt = salt;
     }
 
+    IntList ids() {
+        return ids;
+    }
+
+    /** Ids that may follow those known. They are computed along with them, and gone after the step. */
+    IntList draft() {
+        return draft;
+    }
+
+    /** The id at a position, known or drafted. */
     int token(int position) {
-        return ids.get(position);
+        return position < ids.size() ? ids.get(position) : draft.get(position - ids.size());
     }
 
     boolean scored() {
@@ -142,7 +153,7 @@ class Sequence {
     }
 
     int outstanding() {
-        return known() - computed;
+        return known() + draft.size() - computed;
     }
 
     int preemptions() {
@@ -157,7 +168,14 @@ class Sequence {
         computed += tokens;
     }
 
+    /** After a step that sampled: what was computed of a draft counts as far as it came true. */
+    void settle() {
+        draft.clear();
+        computed = Math.min(computed, known() - 1);
+    }
+
     void forget() {
+        draft.clear();
         computed = 0;
         remembered = 0;
         preemptions++;

@@ -46,6 +46,7 @@ final class StepBatch implements AutoCloseable {
 
     private void sequence(Generation generation, int count) {
         int end = generation.computed();
+        int firstSampled = end < generation.known() || !generation.wantsToken() ? end : generation.known() - 1;
         IntList blocks = generation.blocks();
         inputs.sequence();
         for (int i = 0; i < Sequence.blocksFor(end); i++) {
@@ -57,9 +58,9 @@ final class StepBatch implements AutoCloseable {
             if (generation.scores(position)) {
                 score(generation, position);
             }
-        }
-        if (end == generation.known() && generation.wantsToken()) {
-            sample(generation);
+            if (position >= firstSampled) {
+                sample(generation, position + 1);
+            }
         }
     }
 
@@ -70,7 +71,8 @@ final class StepBatch implements AutoCloseable {
                 output, Output.LOGPROBS, generation.sampling().promptLogprobs().orElseThrow());
     }
 
-    private void sample(Generation generation) {
+    /** Wants the id that follows `known` ids, of which the last may be drafted. */
+    private void sample(Generation generation, int known) {
         Sampling sampling = generation.sampling();
         int output = inputs.output();
         inputs.set(output, Output.LOGPROBS, sampling.logprobs().orElse(-1));
@@ -83,11 +85,11 @@ final class StepBatch implements AutoCloseable {
         inputs.set(output, Output.PRESENCE_PENALTY, sampling.presencePenalty());
         inputs.set(output, Output.SEED_LOW, (int) generation.seed());
         inputs.set(output, Output.SEED_HIGH, (int) (generation.seed() >>> 32));
-        inputs.set(output, Output.POSITION, generation.outputs());
+        inputs.set(output, Output.POSITION, known - generation.request().promptLength());
         if (sampling.penalises()) {
-            history(generation, output);
+            history(generation, output, known);
         }
-        bias(generation, output);
+        bias(generation, output, known - generation.request().promptLength());
         if (!sampling.allowedTokenIds().isEmpty()) {
             allow(output, sampling.allowedTokenIds());
         }
@@ -99,19 +101,19 @@ final class StepBatch implements AutoCloseable {
         }
     }
 
-    private void history(Generation generation, int output) {
+    private void history(Generation generation, int output, int known) {
         int prompt = generation.request().promptLength();
-        for (int i = generation.sampling().repeats() ? 0 : prompt; i < generation.known(); i++) {
+        for (int i = generation.sampling().repeats() ? 0 : prompt; i < known; i++) {
             inputs.history(output, generation.token(i), i < prompt);
         }
     }
 
-    private void bias(Generation generation, int output) {
+    private void bias(Generation generation, int output, int outputs) {
         Sampling sampling = generation.sampling();
         if (!sampling.logitBias().isEmpty()) {
             sampling.logitBias().forEach((id, value) -> inputs.bias(output, id, value));
         }
-        if (generation.outputs() < sampling.minTokens()) {
+        if (outputs < sampling.minTokens()) {
             if (!sampling.ignoreEos()) {
                 ban(output, eosTokenIds);
             }

@@ -6,6 +6,7 @@ import dev.skein.protocol.v1.FinishReason;
 import dev.skein.protocol.v1.GenerateRequest;
 import dev.skein.protocol.v1.Logprobs;
 import dev.skein.protocol.v1.SamplingParameters;
+import dev.skein.protocol.v1.SpeculationStatistics;
 import dev.skein.protocol.v1.StatisticsResponse;
 import dev.skein.protocol.v1.Token;
 import dev.skein.worker.engine.Completion;
@@ -126,8 +127,21 @@ final class Messages {
                 .setPrefixCacheQueries(now.prefixQueries())
                 .setPrefixCacheHits(now.prefixHits())
                 .setStepTokensSum(now.stepTokens());
+        if (engine.options().speculation() != null) {
+            message.setSpeculation(
+                    speculation(now, engine.options().speculation().tokens()));
+        }
         for (int bucket = 0; bucket < now.stepBuckets(); bucket++) {
             message.addStepTokensBuckets(now.stepBucket(bucket));
+        }
+        return message.build();
+    }
+
+    private static SpeculationStatistics speculation(EngineStatistics now, int places) {
+        SpeculationStatistics.Builder message =
+                SpeculationStatistics.newBuilder().setDrafts(now.drafts()).setDraftTokens(now.draftTokens());
+        for (int place = 0; place < places; place++) {
+            message.addAcceptedAt(now.acceptedAt(place));
         }
         return message.build();
     }

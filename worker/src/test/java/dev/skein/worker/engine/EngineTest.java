@@ -135,6 +135,47 @@ final class EngineTest {
         }
     }
 
+    /** Greedy or drawn, penalised or not, with logprobs to the last bit. */
+    @Test
+    void draftsChangeNothing() {
+        for (Samplings each : List.of(
+                Samplings.greedy(),
+                Samplings.greedy().random(0.7f, OptionalLong.of(5)),
+                Samplings.greedy().penalties(1.3f, 0.2f, 0.1f).random(1f, OptionalLong.of(6)))) {
+            Sampling sampling = each.ends(4, false)
+                    .logprobs(OptionalInt.of(3), OptionalInt.empty())
+                    .value();
+            for (int[] prompt : prompts(6)) {
+                Collected drafted = new Collected();
+                try (TestEngine engine = new TestEngine(
+                        model, Size.ROOMY, TinyLlama.CONTEXT, new JavaBackend(), new PromptLookup(4, 1, 3))) {
+                    engine.engine().submit(new GenerationRequest("test", prompt, 0, sampling, 60), drafted);
+                    drafted.completion();
+                }
+                try (TestEngine engine = engine(Size.ROOMY)) {
+                    assertSame(drafted, engine.finished(prompt, sampling, 60));
+                }
+            }
+        }
+    }
+
+    @Test
+    void draftsThatComeTrueSaveSteps() {
+        Sampling repeats = Samplings.greedy()
+                .ends(0, true)
+                .ids(Map.of(9, 100f), List.of(), List.of())
+                .value();
+        try (TestEngine engine =
+                new TestEngine(model, Size.ROOMY, TinyLlama.CONTEXT, new JavaBackend(), new PromptLookup(4, 1, 3))) {
+            Collected answer = engine.finished(prompt(10), repeats, 51);
+            assertThat(answer.ids()).hasSize(51).containsOnly(9);
+            EngineStatistics statistics = engine.engine().statistics();
+            assertThat(statistics.steps()).isLessThan(20);
+            assertThat(statistics.acceptedAt(0)).isEqualTo(statistics.drafts()).isPositive();
+            assertThat(statistics.draftTokens()).isLessThan(51);
+        }
+    }
+
     @Test
     void anotherSaltSharesNothing() {
         try (TestEngine engine = engine(Size.ROOMY)) {

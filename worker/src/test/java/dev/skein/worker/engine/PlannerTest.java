@@ -66,7 +66,7 @@ final class PlannerTest {
         private History(long seed) {
             random = new Random(seed);
             int seats = 1 + random.nextInt(6);
-            limits = new Planner.Limits(seats + random.nextInt(40), seats, 1 + random.nextInt(8));
+            limits = new Planner.Limits(seats + random.nextInt(40), seats, 1 + random.nextInt(8), random.nextInt(10));
             pool = new BlockPool(2 + random.nextInt(12));
             planner = new Planner(limits, pool);
             contents = new long[pool.total()][BLOCK];
@@ -214,6 +214,7 @@ final class PlannerTest {
         private void checkLimits(Plan plan) {
             int tokens = 0;
             int rows = 0;
+            int drafts = 0;
             Set<Sequence> seen = new HashSet<>();
             for (int i = 0; i < plan.size(); i++) {
                 Sequence sequence = plan.sequence(i);
@@ -222,10 +223,12 @@ final class PlannerTest {
                 require(!sequence.paused(), "who is paused is left out", i);
                 tokens += plan.tokens(i);
                 rows += sequence.scored() ? plan.tokens(i) : 0;
+                drafts += sequence.draft().size();
             }
             require(plan.totalTokens() == tokens && tokens <= limits.tokens(), "the budget is kept", tokens);
             require(plan.size() <= limits.sequences(), "the seats are kept", plan.size());
             require(rows <= limits.scoredRows(), "the rows are kept", rows);
+            require(drafts <= limits.draftRows(), "the rows of drafts are kept", drafts);
         }
 
         private void checkAdmissions(Plan plan, Map<Sequence, Sequence.State> before) {
@@ -285,14 +288,31 @@ final class PlannerTest {
             Life life = life(sequence);
             life.cached += tokens;
             require(sequence.computed() == life.cached, "computed is what was planned", life.cached);
-            require(life.cached <= sequence.known(), "nothing unknown is computed", life.cached);
-            if (sequence.outstanding() == 0) {
-                if (sequence.known() >= life.end) {
-                    end(sequence);
-                } else {
-                    sequence.append(random.nextInt(3));
-                    life.sent = true;
-                }
+            require(
+                    life.cached <= sequence.known() + sequence.draft().size(),
+                    "nothing unknown is computed",
+                    life.cached);
+            if (sequence.computed() >= sequence.known()) {
+                require(sequence.outstanding() == 0, "a draft is computed whole", sequence.outstanding());
+                sample(sequence, life);
+            }
+        }
+
+        /** Takes a token, and as many more as the draft got right; drafts what may follow. */
+        private void sample(Sequence sequence, Life life) {
+            int right = random.nextInt(sequence.draft().size() + 1);
+            for (int i = 0; i <= right && sequence.known() < life.end; i++) {
+                sequence.append(i < right ? sequence.draft().get(i) : random.nextInt(3));
+                life.sent = true;
+            }
+            if (!life.sent || sequence.known() >= life.end) {
+                end(sequence);
+                return;
+            }
+            sequence.settle();
+            life.cached = sequence.computed();
+            for (int i = random.nextInt(4); i > 0 && sequence.known() + i < life.end; i--) {
+                sequence.draft().add(random.nextInt(3));
             }
         }
 
@@ -335,7 +355,7 @@ final class PlannerTest {
 
     @Test
     void fillsAStepWithDecodesBeforePrompts() {
-        Planner planner = new Planner(new Planner.Limits(32, 4, 8), new BlockPool(64));
+        Planner planner = new Planner(new Planner.Limits(32, 4, 8, 8), new BlockPool(64));
         Sequence first = sequence(5);
         Sequence second = sequence(100);
         planner.add(first);
@@ -352,7 +372,7 @@ final class PlannerTest {
     @Test
     void takesTheBlocksOfTheLastAndComputesItAgain() {
         BlockPool pool = new BlockPool(4);
-        Planner planner = new Planner(new Planner.Limits(64, 4, 8), pool);
+        Planner planner = new Planner(new Planner.Limits(64, 4, 8, 8), pool);
         Sequence first = sequence(32);
         Sequence second = sequence(30);
         planner.add(first);
@@ -370,7 +390,7 @@ final class PlannerTest {
     @Test
     void pausedSequencesGiveWay() {
         BlockPool pool = new BlockPool(4);
-        Planner planner = new Planner(new Planner.Limits(64, 1, 8), pool);
+        Planner planner = new Planner(new Planner.Limits(64, 1, 8, 8), pool);
         Sequence slow = sequence(60);
         Sequence quick = sequence(60);
         planner.add(slow);
@@ -389,14 +409,14 @@ final class PlannerTest {
 
     @Test
     void refusesWhatCanNeverFit() {
-        Planner planner = new Planner(new Planner.Limits(8, 1, 1), new BlockPool(2));
+        Planner planner = new Planner(new Planner.Limits(8, 1, 1, 8), new BlockPool(2));
         assertThatThrownBy(() -> planner.add(sequence(33))).hasMessageContaining("33 tokens");
     }
 
     /** Two requests of the same long beginning, at once and one after the other: it is computed once. */
     @Test
     void computesACommonBeginningOnce() {
-        Planner planner = new Planner(new Planner.Limits(64, 4, 8), new BlockPool(64));
+        Planner planner = new Planner(new Planner.Limits(64, 4, 8, 8), new BlockPool(64));
         Sequence first = begins(100, 120);
         Sequence second = begins(100, 120);
         planner.add(first);
@@ -416,7 +436,7 @@ final class PlannerTest {
 
     @Test
     void aWholePromptThatIsCachedComputesItsLastBlock() {
-        Planner planner = new Planner(new Planner.Limits(64, 4, 8), new BlockPool(64));
+        Planner planner = new Planner(new Planner.Limits(64, 4, 8, 8), new BlockPool(64));
         planner.add(begins(32, 32));
         planner.add(begins(32, 32));
         assertThat(tokens(planner.plan())).containsExactly(32, 16);
@@ -425,7 +445,7 @@ final class PlannerTest {
     @Test
     void theHeadOfAPrefixOutlivesItsTail() {
         BlockPool pool = new BlockPool(4);
-        Planner planner = new Planner(new Planner.Limits(64, 4, 8), pool);
+        Planner planner = new Planner(new Planner.Limits(64, 4, 8, 8), pool);
         Sequence first = begins(48, 48);
         planner.add(first);
         planner.plan();
@@ -448,8 +468,39 @@ final class PlannerTest {
     }
 
     @Test
+    void aDraftTakesNothingFromAnybody() {
+        Planner planner = new Planner(new Planner.Limits(20, 4, 8, 3), new BlockPool(3));
+        Sequence first = sequence(14);
+        Sequence second = sequence(4);
+        planner.add(first);
+        planner.add(second);
+        assertThat(tokens(planner.plan())).containsExactly(14, 4);
+        draft(first, 2);
+        draft(second, 2);
+        assertThat(tokens(planner.plan())).as("one row is left for the second").containsExactly(3, 1);
+        draft(first, 3);
+        draft(second, 3);
+        assertThat(tokens(planner.plan())).as("a draft within free blocks").containsExactly(4, 1);
+        draft(first, 0);
+        for (int i = 0; i < 13; i++) {
+            first.append(1);
+        }
+        draft(second, 0);
+        assertThat(tokens(planner.plan())).containsExactly(14, 1);
+    }
+
+    /** A token is sampled and so many are drafted after it. */
+    private static void draft(Sequence sequence, int count) {
+        sequence.append(1);
+        sequence.settle();
+        for (int i = 0; i < count; i++) {
+            sequence.draft().add(2);
+        }
+    }
+
+    @Test
     void theMoreUrgentGoFirst() {
-        Planner planner = new Planner(new Planner.Limits(64, 1, 8), new BlockPool(64));
+        Planner planner = new Planner(new Planner.Limits(64, 1, 8, 8), new BlockPool(64));
         Sequence late = new Sequence(new int[10], false, 5, null);
         Sequence urgent = new Sequence(new int[20], false, -1, null);
         planner.add(late);

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** An engine over a model file, for tests. */
 public final class TestEngine implements AutoCloseable {
@@ -24,9 +25,23 @@ public final class TestEngine implements AutoCloseable {
     }
 
     public TestEngine(Path model, Size size, int maxModelLen, Backend backend) {
+        this(model, size, maxModelLen, backend, null);
+    }
+
+    public TestEngine(Path model, Size size, int maxModelLen, Backend backend, @Nullable PromptLookup lookup) {
         checkpoint = Checkpoint.open(model);
         EngineOptions options = new EngineOptions(
-                maxModelLen, size.sequences, size.tokens, size.blocks, size.queued, 20, 7, Set.of(2), true, false);
+                maxModelLen,
+                size.sequences,
+                size.tokens,
+                size.blocks,
+                size.queued,
+                20,
+                7,
+                Set.of(2),
+                true,
+                false,
+                lookup);
         engine = Engine.start(options, Architecture.of(checkpoint), backend, (_, _) -> {});
     }
 
@@ -42,6 +57,13 @@ public final class TestEngine implements AutoCloseable {
         Collected collected = new Collected();
         engine.submit(request, collected);
         return collected;
+    }
+
+    /** Runs one to its end. */
+    Collected finished(int[] prompt, Sampling sampling, int maxTokens) {
+        Collected answer = submit(prompt, sampling, maxTokens);
+        answer.completion();
+        return answer;
     }
 
     /** Runs all at once and waits for all. */

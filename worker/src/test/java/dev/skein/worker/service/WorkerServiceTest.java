@@ -66,7 +66,7 @@ final class WorkerServiceTest {
 
     static WorkerOptions options(Path model) {
         return new WorkerOptions(
-                model, 1, "java", ENDLESS, 4, 64, 64 << 20, 3, true, false, 20, 1, "127.0.0.1", 0, TOKEN);
+                model, 1, "java", ENDLESS, 4, 64, 64 << 20, 3, true, false, null, 20, 1, "127.0.0.1", 0, TOKEN);
     }
 
     @BeforeEach
