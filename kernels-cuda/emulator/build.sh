@@ -10,6 +10,7 @@ without() {
 }
 [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] || without "no emulator for $(uname -s) on $(uname -m)"
 command -v "${CXX:-g++}" >/dev/null 2>&1 || without "${CXX:-g++} is not installed"
+grep -q " fma " /proc/cpuinfo || without "this processor lacks FMA"
 mkdir -p "$out" || exit 1
 flags="-std=c++20 -O2 -g1 -fPIC -fno-strict-aliasing -ffp-contract=off -mfma -Wall -Wno-unknown-pragmas -Wno-unused-function -DSKEIN_EMULATED -I$here/emulator -I$here -I$here/../src"
 hash=$(cat "$here"/*.cpp "$here"/*.h "$here/build.sh" "$here"/../src/*.cu "$here"/../src/*.cuh | sha256sum | cut -c1-16)

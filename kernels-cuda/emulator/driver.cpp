@@ -283,7 +283,7 @@ API cuEventRecord(Event* event, Stream* stream) {
 }
 API cuEventSynchronize(Event*) { return ready(); }
 API cuEventQuery(Event*) { return ready(); }
-API cuEventElapsedTime_v2(float* out, Event* from, Event* to) {
+API cuEventElapsedTime(float* out, Event* from, Event* to) {
     if (from->milliseconds < 0 || to->milliseconds < 0) {
         return INVALID_HANDLE;
     }

@@ -1,0 +1,175 @@
+package dev.skein.compute.cuda;
+
+import dev.skein.compute.ComputeException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+
+/**
+ * One GPU in use. Opened, used and closed by one platform thread. What it makes is freed when it is closed, in reverse
+ * order; closing it waits for what is still running.
+ */
+public final class CudaContext implements AutoCloseable {
+    /** Memory of the device, from {@link #allocate} until the context closes. */
+    public record DeviceMemory(long address, long bytes) {}
+
+    private final CudaDriver driver;
+    private final CudaDevice device;
+    private final Thread thread = Thread.currentThread();
+    private final Arena arena = Arena.ofConfined();
+    private final MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG, 2);
+    private final Deque<Runnable> made = new ArrayDeque<>();
+    private final int handle;
+
+    private CudaContext(CudaDriver driver, CudaDevice device, int handle) {
+        this.driver = driver;
+        this.device = device;
+        this.handle = handle;
+    }
+
+    /**
+     * Opens a device.
+     *
+     * @throws ComputeException if it is not there or does not work
+     */
+    public static CudaContext open(int ordinal) {
+        CudaDriver driver = CudaDriver.open()
+                .orElseThrow(() -> new ComputeException(CudaDriver.library() + " cannot be opened", true));
+        driver.call("cuInit", 0);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG);
+            driver.call("cuDeviceGet", out, ordinal);
+            int handle = out.get(ValueLayout.JAVA_INT, 0);
+            CudaDevice device = CudaProbe.Devices.all(driver).get(ordinal);
+            driver.call("cuDevicePrimaryCtxRetain", out, handle);
+            driver.call("cuCtxSetCurrent", out.get(ValueLayout.JAVA_LONG, 0));
+            return new CudaContext(driver, device, handle);
+        }
+    }
+
+    public CudaDevice device() {
+        return device;
+    }
+
+    CudaDriver driver() {
+        return driver;
+    }
+
+    /** Bytes that could be allocated now. */
+    public long freeBytes() {
+        driver.call("cuMemGetInfo_v2", out, out.asSlice(8));
+        return out.get(ValueLayout.JAVA_LONG, 0);
+    }
+
+    /**
+     * Allocates memory of the device; what is in it is undefined.
+     *
+     * @throws ComputeException not fatal, if so much is not free
+     */
+    public DeviceMemory allocate(long bytes) {
+        long address;
+        try {
+            address = make("cuMemAlloc_v2", Math.max(bytes, 1));
+        } catch (ComputeException e) {
+            throw new ComputeException(
+                    "%s: asked for %,d bytes, free are %,d".formatted(e.getMessage(), bytes, freeBytes()), e.fatal());
+        }
+        made.push(() -> driver.call("cuMemFree_v2", address));
+        return new DeviceMemory(address, bytes);
+    }
+
+    /** Allocates host memory that copies to and from the device need not pass through another buffer. */
+    public MemorySegment allocatePinned(long bytes) {
+        long address = make("cuMemHostAlloc", Math.max(bytes, 1), 0);
+        made.push(() -> driver.call("cuMemFreeHost", address));
+        return MemorySegment.ofAddress(address).reinterpret(bytes, arena, null);
+    }
+
+    public CudaStream stream() {
+        // Not ordered with the default stream, which others in the process may use.
+        long stream = make("cuStreamCreate", 1);
+        made.push(() -> driver.call("cuStreamDestroy_v2", stream));
+        return new CudaStream(this, stream);
+    }
+
+    public CudaEvent event() {
+        long event = make("cuEventCreate", 0);
+        made.push(() -> driver.call("cuEventDestroy_v2", event));
+        return new CudaEvent(this, event);
+    }
+
+    /**
+     * Loads kernels from machine code for several kinds of device (a fatbin).
+     *
+     * @throws ComputeException if none of it fits this device
+     */
+    public CudaKernels kernels(byte[] image) {
+        try (Arena loading = Arena.ofConfined()) {
+            MemorySegment code = loading.allocate(Math.max(image.length, 1), 64);
+            MemorySegment.copy(image, 0, code, ValueLayout.JAVA_BYTE, 0, image.length);
+            long library = make("cuLibraryLoadData", code, 0L, 0L, 0, 0L, 0L, 0);
+            made.push(() -> driver.call("cuLibraryUnload", library));
+            return new CudaKernels(this, library);
+        }
+    }
+
+    CudaGraph graph(long captured) {
+        long graph;
+        try {
+            graph = make("cuGraphInstantiateWithFlags", captured, 0L);
+        } finally {
+            driver.call("cuGraphDestroy", captured);
+        }
+        made.push(() -> driver.call("cuGraphExecDestroy", graph));
+        return new CudaGraph(graph);
+    }
+
+    /** Waits for all that was enqueued. */
+    public void synchronize() {
+        driver.call("cuCtxSynchronize");
+    }
+
+    /** Calls a function whose first parameter takes the handle of what it makes. */
+    long make(String function, Object... arguments) {
+        if (Thread.currentThread() != thread) {
+            throw new WrongThreadException(
+                    "a CUDA context of %s, called by %s".formatted(thread, Thread.currentThread()));
+        }
+        Object[] all = new Object[arguments.length + 1];
+        all[0] = out;
+        System.arraycopy(arguments, 0, all, 1, arguments.length);
+        driver.call(function, all);
+        return out.get(ValueLayout.JAVA_LONG, 0);
+    }
+
+    /** Frees everything, whatever fails on the way; the first failure is thrown at the end. */
+    @Override
+    public void close() {
+        if (!arena.scope().isAlive()) {
+            return;
+        }
+        List<ComputeException> failures = new ArrayList<>();
+        run(this::synchronize, failures);
+        while (!made.isEmpty()) {
+            run(made.pop(), failures);
+        }
+        run(() -> driver.call("cuCtxSetCurrent", 0L), failures);
+        run(() -> driver.call("cuDevicePrimaryCtxRelease_v2", handle), failures);
+        arena.close();
+        if (!failures.isEmpty()) {
+            throw failures.getFirst();
+        }
+    }
+
+    private static void run(Runnable action, List<ComputeException> failures) {
+        try {
+            action.run();
+        } catch (ComputeException e) {
+            failures.add(e);
+        }
+    }
+}
