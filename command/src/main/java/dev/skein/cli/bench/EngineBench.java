@@ -1,6 +1,5 @@
 package dev.skein.cli.bench;
 
-import com.sun.management.ThreadMXBean;
 import dev.skein.compute.Backend;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.cpu.CpuBackends;
@@ -16,12 +15,9 @@ import dev.skein.worker.engine.TokenSink;
 import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Checkpoint;
 import java.io.IOException;
-import java.lang.management.ManagementFactory;
-import java.lang.management.ThreadInfo;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -102,8 +98,7 @@ final class EngineBench implements AutoCloseable {
                 new Measure("decode, batch 1", () -> decode(1, SHORT_PROMPT, DECODED), "tok/s"),
                 new Measure(
                         "decode, batch 1, context " + LONG_PROMPT, () -> decode(1, LONG_PROMPT, DECODED_LONG), "tok/s"),
-                new Measure("decode, batch " + BATCH, () -> decode(BATCH, SHORT_PROMPT, DECODED), "tok/s in all"),
-                new Measure("Java allocates on the step path, batch " + BATCH, this::allocated, "bytes a token"));
+                new Measure("decode, batch " + BATCH, () -> decode(BATCH, SHORT_PROMPT, DECODED), "tok/s in all"));
         double[][] values = new double[measures.size()][runs];
         for (int run = -1; run < runs; run++) {
             for (int i = 0; i < values.length; i++) {
@@ -136,19 +131,6 @@ final class EngineBench implements AutoCloseable {
         long first = sinks.stream().mapToLong(sink -> sink.first).max().orElseThrow();
         long last = sinks.stream().mapToLong(sink -> sink.last).max().orElseThrow();
         return sequences * (tokens - 1) * NANOS / (last - first);
-    }
-
-    /// Of the step loop's thread, from the first request to the last token.
-    private double allocated() {
-        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-        long loop = Arrays.stream(threads.getThreadInfo(threads.getAllThreadIds()))
-                .filter(thread -> thread != null && thread.getThreadName().equals(Engine.THREAD))
-                .mapToLong(ThreadInfo::getThreadId)
-                .findFirst()
-                .orElseThrow();
-        long before = threads.getThreadAllocatedBytes(loop);
-        decode(BATCH, SHORT_PROMPT, DECODED);
-        return (double) (threads.getThreadAllocatedBytes(loop) - before) / (BATCH * DECODED);
     }
 
     private Timed submit(int prompt, int tokens) {

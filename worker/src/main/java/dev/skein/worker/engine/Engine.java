@@ -35,9 +35,6 @@ import org.slf4j.LoggerFactory;
 public final class Engine implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(Engine.class);
 
-    /** The name of the step loop's thread. */
-    public static final String THREAD = "skein-engine";
-
     /** What other threads ask of the loop. */
     sealed interface Command {
         record Submit(Generation generation) implements Command {}
@@ -92,7 +89,7 @@ public final class Engine implements AutoCloseable {
         planner = new Planner(options.plannerLimits(), pool);
         batch = new StepBatch(options.stepLimits(), options.eosTokenIds());
         seeds = new SplittableRandom(options.seed());
-        thread = Thread.ofPlatform().name(THREAD).daemon(true).unstarted(this::run);
+        thread = Thread.ofPlatform().name("skein-engine").daemon(true).unstarted(this::run);
     }
 
     /**

@@ -7,27 +7,59 @@ import dev.skein.compute.KvCache;
 import dev.skein.compute.Rope;
 import dev.skein.compute.Weight;
 import dev.skein.worker.model.Parts.Matrix;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Grouped-query attention with rotary positions (Ainslie et al., arXiv 2305.13245; Su et al., arXiv 2104.09864):
  *
  * <pre>
- * q, k, v = QKV n;   attended = O softmax(rope(q) rope(k)^T scale) v
+ * q, k, v = QKV n;   attention = O softmax(rope(q) rope(k)^T scale) v
  * </pre>
  *
- * Queries, keys and values come from one product of three matrices stacked.
+ * Queries, keys and values come from one product of three matrices stacked. A family may add a bias to them, or normalise
+ * each head of queries and keys, both before they are turned.
  */
 record Attention(
         int layer,
         AttentionShape shape,
         Rope rope,
         Weight qkv,
+        @Nullable Weight bias,
+        @Nullable HeadNorms headNorms,
         Weight output,
         Buffer normed,
         Buffer fused,
         Buffer attended) {
 
-    static Attention of(Parts parts, int layer) {
+    /** The norms of a head of queries and of a head of keys; all heads of a layer share them. */
+    record HeadNorms(Weight queries, Weight keys, float epsilon) {
+        static HeadNorms of(Parts parts, int layer) {
+            int size = parts.config().heads().size();
+            return new HeadNorms(
+                    parts.vector(Parts.name(layer, "attn_q_norm"), size),
+                    parts.vector(Parts.name(layer, "attn_k_norm"), size),
+                    parts.config().epsilon());
+        }
+    }
+
+    static Attention plain(Parts parts, int layer) {
+        return of(parts, layer, null, null);
+    }
+
+    static Attention withBias(Parts parts, int layer) {
+        ModelConfig.Heads heads = parts.config().heads();
+        Weight bias = parts.stackedVector(
+                new Matrix("blk.%d.attn_q.bias".formatted(layer), 1, heads.queryColumns()),
+                new Matrix("blk.%d.attn_k.bias".formatted(layer), 1, heads.keyColumns()),
+                new Matrix("blk.%d.attn_v.bias".formatted(layer), 1, heads.keyColumns()));
+        return of(parts, layer, bias, null);
+    }
+
+    static Attention withHeadNorms(Parts parts, int layer) {
+        return of(parts, layer, null, HeadNorms.of(parts, layer));
+    }
+
+    private static Attention of(Parts parts, int layer, @Nullable Weight bias, @Nullable HeadNorms headNorms) {
         ModelConfig config = parts.config();
         ModelConfig.Heads heads = config.heads();
         AttentionShape shape = config.attention(layer);
@@ -36,24 +68,38 @@ record Attention(
                 shape,
                 config.rope(layer),
                 parts.weight(
-                        new Matrix(name(layer, "attn_q"), heads.queryColumns(), config.hidden()),
-                        new Matrix(name(layer, "attn_k"), heads.keyColumns(), config.hidden()),
-                        new Matrix(name(layer, "attn_v"), heads.keyColumns(), config.hidden())),
-                parts.weight(new Matrix(name(layer, "attn_output"), config.hidden(), heads.queryColumns())),
+                        new Matrix(Parts.name(layer, "attn_q"), heads.queryColumns(), config.hidden()),
+                        new Matrix(Parts.name(layer, "attn_k"), heads.keyColumns(), config.hidden()),
+                        new Matrix(Parts.name(layer, "attn_v"), heads.keyColumns(), config.hidden())),
+                bias,
+                headNorms,
+                parts.weight(new Matrix(Parts.name(layer, "attn_output"), config.hidden(), heads.queryColumns())),
                 Decoder.normed(parts),
                 parts.tokens("qkv", shape.fusedColumns()),
                 parts.tokens("attended", heads.queryColumns()));
     }
 
-    static String name(int layer, String part) {
-        return "blk.%d.%s.weight".formatted(layer, part);
+    /** {@code inOut += attention(normed)}. */
+    void add(Backend backend, KvCache cache, Buffer inOut) {
+        attend(backend, cache);
+        backend.matmulAdd(output, attended, inOut);
     }
 
-    /** {@code inOut += attention(normed)}. */
-    void enqueue(Backend backend, KvCache cache, Buffer inOut) {
+    /** {@code out = attention(normed)}. */
+    void put(Backend backend, KvCache cache, Buffer out) {
+        attend(backend, cache);
+        backend.matmul(output, attended, out);
+    }
+
+    private void attend(Backend backend, KvCache cache) {
         backend.matmul(qkv, normed, fused);
+        if (bias != null) {
+            backend.bias(bias, fused);
+        }
+        if (headNorms != null) {
+            backend.headNorm(fused, shape, headNorms.queries, headNorms.keys, headNorms.epsilon);
+        }
         backend.ropeAndStore(fused, shape, rope, cache, layer);
         backend.attention(fused, shape, cache, layer, attended);
-        backend.matmulAdd(output, attended, inOut);
     }
 }

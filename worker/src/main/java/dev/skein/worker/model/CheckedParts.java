@@ -1,7 +1,9 @@
 package dev.skein.worker.model;
 
+import dev.skein.compute.Backend;
 import dev.skein.compute.Buffer;
-import dev.skein.compute.HostMatrix;
+import dev.skein.compute.ElementType;
+import dev.skein.compute.ExpertWeights;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.Weight;
 import java.util.HashMap;
@@ -11,6 +13,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 
 /** Finds every tensor with its shape and loads none. What it hands out only has a size. */
 final class CheckedParts implements Parts {
@@ -37,52 +40,65 @@ final class CheckedParts implements Parts {
         return checkpoint.config();
     }
 
+    private record PlaceholderExperts(int count, int hidden, int inner) implements ExpertWeights {
+        @Override
+        public long bytes() {
+            return 0;
+        }
+    }
+
     @Override
     public Weight weight(Matrix... stacked) {
-        HostMatrix first = find(stacked[0]);
         int rows = 0;
         for (Matrix each : stacked) {
-            sameType(first, find(each));
+            type(each);
             rows += each.rows();
         }
-        return new Placeholder(rows, first.columns());
+        return new Placeholder(rows, stacked[0].columns());
     }
 
     @Override
     public Weight gatedWeight(Matrix gate, Matrix up) {
-        sameType(find(gate), find(up));
-        return new Placeholder(gate.rows(), gate.columns());
+        Weight placeholder = weight(gate);
+        type(up);
+        return placeholder;
     }
 
     @Override
     public Weight table(Matrix matrix) {
-        find(matrix);
-        return new Placeholder(matrix.rows(), matrix.columns());
+        return weight(matrix);
     }
 
     @Override
     public Weight vector(String name, int length) {
-        HostMatrix vector = find(new Matrix(name, 1, length));
-        if (vector.type().blockElements() > 1) {
-            throw new CheckpointException(
-                    checkpoint.path(), "the type of " + name, vector.type(), "vectors are F32, F16 or BF16");
+        return stackedVector(new Matrix(name, 1, length));
+    }
+
+    @Override
+    public Weight stackedVector(Matrix... stacked) {
+        int length = 0;
+        for (Matrix each : stacked) {
+            ElementType type = type(each);
+            if (type.blockElements() > 1) {
+                throw new CheckpointException(
+                        checkpoint.path(), "the type of " + each.name(), type, "vectors are F32, F16 or BF16");
+            }
+            length += each.columns();
         }
         return new Placeholder(1, length);
     }
 
-    private HostMatrix find(Matrix wanted) {
-        used.add(wanted.name());
-        return checkpoint.matrix(wanted.name(), wanted.rows(), wanted.columns());
+    @Override
+    public ExpertWeights experts(List<Matrix> gate, List<Matrix> up, List<Matrix> down) {
+        Stream.of(gate, up, down).flatMap(List::stream).forEach(this::type);
+        Matrix first = gate.getFirst();
+        return new PlaceholderExperts(gate.size(), first.columns(), first.rows());
     }
 
-    private void sameType(HostMatrix first, HostMatrix other) {
-        if (other.type() != first.type()) {
-            throw new CheckpointException(
-                    checkpoint.path(),
-                    "the type of " + other.name(),
-                    other.type(),
-                    "%s is %s, and both are multiplied as one".formatted(first.name(), first.type()));
-        }
+    @Override
+    public ElementType type(Matrix wanted) {
+        used.add(wanted.name());
+        return checkpoint.type(wanted.name(), wanted.rows(), wanted.columns());
     }
 
     @Override
@@ -121,9 +137,15 @@ final class CheckedParts implements Parts {
         }
     }
 
-    /** Bytes of all buffers. */
+    /** Bytes of all buffers, and of what a backend holds to compute experts, as {@link Backend#experts} says. */
     long bufferBytes(StepInputs.Limits limits) {
-        return Float.BYTES * (limits.tokens() * sum(tokenColumns) + limits.outputs() * sum(outputColumns));
+        long token = sum(tokenColumns) + expertColumns();
+        return Float.BYTES * (limits.tokens() * token + limits.outputs() * sum(outputColumns));
+    }
+
+    private long expertColumns() {
+        ModelConfig.Experts experts = config().experts();
+        return experts == null ? 0 : experts.chosen() * (3L * config().hidden() + 2L * experts.feedForward());
     }
 
     private static long sum(Map<String, Integer> columns) {

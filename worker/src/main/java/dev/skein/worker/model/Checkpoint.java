@@ -1,6 +1,8 @@
 package dev.skein.worker.model;
 
+import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Set;
 
@@ -14,16 +16,16 @@ import java.util.Set;
  * <p>Owns the mappings of its files: matrices are views of them and die with {@link #close}. Safe to read from several
  * threads.
  */
-public sealed interface Checkpoint extends AutoCloseable permits GgufCheckpoint {
+public sealed interface Checkpoint extends AutoCloseable permits GgufCheckpoint, HuggingFaceFolder {
 
     /**
      * Maps a model's files and checks their headers and configuration.
      *
-     * @param path a GGUF file
+     * @param path a GGUF file, or one of those that a model was split into; or a Hugging Face folder
      * @throws CheckpointException if something is missing, damaged, or not supported
      */
     static Checkpoint open(Path path) {
-        return GgufCheckpoint.open(path);
+        return Files.isDirectory(path) ? HuggingFaceFolder.open(path) : GgufCheckpoint.open(path);
     }
 
     /** Where it lies. */
@@ -41,7 +43,14 @@ public sealed interface Checkpoint extends AutoCloseable permits GgufCheckpoint 
     Set<String> tensors();
 
     /**
-     * The tensor of that name.
+     * The type that {@link #matrix} has.
+     *
+     * @throws CheckpointException if it is not there, or not `rows` rows of `columns`
+     */
+    ElementType type(String name, int rows, int columns);
+
+    /**
+     * The tensor of that name. What needs no conversion is a view of its file.
      *
      * @throws CheckpointException if it is not there, or not `rows` rows of `columns`
      */

@@ -2,6 +2,7 @@ package dev.skein.worker.model;
 
 import dev.skein.compute.Backend;
 import dev.skein.compute.Buffer;
+import dev.skein.compute.ElementType;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.Weight;
 import dev.skein.worker.model.Parts.Matrix;
@@ -50,9 +51,19 @@ record Decoder(Embedding embedding, List<Layer> layers, Head head) {
     }
 
     /** The table of the rows that tokens start as. */
-    record Embedding(Weight table, Buffer x) {
+    record Embedding(Weight table, float scale, Buffer x) {
+        /** What rows are multiplied by, for a table of that type and rows of that length. */
+        interface Scale {
+            float of(ElementType table, int hidden);
+        }
+
         static Embedding of(Parts parts) {
-            return new Embedding(parts.table(table(parts.config())), residual(parts));
+            return of(parts, (_, _) -> 1);
+        }
+
+        static Embedding of(Parts parts, Scale scale) {
+            Matrix table = table(parts.config());
+            return new Embedding(parts.table(table), scale.of(parts.type(table), table.columns()), residual(parts));
         }
 
         private static Matrix table(ModelConfig config) {
@@ -60,7 +71,7 @@ record Decoder(Embedding embedding, List<Layer> layers, Head head) {
         }
 
         void enqueue(Backend backend) {
-            backend.embed(table, 1, x);
+            backend.embed(table, scale, x);
         }
     }
 

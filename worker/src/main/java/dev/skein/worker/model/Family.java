@@ -4,7 +4,13 @@ import java.util.function.Function;
 
 /** The families of models that are computed here, each with its description. */
 public enum Family {
-    LLAMA("llama", Llama::of);
+    LLAMA("llama", Llama::of),
+    MISTRAL("mistral", Mistral::of),
+    MIXTRAL("mixtral", Mixtral::of),
+    QWEN2("qwen2", Qwen2::of),
+    QWEN3("qwen3", Qwen3::of),
+    QWEN3_MOE("qwen3moe", Qwen3Moe::of),
+    GEMMA3("gemma3", Gemma3::of);
 
     private final String label;
     private final Function<Parts, Decoder> description;

@@ -1,15 +1,24 @@
 package dev.skein.worker.model;
 
+import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/** A model in the GGUF format: one file, or the parts that it was split into. */
+/**
+ * A model in the GGUF format: one file, or the parts that it was split into. The matrices of a layer's experts lie behind
+ * each other as one tensor, or in old files each by itself.
+ */
 public final class GgufCheckpoint implements Checkpoint {
+    private static final Pattern STACKED = Pattern.compile("(blk\\.\\d+\\.ffn_(?:gate|up|down))_exps\\.weight");
+    private static final Pattern EXPERT = Pattern.compile("(blk\\.\\d+\\.ffn_(?:gate|up|down))\\.(\\d+)\\.weight");
+
     private final GgufFiles files;
     private final ModelConfig config;
 
@@ -63,14 +72,37 @@ public final class GgufCheckpoint implements Checkpoint {
 
     @Override
     public Set<String> tensors() {
-        Set<String> names = new LinkedHashSet<>(files.names());
-        names.remove(GgufRope.FACTORS);
+        Set<String> names = new LinkedHashSet<>();
+        for (String name : files.names()) {
+            Matcher stacked = STACKED.matcher(name);
+            if (stacked.matches()) {
+                for (int expert = 0; expert < experts(); expert++) {
+                    names.add("%s.%d.weight".formatted(stacked.group(1), expert));
+                }
+            } else if (!name.equals(GgufRope.FACTORS)) {
+                names.add(name);
+            }
+        }
         return names;
+    }
+
+    private int experts() {
+        ModelConfig.Experts experts = config.experts();
+        return experts == null ? 1 : experts.count();
+    }
+
+    @Override
+    public ElementType type(String name, int rows, int columns) {
+        return matrix(name, rows, columns).type();
     }
 
     @Override
     public HostMatrix matrix(String name, int rows, int columns) {
-        return files.matrix(name, rows, columns);
+        Matcher expert = EXPERT.matcher(name);
+        return expert.matches() && files.tensor(name).isEmpty()
+                ? files.matrix(
+                        expert.group(1) + "_exps.weight", Integer.parseInt(expert.group(2)), experts(), rows, columns)
+                : files.matrix(name, rows, columns);
     }
 
     @Override

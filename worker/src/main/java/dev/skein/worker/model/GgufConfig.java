@@ -1,19 +1,28 @@
 package dev.skein.worker.model;
 
 import dev.skein.compute.Rope;
+import dev.skein.worker.model.ModelConfig.Experts;
 import dev.skein.worker.model.ModelConfig.Heads;
+import dev.skein.worker.model.ModelConfig.Sliding;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.function.IntPredicate;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reads a GGUF file's keys as llama.cpp writes them: the model's sizes are under its architecture's name, as in {@code
- * llama.block_count}.
+ * llama.block_count}. Mistral's models go by the name llama, and so do Mixtral's, which have experts.
  */
 final class GgufConfig implements Settings {
+    private static final String WINDOW = "attention.sliding_window";
+    private static final String EXPERTS = "expert_count";
+
     /** Keys of relatives that go by the same name and compute something else. */
     private static final List<String> CHANGES_RESULTS = List.of(
-            "expert_count",
-            "attention.sliding_window",
             "attention.clamp_kqv",
             "attention.max_alibi_bias",
             "attn_logit_softcapping",
@@ -21,7 +30,17 @@ final class GgufConfig implements Settings {
             "embedding_scale",
             "residual_scale",
             "logit_scale",
-            "attention.scale");
+            "attention.scale",
+            "expert_shared_count",
+            "expert_weights_scale",
+            "expert_group_count");
+
+    /** Gemma 3's, which its files leave out. */
+    private static final int USUAL_PATTERN = 6;
+    /** Its largest model, the one whose dot products are not scaled by a head's size. */
+    private static final int LAYERS_OF_27B = 62;
+
+    private static final int SOFTMAX = 1;
 
     private final GgufFiles files;
     private final GgufMetadata keys;
@@ -37,17 +56,24 @@ final class GgufConfig implements Settings {
 
     private Family family() {
         return switch (architecture) {
-            case "llama" -> Family.LLAMA;
+            case "llama" -> expertCount() == 0 ? Family.LLAMA : Family.MIXTRAL;
+            case "qwen2" -> Family.QWEN2;
+            case "qwen3" -> Family.QWEN3;
+            case "qwen3moe" -> Family.QWEN3_MOE;
+            case "gemma3" -> Family.GEMMA3;
             default ->
                 throw new CheckpointException(
-                        files.path(), "the architecture %s is not supported yet; llama is".formatted(architecture));
+                        files.path(),
+                        "the architecture %s is not supported yet; llama, qwen2, qwen3, qwen3moe and gemma3 are"
+                                .formatted(architecture));
         };
     }
 
     ModelConfig read() {
         refuseRelatives();
-        Heads heads = heads();
+        Heads heads = family == Family.GEMMA3 ? gemmaHeads(heads()) : heads();
         requireValuesLikeKeys(heads.size());
+        GgufRope rope = rope(heads.size());
         return new ModelConfig(
                 family,
                 required(Setting.LAYERS),
@@ -57,17 +83,33 @@ final class GgufConfig implements Settings {
                 required(Setting.CONTEXT),
                 keys.requiredNumber(key("attention.layer_norm_rms_epsilon"), 0, 1),
                 heads,
-                rope(heads.size()),
+                rope.rope(required(Setting.CONTEXT)),
+                sliding(rope),
+                experts(),
                 files.tensor("output.weight").isEmpty());
     }
 
     private void refuseRelatives() {
-        for (String key : CHANGES_RESULTS) {
+        List<String> refused = new ArrayList<>(CHANGES_RESULTS);
+        if (family != Family.GEMMA3) {
+            refused.add(WINDOW);
+        }
+        if (family != Family.MIXTRAL && family != Family.QWEN3_MOE && expertCount() > 0) {
+            refused.add(EXPERTS);
+        }
+        for (String key : refused) {
             if (keys.has(key(key))) {
                 throw new CheckpointException(
                         files.path(), "the key %s asks for something that is not supported yet".formatted(key(key)));
             }
         }
+    }
+
+    /** 27B scales by what a head's size would be if heads shared the residual stream evenly. */
+    private Heads gemmaHeads(Heads heads) {
+        return required(Setting.LAYERS) == LAYERS_OF_27B
+                ? heads.withScale(1 / Math.sqrt((double) required(Setting.HIDDEN) / heads.queries()))
+                : heads;
     }
 
     private void requireValuesLikeKeys(int size) {
@@ -78,12 +120,63 @@ final class GgufConfig implements Settings {
         }
     }
 
-    private Rope rope(int headSize) {
+    private GgufRope rope(int headSize) {
         int rotated = keys.integer(key("rope.dimension_count"), 2, headSize).orElse(headSize);
         if (rotated % 2 != 0) {
             throw refused("rope.dimension_count", rotated, "it must be even");
         }
-        return new GgufRope(files, architecture, rotated).rope(required(Setting.CONTEXT));
+        return new GgufRope(files, architecture, rotated);
+    }
+
+    private @Nullable Sliding sliding(GgufRope rope) {
+        OptionalInt window = integer(Setting.WINDOW);
+        if (window.isEmpty()) {
+            return null;
+        }
+        Rope local = rope.local();
+        return new Sliding(window.getAsInt(), local, layers(slides()));
+    }
+
+    /** One layer of so many sees the whole context: the last of them. Newer files say it for each layer. */
+    private IntPredicate slides() {
+        String key = key(WINDOW + "_pattern");
+        if (keys.count(key) > 0) {
+            List<Boolean> each = keys.flags(key, Setting.LAYERS.most());
+            return layer -> layer < each.size() && each.get(layer);
+        }
+        int pattern = keys.integer(key, 1, Setting.LAYERS.most()).orElse(USUAL_PATTERN);
+        return layer -> (layer + 1) % pattern != 0;
+    }
+
+    private Set<Integer> layers(IntPredicate which) {
+        return IntStream.range(0, required(Setting.LAYERS))
+                .filter(which)
+                .boxed()
+                .collect(Collectors.toSet());
+    }
+
+    private int expertCount() {
+        return keys.integer(key(EXPERTS), 0, Setting.EXPERTS.most()).orElse(0);
+    }
+
+    private @Nullable Experts experts() {
+        if (expertCount() == 0) {
+            return null;
+        }
+        int chosen = required(Setting.EXPERTS_CHOSEN);
+        if (chosen > expertCount()) {
+            throw refused(Setting.EXPERTS_CHOSEN, chosen, "there are %d experts".formatted(expertCount()));
+        }
+        int gating = keys.integer(key("expert_gating_func"), 0, 1 << 8).orElse(SOFTMAX);
+        if (gating != SOFTMAX) {
+            throw refused("expert_gating_func", gating, "only %d, softmax, is supported".formatted(SOFTMAX));
+        }
+        return new Experts(
+                expertCount(),
+                chosen,
+                integer(Setting.EXPERT_FEED_FORWARD).orElseGet(() -> required(Setting.FEED_FORWARD)),
+                keys.flag(key("expert_weights_norm")).orElse(true),
+                Set.of());
     }
 
     private int vocabulary() {

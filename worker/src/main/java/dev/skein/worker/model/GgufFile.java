@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Collection;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -92,6 +93,20 @@ public final class GgufFile implements AutoCloseable {
                     "the model's keys ask for [%d, %d]".formatted(columns, rows));
         }
         return new HostMatrix(name, tensor.type(), rows, columns, bytes.asSlice(tensor.offset(), tensor.bytes()));
+    }
+
+    /** One of `count` matrices that lie behind each other as one tensor, each `rows` rows of `columns`. */
+    HostMatrix matrix(String name, int index, int count, int rows, int columns) {
+        GgufTensor tensor = required(name);
+        if (!tensor.dimensions().equals(List.of((long) columns, (long) rows, (long) count))) {
+            throw new CheckpointException(
+                    path,
+                    "the shape of " + name,
+                    tensor.dimensions(),
+                    "the model's keys ask for [%d, %d, %d]".formatted(columns, rows, count));
+        }
+        long size = tensor.bytes() / count;
+        return new HostMatrix(name, tensor.type(), rows, columns, bytes.asSlice(tensor.offset() + index * size, size));
     }
 
     /** The values of an F32 vector. */

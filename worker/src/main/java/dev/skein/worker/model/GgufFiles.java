@@ -122,6 +122,10 @@ final class GgufFiles implements AutoCloseable {
         return part(name).matrix(name, rows, columns);
     }
 
+    HostMatrix matrix(String name, int index, int count, int rows, int columns) {
+        return part(name).matrix(name, index, count, rows, columns);
+    }
+
     float[] floats(String name, int length) {
         return part(name).floats(name, length);
     }

@@ -162,6 +162,16 @@ public final class GgufMetadata {
                         .toArray(ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN));
     }
 
+    /** An array of booleans; empty where the key is missing. */
+    public List<Boolean> flags(String key, int most) {
+        Entry entry = array(key, "booleans", most, GgufValueType.BOOL);
+        List<Boolean> flags = new ArrayList<>();
+        for (long i = 0; entry != null && i < entry.count; i++) {
+            flags.add(bytes.get(ValueLayout.JAVA_BYTE, entry.offset + i) != 0);
+        }
+        return Collections.unmodifiableList(flags);
+    }
+
     /** How long an array is; 0 where the key is missing. */
     public long count(String key) {
         Entry entry = entries.get(key);

@@ -43,6 +43,13 @@ final class GgufRope {
         };
     }
 
+    /** Of layers that see a window, where they have positions of their own: not stretched. */
+    Rope local() {
+        double base = keys.number(prefix + "freq_base_swa", 1, 1e12).orElse(10_000f);
+        RopeScaling own = new RopeScaling(scaling.dimensions(), base, scaling.interleaved());
+        return own.linear(own.frequencies(), 1);
+    }
+
     private double factor() {
         return keys.number(prefix + "scaling.factor", 1e-3, 1e6)
                 .or(() -> keys.number(prefix + "scale_linear", 1e-3, 1e6))

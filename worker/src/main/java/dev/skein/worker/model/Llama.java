@@ -1,9 +1,8 @@
 package dev.skein.worker.model;
 
-import dev.skein.compute.Buffer;
+import dev.skein.compute.Activation;
 import dev.skein.worker.model.Decoder.Embedding;
 import dev.skein.worker.model.Decoder.Head;
-import dev.skein.worker.model.Decoder.Layer;
 
 /**
  * The Llama family (Touvron et al., arXiv 2302.13971; Llama 3, arXiv 2407.21783): a pre-norm decoder with rotary
@@ -12,6 +11,8 @@ import dev.skein.worker.model.Decoder.Layer;
  * <pre>
  * for each layer:  x += attention(norm(x));   x += D (silu(G n) * (U n))  where n = norm(x)
  * </pre>
+ *
+ * From 3.1 on the frequencies of positions are stretched, as {@link RopeScaling#llama3} says.
  */
 final class Llama {
     private Llama() {}
@@ -20,17 +21,7 @@ final class Llama {
         return new Decoder(Embedding.of(parts), parts.layers(i -> layer(parts, i)), Head.of(parts));
     }
 
-    private static Layer layer(Parts parts, int i) {
-        Buffer x = Decoder.residual(parts);
-        Norm attentionNorm = Norm.of(parts, i, "attn_norm");
-        Attention attention = Attention.of(parts, i);
-        Norm feedForwardNorm = Norm.of(parts, i, "ffn_norm");
-        GatedFeedForward feedForward = GatedFeedForward.of(parts, i);
-        return (backend, cache) -> {
-            attentionNorm.enqueue(backend);
-            attention.enqueue(backend, cache, x);
-            feedForwardNorm.enqueue(backend);
-            feedForward.enqueue(backend, x);
-        };
+    private static PreNormLayer layer(Parts parts, int i) {
+        return PreNormLayer.of(parts, i, Attention.plain(parts, i), GatedFeedForward.of(parts, i, Activation.SILU));
     }
 }

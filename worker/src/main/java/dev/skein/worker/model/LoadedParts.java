@@ -2,6 +2,8 @@ package dev.skein.worker.model;
 
 import dev.skein.compute.Backend;
 import dev.skein.compute.Buffer;
+import dev.skein.compute.ElementType;
+import dev.skein.compute.ExpertWeights;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.Weight;
@@ -51,6 +53,25 @@ final class LoadedParts implements Parts {
     @Override
     public Weight vector(String name, int length) {
         return backend.vector(read(new Matrix(name, 1, length)));
+    }
+
+    @Override
+    public Weight stackedVector(Matrix... stacked) {
+        return backend.vector(
+                HostVectors.stacked(Stream.of(stacked).map(this::read).toList()));
+    }
+
+    @Override
+    public ExpertWeights experts(List<Matrix> gate, List<Matrix> up, List<Matrix> down) {
+        return backend.experts(
+                gate.stream().map(this::read).toList(),
+                up.stream().map(this::read).toList(),
+                down.stream().map(this::read).toList());
+    }
+
+    @Override
+    public ElementType type(Matrix wanted) {
+        return checkpoint.type(wanted.name(), wanted.rows(), wanted.columns());
     }
 
     private HostMatrix read(Matrix wanted) {

@@ -1,7 +1,11 @@
 package dev.skein.worker.model;
 
+import static java.util.Objects.requireNonNull;
+
 import dev.skein.compute.AttentionShape;
 import dev.skein.compute.Rope;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How large a model is and which turns of its family it takes: the same whatever format it was read from. Whoever makes
@@ -13,6 +17,9 @@ import dev.skein.compute.Rope;
  * @param vocabulary rows of the embedding table and of the head
  * @param context positions that the model was made for
  * @param epsilon added to the mean square before its root in every norm
+ * @param rope of layers that see the whole context
+ * @param sliding of layers that see a window of it; null where none do
+ * @param experts null where feed-forward layers are not split into experts
  * @param tied whether the head is the embedding table
  */
 public record ModelConfig(
@@ -25,6 +32,8 @@ public record ModelConfig(
         float epsilon,
         Heads heads,
         Rope rope,
+        @Nullable Sliding sliding,
+        @Nullable Experts experts,
         boolean tied) {
 
     /**
@@ -45,14 +54,54 @@ public record ModelConfig(
         public int keyColumns() {
             return keyValues * size;
         }
+
+        Heads withScale(double other) {
+            return new Heads(queries, keyValues, size, (float) other);
+        }
+    }
+
+    /**
+     * Layers whose tokens attend to the last so many only.
+     *
+     * @param window positions that a token attends to, its own included
+     * @param rope of these layers
+     * @param layers which they are, from 0
+     */
+    public record Sliding(int window, Rope rope, Set<Integer> layers) {
+        public Sliding {
+            layers = Set.copyOf(layers);
+        }
+    }
+
+    /**
+     * Experts of a feed-forward layer.
+     *
+     * @param count in each layer
+     * @param chosen for each token
+     * @param feedForward elements between the two halves of one
+     * @param normalised whether the chosen ones' weights are divided by their sum
+     * @param dense layers, from 0, that have one feed-forward layer and no experts
+     */
+    public record Experts(int count, int chosen, int feedForward, boolean normalised, Set<Integer> dense) {
+        public Experts {
+            dense = Set.copyOf(dense);
+        }
     }
 
     AttentionShape attention(int layer) {
-        return new AttentionShape(heads.queries, heads.keyValues, heads.size, heads.scale);
+        return new AttentionShape(heads.queries, heads.keyValues, heads.size, heads.scale, window(layer));
     }
 
     /** The positions of a layer. One object for all layers that turn alike: backends keep a table for each. */
     Rope rope(int layer) {
-        return rope;
+        return slides(layer) ? requireNonNull(sliding).rope : rope;
+    }
+
+    private int window(int layer) {
+        return slides(layer) ? requireNonNull(sliding).window : 0;
+    }
+
+    private boolean slides(int layer) {
+        return sliding != null && sliding.layers.contains(layer);
     }
 }

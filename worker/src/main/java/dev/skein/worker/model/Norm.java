@@ -10,7 +10,7 @@ record Norm(Weight weight, float epsilon, Buffer x, Buffer normed) {
     static Norm of(Parts parts, int layer, String part) {
         ModelConfig config = parts.config();
         return new Norm(
-                parts.vector(Attention.name(layer, part), config.hidden()),
+                parts.vector(Parts.name(layer, part), config.hidden()),
                 config.epsilon(),
                 Decoder.residual(parts),
                 Decoder.normed(parts));

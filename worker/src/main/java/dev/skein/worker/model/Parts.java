@@ -1,6 +1,8 @@
 package dev.skein.worker.model;
 
 import dev.skein.compute.Buffer;
+import dev.skein.compute.ElementType;
+import dev.skein.compute.ExpertWeights;
 import dev.skein.compute.Weight;
 import java.util.List;
 import java.util.function.IntFunction;
@@ -17,6 +19,11 @@ interface Parts {
     /** A matrix of a checkpoint. */
     record Matrix(String name, int rows, int columns) {}
 
+    /** The weight of a part of a layer. */
+    static String name(int layer, String part) {
+        return "blk.%d.%s.weight".formatted(layer, part);
+    }
+
     ModelConfig config();
 
     /** Matrices below each other, multiplied as one. */
@@ -27,6 +34,15 @@ interface Parts {
     Weight table(Matrix matrix);
 
     Weight vector(String name, int length);
+
+    /** Vectors behind each other as one. */
+    Weight stackedVector(Matrix... stacked);
+
+    /** Expert e is made of the e-th of each list. */
+    ExpertWeights experts(List<Matrix> gate, List<Matrix> up, List<Matrix> down);
+
+    /** How a matrix's elements lie in its file. */
+    ElementType type(Matrix matrix);
 
     /** A buffer with a row for each token of a step; the same one for the same role. */
     Buffer tokens(String role, int columns);

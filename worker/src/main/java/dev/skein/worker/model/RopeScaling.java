@@ -49,6 +49,25 @@ record RopeScaling(int dimensions, double base, boolean interleaved) {
         return rope(scaled, 1, yarn.magnitude);
     }
 
+    /**
+     * Llama 3.1's own (arXiv 2407.21783 names the base alone; the rule is in meta-llama/llama-models, model.py):
+     * frequencies of waves longer than the trained context are divided, those of short waves kept, with a ramp between.
+     *
+     * @param low waves in the trained context, up to which a frequency is divided
+     * @param high and from which it is kept
+     */
+    record Llama3(double factor, double low, double high, int trained) {}
+
+    Rope llama3(double[] frequencies, Llama3 by) {
+        double[] scaled = frequencies.clone();
+        for (int i = 0; i < frequencies.length; i++) {
+            double waves = by.trained * frequencies[i] / (2 * Math.PI);
+            double kept = Math.clamp((waves - by.low) / (by.high - by.low), 0, 1);
+            scaled[i] = frequencies[i] * kept + frequencies[i] / by.factor * (1 - kept);
+        }
+        return rope(scaled, 1, 1);
+    }
+
     /** Which pair, as a fraction, turns that often over the trained context. */
     private double pairWithRotations(double rotations, int trained) {
         return dimensions * Math.log(trained / (rotations * 2 * Math.PI)) / (2 * Math.log(base));

@@ -10,7 +10,12 @@ enum Setting {
     CONTEXT("context_length", 1 << 27, "max_position_embeddings"),
     QUERY_HEADS("attention.head_count", 1 << 14, "num_attention_heads"),
     KEY_VALUE_HEADS("attention.head_count_kv", 1 << 14, "num_key_value_heads"),
-    HEAD_SIZE("attention.key_length", 1 << 12, "head_dim");
+    HEAD_SIZE("attention.key_length", 1 << 12, "head_dim"),
+    WINDOW("attention.sliding_window", 1 << 27, "sliding_window"),
+    EXPERTS("expert_count", 1 << 12, "num_local_experts", "num_experts"),
+    EXPERTS_CHOSEN("expert_used_count", 1 << 12, "num_experts_per_tok"),
+    EXPERT_FEED_FORWARD("expert_feed_forward_length", 1 << 22, "moe_intermediate_size"),
+    VOCABULARY("vocab_size", 1 << 24, "vocab_size");
 
     private final String gguf;
     private final int most;
@@ -27,7 +32,7 @@ enum Setting {
         return gguf;
     }
 
-    /** Its keys in a config.json, of which a family uses one. */
+    /** Its keys in a config.json, of which a model has one. */
     List<String> huggingFace() {
         return huggingFace;
     }

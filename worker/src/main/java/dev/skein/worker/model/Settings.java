@@ -35,11 +35,13 @@ interface Settings {
 
     private int headSize(int queries) {
         int hidden = required(Setting.HIDDEN);
-        int size = integer(Setting.HEAD_SIZE).orElse(hidden / queries);
-        boolean even = integer(Setting.HEAD_SIZE).isPresent() || hidden % queries == 0;
-        if (!even || size == 0 || size % 2 != 0) {
+        OptionalInt given = integer(Setting.HEAD_SIZE);
+        if (given.isPresent() && given.getAsInt() % 2 != 0) {
+            throw refused(Setting.HEAD_SIZE, given.getAsInt(), "positions turn elements in pairs: it must be even");
+        }
+        if (given.isEmpty() && (hidden % queries != 0 || hidden / queries % 2 != 0 || hidden < queries)) {
             throw refused(Setting.QUERY_HEADS, queries, "%d elements need even heads".formatted(hidden));
         }
-        return size;
+        return given.orElse(hidden / queries);
     }
 }

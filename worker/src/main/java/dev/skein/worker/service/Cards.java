@@ -1,5 +1,6 @@
 package dev.skein.worker.service;
 
+import com.google.protobuf.UnsafeByteOperations;
 import dev.skein.compute.KvCache;
 import dev.skein.protocol.v1.GgufVocabulary;
 import dev.skein.protocol.v1.ModelCard;
@@ -10,6 +11,8 @@ import dev.skein.worker.model.Checkpoint;
 import dev.skein.worker.model.EndTokens;
 import dev.skein.worker.model.GgufCheckpoint;
 import dev.skein.worker.model.GgufMetadata;
+import dev.skein.worker.model.HuggingFaceFolder;
+import dev.skein.worker.model.HuggingFaceTokenizer;
 
 /** The model card and the tokenizer message of a checkpoint. */
 public final class Cards {
@@ -39,7 +42,22 @@ public final class Cards {
     public static TokenizerModel tokenizer(Checkpoint checkpoint) {
         return switch (checkpoint) {
             case GgufCheckpoint gguf -> tokenizer(gguf.metadata());
+            case HuggingFaceFolder folder -> tokenizer(folder.tokenizer());
         };
+    }
+
+    private static TokenizerModel tokenizer(HuggingFaceTokenizer files) {
+        TokenizerModel.Builder message = TokenizerModel.newBuilder()
+                .setTokenizerJson(UnsafeByteOperations.unsafeWrap(files.tokenizerJson()))
+                .setChatTemplate(files.chatTemplate())
+                .setGenerationConfig(files.generationConfig())
+                .setAddBos(files.flag("add_bos_token"))
+                .setAddEos(files.flag("add_eos_token"));
+        files.id("bos").ifPresent(message::setBosTokenId);
+        files.id("eos").ifPresent(message::setEosTokenId);
+        files.id("unk").ifPresent(message::setUnknownTokenId);
+        files.id("pad").ifPresent(message::setPaddingTokenId);
+        return message.build();
     }
 
     private static TokenizerModel tokenizer(GgufMetadata keys) {

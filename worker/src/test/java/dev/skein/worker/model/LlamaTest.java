@@ -31,8 +31,7 @@ final class LlamaTest {
                         key("general.architecture").text("general.architecture", "mamba"),
                         "mamba is not supported yet"),
                 Arguments.of(key("llama.block_count"), "the key llama.block_count is missing"),
-                Arguments.of(
-                        key("llama.block_count").uint32("llama.block_count", 3), "blk.2.attn_norm.weight is missing"),
+                Arguments.of(key("llama.block_count").uint32("llama.block_count", 3), "blk.2.attn_q.weight is missing"),
                 Arguments.of(
                         key("llama.block_count").uint32("llama.block_count", 1), "blk.1.attn_norm.weight is not part"),
                 Arguments.of(
@@ -45,7 +44,10 @@ final class LlamaTest {
                 Arguments.of(key("").uint32("llama.attention.value_length", 8), "llama.attention.value_length is 8"),
                 Arguments.of(key("").uint32("llama.rope.dimension_count", 15), "llama.rope.dimension_count is 15"),
                 Arguments.of(key("").uint32("llama.rope.dimension_count", 18), "llama.rope.dimension_count is 18"),
-                Arguments.of(key("").uint32("llama.expert_count", 8), "llama.expert_count asks for something"),
+                Arguments.of(key("").uint32("llama.expert_count", 8), "the key llama.expert_used_count is missing"),
+                Arguments.of(
+                        key("").uint32("llama.attention.sliding_window", 8),
+                        "llama.attention.sliding_window asks for something"),
                 Arguments.of(key("").text("llama.rope.scaling.type", "longrope"), "longrope"),
                 Arguments.of(
                         key("llama.attention.layer_norm_rms_epsilon")

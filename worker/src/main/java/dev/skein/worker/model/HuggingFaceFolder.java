@@ -1,0 +1,203 @@
+package dev.skein.worker.model;
+
+import dev.skein.compute.ElementType;
+import dev.skein.compute.HostMatrix;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+/** A model as transformers saves it: a folder of config.json and safetensors files, with its tokenizer beside them. */
+public final class HuggingFaceFolder implements Checkpoint {
+    private static final String CONFIG = "config.json";
+    /** Rows and columns that share a scale in a matrix of 8-bit floats. */
+    private static final int BLOCK = 128;
+    /** What sees, what follows from the config, and scales of activations, which are not made smaller here. */
+    private static final Pattern BESIDE = Pattern.compile(
+            "(model\\.)?(vision_tower|multi_modal_projector)\\..*|.*\\.rotary_emb\\.inv_freq|.*\\.(input|k|v)_scale");
+
+    private final Path folder;
+    private final ConfigObject whole;
+    private final ModelConfig config;
+    private final SafetensorsFiles files;
+    private final HuggingFaceNames names;
+
+    private HuggingFaceFolder(Path folder, SafetensorsFiles files) {
+        this.folder = folder;
+        this.files = files;
+        whole = ConfigObject.read(folder.resolve(CONFIG));
+        config = new HuggingFaceConfig(whole).read();
+        names = names();
+    }
+
+    /**
+     * Maps a folder's safetensors files, and checks their headers and config.json.
+     *
+     * @throws CheckpointException if one is missing, damaged or not supported
+     */
+    public static HuggingFaceFolder open(Path folder) {
+        if (!Files.isRegularFile(folder.resolve(CONFIG))) {
+            throw new CheckpointException(
+                    folder, "has no %s: a folder is read as transformers saves a model".formatted(CONFIG));
+        }
+        SafetensorsFiles files = SafetensorsFiles.open(folder);
+        try {
+            return new HuggingFaceFolder(folder, files);
+        } catch (RuntimeException | Error refused) {
+            files.close();
+            throw refused;
+        }
+    }
+
+    /** Where a model also sees, the names of its text model's tensors have more in front. */
+    private HuggingFaceNames names() {
+        Family family = config.family();
+        if (files.has("language_model.model.embed_tokens.weight")) {
+            return new HuggingFaceNames(family, "language_model.model.", "language_model.lm_head.weight");
+        }
+        return files.has("model.language_model.embed_tokens.weight")
+                ? new HuggingFaceNames(family, "model.language_model.", "lm_head.weight")
+                : new HuggingFaceNames(family, "model.", "lm_head.weight");
+    }
+
+    @Override
+    public Path path() {
+        return folder;
+    }
+
+    @Override
+    public String name() {
+        return String.valueOf(folder.toAbsolutePath().normalize().getFileName());
+    }
+
+    @Override
+    public ModelConfig config() {
+        return config;
+    }
+
+    /** What turns text into ids and back. */
+    public HuggingFaceTokenizer tokenizer() {
+        return new HuggingFaceTokenizer(folder, whole);
+    }
+
+    /** Those of config.json, of generation_config.json, and the tokenizer's. */
+    @Override
+    public Set<Integer> endTokens() {
+        return tokenizer().endTokens(config.vocabulary());
+    }
+
+    @Override
+    public Set<String> tensors() {
+        Set<String> all = new LinkedHashSet<>();
+        for (String name : files.names()) {
+            String ours = names.ours(name).orElse(name);
+            if (!beside(name) && !(config.tied() && ours.equals("output.weight"))) {
+                all.add(ours);
+            }
+        }
+        return all;
+    }
+
+    /** Whether a text model is computed without a tensor, or it belongs to another that is read with it. */
+    private boolean beside(String name) {
+        return BESIDE.matcher(name).matches()
+                || name.endsWith(".weight_scale") && files.has(name.replace("_scale", ""))
+                || name.endsWith(".weight_scale_inv") && files.has(name.replace("_scale_inv", ""));
+    }
+
+    @Override
+    public ElementType type(String name, int rows, int columns) {
+        return element(tensor(name, rows, columns));
+    }
+
+    @Override
+    public HostMatrix matrix(String name, int rows, int columns) {
+        SafetensorsTensor tensor = tensor(name, rows, columns);
+        if (tensor.type() == SafetensorsType.F8_E4M3) {
+            return Fp8.toBf16(tensor.name(), rows, columns, files.data(tensor), scale(tensor, rows, columns));
+        }
+        HostMatrix matrix = new HostMatrix(tensor.name(), element(tensor), rows, columns, files.data(tensor));
+        // Gemma's norms multiply by one more than what its files hold.
+        boolean shifted = config.family() == Family.GEMMA3 && name.endsWith("norm.weight");
+        return shifted ? HostVectors.plusOne(matrix) : matrix;
+    }
+
+    /** What multiplies 8-bit floats: one number, or one for each row, or one for each square block. */
+    private Fp8.Scale scale(SafetensorsTensor tensor, int rows, int columns) {
+        String inverse = tensor.name() + "_scale_inv";
+        SafetensorsTensor scale = files.tensor(files.has(inverse) ? inverse : tensor.name() + "_scale");
+        float[] values = HostVectors.values(
+                new HostMatrix(scale.name(), element(scale), 1, Math.toIntExact(scale.elements()), files.data(scale)));
+        if (values.length == 1) {
+            return (_, _) -> values[0];
+        }
+        if (values.length == rows && scale.shape().getFirst() == rows) {
+            return (row, _) -> values[row];
+        }
+        int across = (columns + BLOCK - 1) / BLOCK;
+        if (!scale.shape().equals(List.of((rows + BLOCK - 1L) / BLOCK, (long) across))) {
+            throw new CheckpointException(
+                    files.path(scale.name()),
+                    "the shape of " + scale.name(),
+                    scale.shape(),
+                    "there may be one scale, one for each of %d rows, or one for each block of %d x %d"
+                            .formatted(rows, BLOCK, BLOCK));
+        }
+        return (row, column) -> values[row / BLOCK * across + column / BLOCK];
+    }
+
+    private SafetensorsTensor tensor(String name, int rows, int columns) {
+        SafetensorsTensor tensor = files.tensor(names.theirs(name));
+        List<Long> shape = tensor.shape();
+        boolean vector = rows == 1 && shape.equals(List.of((long) columns));
+        if (!vector && !shape.equals(List.of((long) rows, (long) columns))) {
+            throw new CheckpointException(
+                    files.path(tensor.name()),
+                    "the shape of " + tensor.name(),
+                    shape,
+                    "config.json asks for [%d, %d]".formatted(rows, columns));
+        }
+        return tensor;
+    }
+
+    private ElementType element(SafetensorsTensor tensor) {
+        return tensor.type()
+                .element()
+                .orElseThrow(() -> new CheckpointException(
+                        files.path(tensor.name()),
+                        "the type of " + tensor.name(),
+                        tensor.type(),
+                        "F32, F16, BF16 and F8_E4M3 are supported"));
+    }
+
+    @Override
+    public long parameters() {
+        return files.tensors().stream().mapToLong(SafetensorsTensor::elements).sum();
+    }
+
+    @Override
+    public long tensorBytes() {
+        return files.tensors().stream().mapToLong(SafetensorsTensor::bytes).sum();
+    }
+
+    @Override
+    public String quantization() {
+        Map<String, Long> bytes = files.tensors().stream()
+                .collect(Collectors.groupingBy(
+                        tensor -> tensor.type().name(), Collectors.summingLong(SafetensorsTensor::bytes)));
+        return bytes.entrySet().stream()
+                .max(Comparator.comparingLong(Map.Entry::getValue))
+                .map(Map.Entry::getKey)
+                .orElse("");
+    }
+
+    @Override
+    public void close() {
+        files.close();
+    }
+}
