@@ -7,18 +7,10 @@ import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Set;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
-/**
- * A model in the GGUF format: one file, or the parts that it was split into. The matrices of a layer's experts lie behind
- * each other as one tensor, or in old files each by itself.
- */
+/** A model in the GGUF format: one file, or the parts that it was split into. */
 public final class GgufCheckpoint implements Checkpoint {
-    private static final Pattern STACKED = Pattern.compile("(blk\\.\\d+\\.ffn_(?:gate|up|down))_exps\\.weight");
-    private static final Pattern EXPERT = Pattern.compile("(blk\\.\\d+\\.ffn_(?:gate|up|down))\\.(\\d+)\\.weight");
-
     private final GgufFiles files;
     private final ModelConfig config;
 
@@ -72,23 +64,12 @@ public final class GgufCheckpoint implements Checkpoint {
 
     @Override
     public Set<String> tensors() {
-        Set<String> names = new LinkedHashSet<>();
-        for (String name : files.names()) {
-            Matcher stacked = STACKED.matcher(name);
-            if (stacked.matches()) {
-                for (int expert = 0; expert < experts(); expert++) {
-                    names.add("%s.%d.weight".formatted(stacked.group(1), expert));
-                }
-            } else if (!name.equals(GgufRope.FACTORS)) {
-                names.add(name);
-            }
-        }
-        return names;
-    }
-
-    private int experts() {
         ModelConfig.Experts experts = config.experts();
-        return experts == null ? 1 : experts.count();
+        Set<String> names = experts == null
+                ? new LinkedHashSet<>(files.names())
+                : new ExpertTensors(experts.count()).names(files.names());
+        names.remove(GgufRope.FACTORS);
+        return names;
     }
 
     @Override
@@ -98,11 +79,12 @@ public final class GgufCheckpoint implements Checkpoint {
 
     @Override
     public HostMatrix matrix(String name, int rows, int columns) {
-        Matcher expert = EXPERT.matcher(name);
-        return expert.matches() && files.tensor(name).isEmpty()
-                ? files.matrix(
-                        expert.group(1) + "_exps.weight", Integer.parseInt(expert.group(2)), experts(), rows, columns)
-                : files.matrix(name, rows, columns);
+        ModelConfig.Experts experts = config.experts();
+        ExpertTensors.Place place =
+                experts == null || files.tensor(name).isPresent() ? null : ExpertTensors.place(name);
+        return experts == null || place == null
+                ? files.matrix(name, rows, columns)
+                : files.matrix(place.tensor(), place.index(), experts.count(), rows, columns);
     }
 
     @Override

@@ -20,8 +20,6 @@ import java.util.regex.Pattern;
 final class GgufFiles implements AutoCloseable {
     static final int MAX_PARTS = 1 << 10;
 
-    private static final Pattern PART = Pattern.compile("(.*)-(\\d{5})-of-(\\d{5})\\.gguf");
-
     private final List<GgufFile> parts;
     private final Map<String, GgufFile> tensors = new LinkedHashMap<>();
 
@@ -53,13 +51,31 @@ final class GgufFiles implements AutoCloseable {
         }
     }
 
-    private static List<Path> paths(Path named) {
-        Matcher part = PART.matcher(named.getFileName().toString());
-        if (!part.matches() || !Files.exists(named)) {
-            return List.of(named);
+    /** The name of a part. */
+    private record PartName(String model, int number, int count) {
+        private static final Pattern FORM = Pattern.compile("(.*)-(\\d{5})-of-(\\d{5})\\.gguf");
+
+        static Optional<PartName> of(Path file) {
+            Matcher form = FORM.matcher(file.getFileName().toString());
+            return form.matches()
+                    ? Optional.of(new PartName(
+                            form.group(1), Integer.parseInt(form.group(2)), Integer.parseInt(form.group(3))))
+                    : Optional.empty();
         }
-        int count = Integer.parseInt(part.group(3));
-        int number = Integer.parseInt(part.group(2));
+
+        Path sibling(Path file, int other) {
+            return file.resolveSibling("%s-%05d-of-%05d.gguf".formatted(model, other, count));
+        }
+    }
+
+    private static List<Path> paths(Path named) {
+        Optional<PartName> part = PartName.of(named);
+        return part.isEmpty() || !Files.exists(named) ? List.of(named) : paths(named, part.get());
+    }
+
+    private static List<Path> paths(Path named, PartName part) {
+        int count = part.count;
+        int number = part.number;
         if (count < 1 || count > MAX_PARTS || number < 1 || number > count) {
             throw new CheckpointException(
                     named,
@@ -68,7 +84,7 @@ final class GgufFiles implements AutoCloseable {
         }
         List<Path> all = new ArrayList<>();
         for (int i = 1; i <= count; i++) {
-            all.add(named.resolveSibling("%s-%05d-of-%05d.gguf".formatted(part.group(1), i, count)));
+            all.add(part.sibling(named, i));
         }
         return all;
     }
@@ -76,8 +92,7 @@ final class GgufFiles implements AutoCloseable {
     /** Whether the last of the parts so far says of itself what its name says. */
     private static void checkPart(List<GgufFile> parts) {
         GgufFile last = parts.getLast();
-        Matcher name = PART.matcher(last.path().getFileName().toString());
-        int expected = name.matches() ? Integer.parseInt(name.group(3)) : 1;
+        int expected = PartName.of(last.path()).map(PartName::count).orElse(1);
         int count = last.metadata().integer("split.count", 0, MAX_PARTS).orElse(0);
         if (Math.max(1, count) != expected) {
             throw new CheckpointException(
