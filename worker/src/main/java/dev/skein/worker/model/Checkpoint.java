@@ -16,7 +16,7 @@ import java.util.Set;
  * <p>Owns the mappings of its files: matrices are views of them and die with {@link #close}. Safe to read from several
  * threads.
  */
-public sealed interface Checkpoint extends AutoCloseable permits GgufCheckpoint, HuggingFaceFolder {
+public sealed interface Checkpoint extends AutoCloseable permits GgufCheckpoint, HuggingFaceFolder, DummyFolder {
 
     /**
      * Maps a model's files and checks their headers and configuration.

@@ -14,7 +14,6 @@ import java.util.stream.Collectors;
 
 /** A model as transformers saves it: a folder of config.json and safetensors files, with its tokenizer beside them. */
 public final class HuggingFaceFolder implements Checkpoint {
-    private static final String CONFIG = "config.json";
     /** Rows and columns that share a scale in a matrix of 8-bit floats. */
     private static final int BLOCK = 128;
     /** What sees, what follows from the config, and scales of activations, which are not made smaller here. */
@@ -30,7 +29,7 @@ public final class HuggingFaceFolder implements Checkpoint {
     private HuggingFaceFolder(Path folder, SafetensorsFiles files) {
         this.folder = folder;
         this.files = files;
-        whole = ConfigObject.read(folder.resolve(CONFIG));
+        whole = ConfigObject.read(config(folder));
         config = new HuggingFaceConfig(whole).read();
         names = names();
     }
@@ -41,10 +40,7 @@ public final class HuggingFaceFolder implements Checkpoint {
      * @throws CheckpointException if one is missing, damaged or not supported
      */
     public static HuggingFaceFolder open(Path folder) {
-        if (!Files.isRegularFile(folder.resolve(CONFIG))) {
-            throw new CheckpointException(
-                    folder, "has no %s: a folder is read as transformers saves a model".formatted(CONFIG));
-        }
+        config(folder);
         SafetensorsFiles files = SafetensorsFiles.open(folder);
         try {
             return new HuggingFaceFolder(folder, files);
@@ -63,6 +59,15 @@ public final class HuggingFaceFolder implements Checkpoint {
         return files.has("model.language_model.embed_tokens.weight")
                 ? new HuggingFaceNames(family, "model.language_model.", "lm_head.weight")
                 : new HuggingFaceNames(family, "model.", "lm_head.weight");
+    }
+
+    /** The config.json of a folder, which is there. */
+    static Path config(Path folder) {
+        Path config = folder.resolve("config.json");
+        if (!Files.isRegularFile(config)) {
+            throw new CheckpointException(folder, "has no config.json: a folder is read as transformers saves a model");
+        }
+        return config;
     }
 
     @Override

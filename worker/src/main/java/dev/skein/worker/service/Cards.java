@@ -8,6 +8,7 @@ import dev.skein.protocol.v1.TokenizerModel;
 import dev.skein.worker.engine.EngineOptions;
 import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Checkpoint;
+import dev.skein.worker.model.DummyFolder;
 import dev.skein.worker.model.EndTokens;
 import dev.skein.worker.model.GgufCheckpoint;
 import dev.skein.worker.model.GgufMetadata;
@@ -43,6 +44,7 @@ public final class Cards {
         return switch (checkpoint) {
             case GgufCheckpoint gguf -> tokenizer(gguf.metadata());
             case HuggingFaceFolder folder -> tokenizer(folder.tokenizer());
+            case DummyFolder folder -> tokenizer(folder.tokenizer());
         };
     }
 
