@@ -1,6 +1,6 @@
 // One translation unit of all kernels, so that one fatbin holds them; a namespace each keeps their names apart.
 #include "skein.cuh"
-#include "store.cuh"
+#include "multiply.cuh"
 
 namespace embed {
 #include "embed.cu"
@@ -19,6 +19,9 @@ namespace matmul {
 }
 namespace matmul_many {
 #include "matmul_many.cu"
+}
+namespace experts {
+#include "experts.cu"
 }
 namespace attention {
 #include "attention.cu"

@@ -24,6 +24,9 @@ struct Step {
     const int* sequence;    // of each token
     const int* blockStart;  // of each sequence, in blocks
     const int* blocks;
+    int window;  // how many positions a token sees, its own and those before it
+
+    __device__ int first_seen(int position) const { return max(0, position - window + 1); }
 };
 
 __device__ inline float power(float x, float highest) { return x == -INFINITY ? 0.f : exp2_fast(__fadd_rn(x, -highest)); }
@@ -82,9 +85,9 @@ struct Walk {
         }
     }
 
-    // One block of the cache. `last[n][i]`: the position up to which a column sees.
+    // One block of the cache. `last[n][i]`: the last of the `window` positions that a column sees.
     __device__ void block(const Shared<HEAD, COLUMN_TILES>& shared, const uint4* keys, const uint4* values, int first,
-                          const int (&last)[COLUMN_TILES][2], float scale) {
+                          const int (&last)[COLUMN_TILES][2], int window, float scale) {
         int lane = threadIdx.x % WARP;
         int g = lane / 4;
         uint64_t policy = first_to_leave();
@@ -114,7 +117,8 @@ struct Walk {
 #pragma unroll
             for (int i = 0; i < 4; i++) {
                 int token = first + g + (i / 2) * 8;
-                score[i] = token <= last[n][i % 2] ? __fmul_rn(score[i], scale) : -INFINITY;
+                int end = last[n][i % 2];
+                score[i] = token <= end && token > end - window ? __fmul_rn(score[i], scale) : -INFINITY;
             }
 #pragma unroll
             for (int i = 0; i < 2; i++) {
@@ -228,27 +232,30 @@ __device__ inline void load_queries(Shared<HEAD, COLUMN_TILES>& shared, const fl
 template <int HEAD, int COLUMN_TILES>
 __device__ inline void walk_chunk(Walk<HEAD, COLUMN_TILES>& walk, const Shared<HEAD, COLUMN_TILES>& shared,
                                   const int* table, const bf16* keys, const bf16* values, int kvHeads, int kvHead,
-                                  int block, int end, const int (&last)[COLUMN_TILES][2], float scale) {
+                                  int block, int end, const int (&last)[COLUMN_TILES][2], int window,
+                                  float scale) {
     walk.clear();
     for (int b = block + (int)threadIdx.x / WARP; b < end; b += WARPS) {
         int64_t at = ((int64_t)table[b] * kvHeads + kvHead) * HEAD * BLOCK_TOKENS;
-        walk.block(shared, (const uint4*)(keys + at), (const uint4*)(values + at), b * BLOCK_TOKENS, last, scale);
+        walk.block(shared, (const uint4*)(keys + at), (const uint4*)(values + at), b * BLOCK_TOKENS, last,
+                   window, scale);
     }
 }
 
 template <int HEAD>
-__device__ inline void attend_chunk(const float* qkv, Step step, const bf16* keys, const bf16* values, int queryHeads,
+__device__ inline void attend_chunk(const float* qkv, Step step, const int* rows, const bf16* keys, const bf16* values, int queryHeads,
                                     int kvHeads, float scale, int chunkBlocks, float* partial, bf16* out) {
     __shared__ Shared<HEAD, 1> shared;
     dependency_wait();
     dependents_start();
-    int row = blockIdx.z;
+    int row = rows == nullptr ? blockIdx.z : rows[blockIdx.z];
     int position = step.positions[row];
     int chunk = blockIdx.x;
     int block = chunk * chunkBlocks;
     int blocks = position / BLOCK_TOKENS + 1;
-    if (position < 0 || block >= blocks) {
-        return;  // the whole grid block: a padding row, or a shorter sequence than the longest
+    int firstChunk = step.first_seen(position) / (BLOCK_TOKENS * chunkBlocks);
+    if (position < 0 || block >= blocks || chunk < firstChunk) {
+        return;  // the whole grid block: a padding row, a shorter sequence than the longest, or before the window
     }
     int group = queryHeads / kvHeads;
     int parts = (group + 7) / 8;  // of a group wider than a tile
@@ -262,14 +269,14 @@ __device__ inline void attend_chunk(const float* qkv, Step step, const bf16* key
     int last[1][2] = {{position, position}};
     Walk<HEAD, 1> walk;
     walk_chunk(walk, shared, table, keys, values, kvHeads, kvHead, block, min(block + chunkBlocks, blocks), last,
-               __fmul_rn(scale, LOG2E));
+               step.window, __fmul_rn(scale, LOG2E));
     walk.share(shared);
     __syncthreads();
 
     int lane = threadIdx.x % WARP;
     int g = lane / 4;
     int column = lane % 4 * 2;
-    bool only = blocks <= chunkBlocks;
+    bool only = blocks <= (firstChunk + 1) * chunkBlocks;
     int chunks = gridDim.x;
     float factor[2][WARPS];
     Running all[2] = {factors(shared, column, factor[0]), factors(shared, column + 1, factor[1])};
@@ -283,9 +290,9 @@ __device__ inline void attend_chunk(const float* qkv, Step step, const bf16* key
             }
             float upper = i == 0 ? o.x : o.y;
             float lower = i == 0 ? o.z : o.w;
-            int64_t at = (int64_t)row * queryHeads + firstHead + column + i;
+            int64_t at = (int64_t)blockIdx.z * queryHeads + firstHead + column + i;
             if (only) {
-                bf16* to = out + at * HEAD + d * TILE + g;
+                bf16* to = out + ((int64_t)row * queryHeads + firstHead + column + i) * HEAD + d * TILE + g;
                 to[0] = to_bf16(__fdiv_rn(upper, all[i].sum));
                 to[8] = to_bf16(__fdiv_rn(lower, all[i].sum));
             } else {
@@ -302,25 +309,27 @@ __device__ inline void attend_chunk(const float* qkv, Step step, const bf16* key
 
 // Merges the chunks of one head of one row; only rows of more than one chunk have anything to merge.
 template <int HEAD>
-__device__ inline void merge_chunks(const int* positions, int queryHeads, int chunkBlocks, int maxChunks,
+__device__ inline void merge_chunks(const int* positions, const int* rows, int window, int queryHeads, int chunkBlocks, int maxChunks,
                                     const float* partial, bf16* out) {
     dependency_wait();
     dependents_start();
-    int position = positions[blockIdx.y];
+    int row = rows == nullptr ? blockIdx.y : rows[blockIdx.y];
+    int position = positions[row];
     int chunks = (position / BLOCK_TOKENS + chunkBlocks) / chunkBlocks;
-    if (position < 0 || chunks <= 1) {
+    int first = max(0, position - window + 1) / (BLOCK_TOKENS * chunkBlocks);
+    if (position < 0 || chunks <= first + 1) {
         return;
     }
     int64_t at = (int64_t)blockIdx.y * queryHeads + blockIdx.x;
     const float* stats = partial + (int64_t)gridDim.y * queryHeads * maxChunks * HEAD;
     Running all{-INFINITY, 0.f};
     float o = 0.f;
-    for (int chunk = 0; chunk < chunks; chunk++) {
+    for (int chunk = first; chunk < chunks; chunk++) {
         float before, part;
         all = merged(all, ((const Running*)stats)[at * maxChunks + chunk], before, part);
         o = __fmaf_rn(partial[(at * maxChunks + chunk) * HEAD + threadIdx.x], part, __fmul_rn(o, before));
     }
-    out[at * HEAD + threadIdx.x] = to_bf16(__fdiv_rn(o, all.sum));
+    out[((int64_t)row * queryHeads + blockIdx.x) * HEAD + threadIdx.x] = to_bf16(__fdiv_rn(o, all.sum));
 }
 
 // tiles: for each grid block of tokens its first row and how many rows, of one sequence and at most
@@ -363,11 +372,12 @@ __device__ inline void attend_prompt(const float* qkv, Step step, const int2* ti
     for (int n = 0; n < COLUMN_TILES; n++) {
         all[n][0] = all[n][1] = Running{-INFINITY, 0.f};
     }
-    for (int block = 0; block < blocks; block += chunkBlocks) {
+    int begin = step.first_seen(step.positions[firstRow]) / (BLOCK_TOKENS * chunkBlocks) * chunkBlocks;
+    for (int block = begin; block < blocks; block += chunkBlocks) {
         __syncthreads();  // queries are there; parts of the chunk before have been read
         Walk<HEAD, COLUMN_TILES> walk;
         walk_chunk(walk, shared, table, keys, values, kvHeads, kvHead, block, min(block + chunkBlocks, blocks), last,
-                   __fmul_rn(scale, LOG2E));
+                   step.window, __fmul_rn(scale, LOG2E));
         walk.share(shared);
         __syncthreads();
 #pragma unroll
@@ -383,7 +393,7 @@ __device__ inline void attend_prompt(const float* qkv, Step step, const int2* ti
             for (int d = warp; d < HEAD / TILE; d += WARPS) {
                 float4 p = merged_part(shared, d, n, factor);
                 float4& o = total[(d * COLUMN_TILES + n) * WARP + lane];
-                float4 was = block == 0 ? make_float4(0.f, 0.f, 0.f, 0.f) : o;
+                float4 was = block == begin ? make_float4(0.f, 0.f, 0.f, 0.f) : o;
                 o = make_float4(__fmaf_rn(p.x, part[0], __fmul_rn(was.x, before[0])),
                                 __fmaf_rn(p.y, part[1], __fmul_rn(was.y, before[1])),
                                 __fmaf_rn(p.z, part[0], __fmul_rn(was.z, before[0])),
@@ -411,32 +421,34 @@ __device__ inline void attend_prompt(const float* qkv, Step step, const int2* ti
 
 }  // namespace
 
+// rows: the tokens that are meant, or null for all from the first on.
 // skein_attention_H: grid (chunks of the longest sequence, kvHeads * ceil(group / 8), rows); block 128. partial holds
 // rows * queryHeads * chunks * (H + 2) floats and is not used by rows of one chunk.
 // skein_attention_merge_H: grid (queryHeads, rows); block H.
 // skein_prompt_H: grid (tiles, kvHeads * ceil(group / 8)); block 128; shared memory for C column tiles:
 // C * (176 * H + 256) bytes: queries, what is running, four parts and the total.
-#define SKEIN_ATTENTION(H, COLUMN_TILES)                                                                            \
-    extern "C" __global__ void __launch_bounds__(128) skein_attention_##H(                                          \
-        const float* qkv, const int* positions, const int* sequence, const int* blockStart, const int* blocks,      \
-        const bf16* keys, const bf16* values, int queryHeads, int kvHeads, float scale, int chunkBlocks,            \
-        float* partial, bf16* out) {                                                                                \
-        attend_chunk<H>(qkv, Step{positions, sequence, blockStart, blocks}, keys, values, queryHeads, kvHeads,      \
-                        scale, chunkBlocks, partial, out);                                                          \
-    }                                                                                                               \
-    SKEIN_KERNEL(skein_attention_##H)                                                                               \
-    extern "C" __global__ void __launch_bounds__(H) skein_attention_merge_##H(                                      \
-        const int* positions, int queryHeads, int chunkBlocks, int maxChunks, const float* partial, bf16* out) {    \
-        merge_chunks<H>(positions, queryHeads, chunkBlocks, maxChunks, partial, out);                               \
-    }                                                                                                               \
-    SKEIN_KERNEL(skein_attention_merge_##H)                                                                         \
-    extern "C" __global__ void __launch_bounds__(128) skein_prompt_##H(                                             \
-        const float* qkv, const int* positions, const int* sequence, const int* blockStart, const int* blocks,      \
-        const int2* tiles, const bf16* keys, const bf16* values, int queryHeads, int kvHeads, float scale,          \
-        int chunkBlocks, bf16* out) {                                                                               \
-        attend_prompt<H, COLUMN_TILES>(qkv, Step{positions, sequence, blockStart, blocks}, tiles, keys, values,     \
-                                       queryHeads, kvHeads, scale, chunkBlocks, out);                               \
-    }                                                                                                               \
+#define SKEIN_ATTENTION(H, COLUMN_TILES)                                                                               \
+    extern "C" __global__ void __launch_bounds__(128) skein_attention_##H(                                             \
+        const float* qkv, const int* positions, const int* sequence, const int* blockStart, const int* blocks,         \
+        int window, const int* rows, const bf16* keys, const bf16* values, int queryHeads, int kvHeads, float scale,   \
+        int chunkBlocks, float* partial, bf16* out) {                                                                  \
+        attend_chunk<H>(qkv, Step{positions, sequence, blockStart, blocks, window}, rows, keys, values, queryHeads,    \
+                        kvHeads, scale, chunkBlocks, partial, out);                                                    \
+    }                                                                                                                  \
+    SKEIN_KERNEL(skein_attention_##H)                                                                                  \
+    extern "C" __global__ void __launch_bounds__(H) skein_attention_merge_##H(                                         \
+        const int* positions, const int* rows, int window, int queryHeads, int chunkBlocks, int maxChunks,             \
+        const float* partial, bf16* out) {                                                                             \
+        merge_chunks<H>(positions, rows, window, queryHeads, chunkBlocks, maxChunks, partial, out);                    \
+    }                                                                                                                  \
+    SKEIN_KERNEL(skein_attention_merge_##H)                                                                            \
+    extern "C" __global__ void __launch_bounds__(128) skein_prompt_##H(                                                \
+        const float* qkv, const int* positions, const int* sequence, const int* blockStart, const int* blocks,         \
+        int window, const int2* tiles, const bf16* keys, const bf16* values, int queryHeads, int kvHeads, float scale, \
+        int chunkBlocks, bf16* out) {                                                                                  \
+        attend_prompt<H, COLUMN_TILES>(qkv, Step{positions, sequence, blockStart, blocks, window}, tiles, keys, values, \
+                                       queryHeads, kvHeads, scale, chunkBlocks, out);                                  \
+    }                                                                                                                  \
     SKEIN_KERNEL(skein_prompt_##H)
 
 SKEIN_ATTENTION(32, 4)

@@ -1,9 +1,9 @@
 // Rows of a table, and rows of activations: one block a row.
 #include "skein.cuh"
 
-// out[t] = table[ids[t]]. Grid: tokens; any block. The table is row after row of bf16; ids are checked by the host.
+// out[t] = scale * table[ids[t]]. Grid: tokens; any block. The table is row after row of bf16; ids are checked by the host.
 extern "C" __global__ void skein_embed(const bf16* __restrict__ table, const int* ids,
-                                       float* __restrict__ out, int columns) {
+                                       float scale, float* __restrict__ out, int columns) {
     dependency_wait();
     dependents_start();
     const bf16* row = table + (int64_t)ids[blockIdx.x] * columns;
@@ -15,12 +15,13 @@ extern "C" __global__ void skein_embed(const bf16* __restrict__ table, const int
 #pragma unroll
         for (int half = 0; half < 2; half++) {
             uint32_t a = pairs[2 * half], b = pairs[2 * half + 1];
-            ((float4*)to)[2 * i + half] = make_float4(__uint_as_float(a << 16), __uint_as_float(a & 0xffff0000u),
-                                                      __uint_as_float(b << 16), __uint_as_float(b & 0xffff0000u));
+            ((float4*)to)[2 * i + half] =
+                make_float4(scale * __uint_as_float(a << 16), scale * __uint_as_float(a & 0xffff0000u),
+                            scale * __uint_as_float(b << 16), scale * __uint_as_float(b & 0xffff0000u));
         }
     }
     for (int i = vectors * 8 + threadIdx.x; i < columns; i += blockDim.x) {
-        to[i] = to_float(row[i]);
+        to[i] = scale * to_float(row[i]);
     }
 }
 SKEIN_KERNEL(skein_embed)
@@ -37,3 +38,23 @@ extern "C" __global__ void skein_gather(const float* x, const int* outputs, int 
     }
 }
 SKEIN_KERNEL(skein_gather)
+
+// inOut[r] += vector. Grid: rows; any block.
+extern "C" __global__ void skein_bias(float* inOut, const float* __restrict__ vector, int columns) {
+    dependency_wait();
+    dependents_start();
+    for (int i = threadIdx.x; i < columns; i += blockDim.x) {
+        inOut[(int64_t)blockIdx.x * columns + i] += vector[i];
+    }
+}
+SKEIN_KERNEL(skein_bias)
+
+// out[r] = x[r] rounded: what products read. Grid: rows; any block.
+extern "C" __global__ void skein_round(const float* x, bf16* __restrict__ out, int columns) {
+    dependency_wait();
+    dependents_start();
+    for (int i = threadIdx.x; i < columns; i += blockDim.x) {
+        out[(int64_t)blockIdx.x * columns + i] = to_bf16(x[(int64_t)blockIdx.x * columns + i]);
+    }
+}
+SKEIN_KERNEL(skein_round)

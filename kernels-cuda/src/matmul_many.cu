@@ -139,7 +139,7 @@ extern "C" __global__ void __launch_bounds__(512, 1)
             const float(&t)[4] = total[r][n];
             if (tile + r < rowTiles) {
                 store4(out, rows, tile + r, lane / 4, blockIdx.x * TOKENS + firstToken + n * 8 + lane % 4 * 2, tokens,
-                       make_float4(t[0], t[1], t[2], t[3]), mode);
+                       make_float4(t[0], t[1], t[2], t[3]), mode, [](int token) { return (int64_t)token; });
             }
         }
     }

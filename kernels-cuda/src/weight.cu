@@ -46,15 +46,16 @@ __device__ inline float element(const uint8_t* row, int i, int type) {
 }  // namespace
 
 // Rows of `from`, rowBytes long each and aligned anyhow, become rows firstRow, firstRow + 1, ... of a weight in tiles. A gated
-// weight has its gate's rows in the upper halves of row tiles (lower 0) and its up's in the lower ones (lower 8): row r goes
-// to (r / 8) * 16 + r % 8 + lower. Grid: (any, y, z) with y * z >= rows; any block.
+// weight has its gate's rows in the upper halves of row tiles (lower 0) and its up's in the lower ones (lower 8): its row r goes
+// to row (r / 8) * 16 + r % 8 + lower. Grid: (any, y, z) with y * z >= rows; any block.
 extern "C" __global__ void skein_tile_rows(const uint8_t* from, int64_t rowBytes, int type, uint16_t* tiles, int kTiles,
                                            int rows, int firstRow, int gated, int lower) {
     int row = blockIdx.y * gridDim.z + blockIdx.z;
     if (row >= rows) {
         return;
     }
-    int to = gated ? row / 8 * TILE + row % 8 + lower : firstRow + row;
+    int to = firstRow + row;
+    to = gated ? to / 8 * TILE + to % 8 + lower : to;
     for (int column = blockIdx.x * blockDim.x + threadIdx.x; column < kTiles * TILE; column += gridDim.x * blockDim.x) {
         int64_t tile = (int64_t)(to / TILE) * kTiles + column / TILE;
         tiles[tile * TILE_ELEMENTS + tile_index(to % TILE, column % TILE)] =

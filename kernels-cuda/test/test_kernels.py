@@ -10,7 +10,7 @@ from driver import Device, from_bf16, rounded, tiles, to_bf16
 
 SEED = int(os.environ.get("SKEIN_TEST_SEED", "1"))
 GUARD = 64
-FLOAT, ADD, GATED, BF16 = range(4)
+FLOAT, ADD, GATED, BF16, GATED_GELU = range(5)
 I, F, L = np.int32, np.float32, np.int64
 
 
@@ -56,9 +56,10 @@ class KernelTest(unittest.TestCase):
             table = to_bf16(self.random.standard_normal((11, columns)))
             ids = np.array([10, 0, 3, 3, 9], I)
             out = self.out((5, columns), F)
-            self.device.launch("skein_embed", (5,), 64, self.device.put(table), self.device.put(ids), out, I(columns))
+            self.device.launch("skein_embed", (5,), 64, self.device.put(table), self.device.put(ids), F(1.7), out,
+                               I(columns))
             got = self.read(out, (5, columns), F)
-            np.testing.assert_array_equal(got, from_bf16(table)[ids])
+            np.testing.assert_array_equal(got, from_bf16(table)[ids] * F(1.7))
             slots = np.full((2, 20), -7, I)
             slots[:, 0] = [4, 1]
             gathered = self.out((2, columns), F)
@@ -77,6 +78,32 @@ class KernelTest(unittest.TestCase):
                 x = x.astype(np.float64)
                 expected = x / np.sqrt((x * x).mean(1, keepdims=True) + 1e-5) * weight
                 self.near(got, expected, np.abs(expected) / 256 + 1e-6, f"{columns} columns, {threads} threads")
+                residual = self.random.standard_normal((3, columns)).astype(F)
+                added = self.device.put(np.concatenate([residual.ravel(), np.full(GUARD, np.nan, F).view(F)]))
+                self.device.launch("skein_rms_norm_add", (3,), threads, self.device.put(x.astype(F)), self.device.put(weight),
+                                   F(1e-5), added, I(columns))
+                self.near(self.device.get(added, (3, columns), F), expected + residual, 1e-5 * np.ones(1), "added")
+
+    def test_bias_and_round(self):
+        x, vector = self.random.standard_normal((3, 33)).astype(F), self.random.standard_normal(33).astype(F)
+        at, out = self.device.put(x), self.out((3, 33), np.uint16)
+        self.device.launch("skein_bias", (3,), 32, at, self.device.put(vector), I(33))
+        np.testing.assert_array_equal(self.device.get(at, (3, 33), F), x + vector)
+        self.device.launch("skein_round", (3,), 32, at, out, I(33))
+        np.testing.assert_array_equal(self.read(out, (3, 33), np.uint16), to_bf16(x + vector))
+
+    def test_head_norm(self):
+        heads, kv, size = 3, 2, 48
+        x = self.random.standard_normal((2, heads + 2 * kv, size)).astype(F)
+        q, k = (self.random.standard_normal(size).astype(F) for _ in range(2))
+        at = self.device.put(x)
+        self.device.launch("skein_head_norm", (2,), 64, at, self.device.put(q), self.device.put(k), F(1e-5), I(heads), I(kv),
+                           I(size))
+        expected = x.astype(np.float64)
+        expected[:, :heads + kv] /= np.sqrt((expected[:, :heads + kv] ** 2).mean(2, keepdims=True) + 1e-5)
+        expected[:, :heads] *= q
+        expected[:, heads:heads + kv] *= k
+        self.near(self.device.get(at, x.shape, F), expected, 1e-5 * np.ones(1), "heads")
 
     # Weights
 
@@ -177,12 +204,67 @@ class KernelTest(unittest.TestCase):
             for tokens in (1, 13, 70):
                 x = rounded(self.random.standard_normal((tokens, columns)))
                 g, u = x.astype(np.float64) @ gate.T, x.astype(np.float64) @ up.T
-                expected = g / (1 + np.exp(-g)) * u
-                for kernel in ("8", "64", "many"):
+                for kernel, mode in (("8", GATED), ("64", GATED), ("many", GATED), ("16", GATED_GELU)):
+                    expected = g / (1 + np.exp(-g)) * u
+                    if mode == GATED_GELU:
+                        expected = g / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (g + 0.044715 * g ** 3))) * u
                     out = self.out((tokens, rows), np.uint16)
-                    self.matmul(kernel, weight, to_bf16(x), out, rows, GATED)
+                    self.matmul(kernel, weight, to_bf16(x), out, rows, mode)
                     self.near(from_bf16(self.read(out, (tokens, rows), np.uint16)), expected,
                               np.abs(expected) / 200 + 1e-3, f"{kernel}: {rows} x {columns}, {tokens} tokens")
+
+    # Experts
+
+    def test_experts(self):
+        for count, chosen, normalised, hidden, inner, tokens in ((4, 2, 1, 32, 48, 1), (5, 3, 0, 48, 16, 9), (40, 8, 1, 16, 32, 75)):
+            what = f"{chosen} of {count} experts, {tokens} tokens, seed {SEED}"
+            logits = np.round(self.random.standard_normal((tokens, count)) * 4).astype(F) / 4  # equals
+            gate, up = (rounded(self.random.standard_normal((count, inner, hidden)) / 4) for _ in range(2))
+            down = rounded(self.random.standard_normal((count, hidden, inner)) / 4)
+            x = rounded(self.random.standard_normal((tokens, hidden)))
+            residual = self.random.standard_normal((tokens, hidden)).astype(F)
+            order = np.argsort(-logits, axis=1, kind="stable")[:, :chosen]
+            e = np.exp(logits.astype(np.float64))
+            weight = np.take_along_axis(e, order, 1)
+            weight /= (weight if normalised else e).sum(1, keepdims=True)
+
+            slots = tokens * chosen
+            expert, p = self.out((slots,), I), self.out((slots,), F)
+            self.device.launch("skein_route", (tokens,), 32, self.device.put(logits), I(count), I(chosen), I(normalised),
+                               expert, p)
+            np.testing.assert_array_equal(self.read(expert, (tokens, chosen), I), order, what)
+            self.near(self.read(p, (tokens, chosen), F), weight, 1e-6 * np.ones(1), what)
+            start, listed = self.out((count + 1,), I), self.out((slots,), I)
+            self.device.launch("skein_list", (1,), 1024, expert, I(slots), I(count), start, listed, shared=4 * (count + 1))
+            starts, slot_list = self.read(start, (count + 1,), I), self.read(listed, (slots,), I)
+            for i in range(count):
+                np.testing.assert_array_equal(slot_list[starts[i]:starts[i + 1]], np.flatnonzero(order.ravel() == i), what)
+
+            gate_up = self.device.put(np.stack([tiles(self.gated(to_bf16(g), to_bf16(u))) for g, u in zip(gate, up)]))
+            downs = self.device.put(np.stack([tiles(to_bf16(d)) for d in down]))
+            at = self.device.put(to_bf16(x))
+            exact = np.zeros((tokens, hidden))
+            for t in range(tokens):
+                for i, w in zip(order[t], weight[t]):
+                    g = x[t].astype(np.float64) @ gate[i].T
+                    exact[t] += w * (g / (1 + np.exp(-g)) * (x[t].astype(np.float64) @ up[i].T)) @ down[i].T
+            bits = None
+            for of_tokens, of_tiles in ((8, 1), (64, 2)):
+                inners, products = self.out((slots, inner), np.uint16), self.out((slots, hidden), F)
+                grid = lambda tiles: (-(-tokens // of_tokens), -(-tiles // of_tiles), count)
+                gated_tiles, down_tiles = -(-inner // 8), -(-hidden // 16)
+                self.device.launch(f"skein_experts_{of_tokens}", grid(gated_tiles), 256, gate_up, at, inners, I(inner),
+                                   I(gated_tiles), I(hidden // 16), start, listed, I(chosen), I(GATED))
+                self.device.launch(f"skein_experts_{of_tokens}", grid(down_tiles), 256, downs, inners, products, I(hidden),
+                                   I(down_tiles), I(inner // 16), start, listed, I(1), I(FLOAT))
+                out = self.device.put(residual)
+                self.device.launch("skein_mix", (tokens,), 64, products, p, I(chosen), out, I(hidden))
+                got = self.device.get(out, (tokens, hidden), F)
+                self.near(got, exact + residual, np.abs(exact) / 100 + 0.02 * np.abs(exact).max(), what)
+                self.read(products, (slots, hidden), F)
+                if bits is not None:
+                    np.testing.assert_array_equal(got.view(np.uint32), bits, what + ": other bits")
+                bits = got.view(np.uint32)
 
     # Attention
 
@@ -233,7 +315,7 @@ class KernelTest(unittest.TestCase):
             for which in range(2):
                 self.assertEqual((held[which] == 0xFFFF).sum(), untouched * kv * size, "wrote into other slots")
 
-    def attention(self, size, heads, kv, lengths, chunk_blocks, prompt):
+    def attention(self, size, heads, kv, lengths, chunk_blocks, window, prompt):
         """All tokens of some prompts; kernels for single tokens, or for prompts. Returns bits and the exact result."""
         scale = 1 / np.sqrt(size)
         tokens, fused = sum(lengths), (heads + 2 * kv) * size
@@ -253,6 +335,7 @@ class KernelTest(unittest.TestCase):
             for h in range(heads):
                 s = q[:, h] @ k[:, h // (heads // kv)].T * scale
                 s[np.triu_indices(n, 1)] = -np.inf
+                s[np.tril_indices(n, -window)] = -np.inf
                 p = np.exp(s - s.max(1, keepdims=True))
                 exact[first:first + n, h] = p @ v[:, h // (heads // kv)] / p.sum(1, keepdims=True)
             start.append(start[-1] + len(table))
@@ -260,6 +343,7 @@ class KernelTest(unittest.TestCase):
         # A sequence's last block is full of what is not there: values must not come in, though their weight is zero.
         caches = [np.where(c == 0xFFFF, 0x7F00, c).astype(np.uint16) for c in caches]
         step = [self.device.put(x) for x in (rows, positions, sequence, np.array(start, I), order.astype(I))]
+        step.append(I(window))
         at = [self.device.put(c) for c in caches]
         out = self.out((tokens, heads, size), np.uint16)
         parts = -(-(heads // kv) // 8)
@@ -277,20 +361,23 @@ class KernelTest(unittest.TestCase):
         else:
             chunks = -(-max(-(-n // 16) for n in lengths) // chunk_blocks)
             partial = self.out((tokens, heads, chunks, size + 2), F)
-            self.device.launch(f"skein_attention_{size}", (chunks, kv * parts, tokens), 128, *step, *at, *shape, partial, out)
-            self.device.launch(f"skein_attention_merge_{size}", (heads, tokens), size, step[1], I(heads), I(chunk_blocks),
+            rows = self.device.put(self.random.permutation(tokens).astype(I)) if tokens % 2 else 0
+            self.device.launch(f"skein_attention_{size}", (chunks, kv * parts, tokens), 128, *step, rows, *at, *shape, partial, out)
+            self.device.launch(f"skein_attention_merge_{size}", (heads, tokens), size, step[1], rows, I(window), I(heads), I(chunk_blocks),
                                I(chunks), partial, out)
         return self.read(out, (tokens, heads, size), np.uint16), exact
 
     def test_attention(self):
-        cases = [(32, 4, 2, (1, 18, 65), 2), (64, 3, 1, (5, 40), 16), (80, 2, 2, (33,), 1), (96, 6, 1, (17, 16), 1),
-                 (128, 8, 2, (70,), 2), (128, 12, 1, (20,), 1), (256, 2, 1, (35,), 1), (64, 2, 2, (300,), 4)]
-        for size, heads, kv, lengths, chunk in cases:
+        all_of_it = 1 << 30
+        cases = [(32, 4, 2, (1, 18, 65), 2, all_of_it), (64, 3, 1, (5, 40), 16, all_of_it), (80, 2, 2, (33,), 1, all_of_it),
+                 (96, 6, 1, (17, 16), 1, 9), (128, 8, 2, (70,), 2, all_of_it), (128, 12, 1, (20,), 1, 1),
+                 (256, 2, 1, (35,), 1, all_of_it), (64, 2, 2, (300,), 4, all_of_it), (64, 2, 2, (300,), 4, 70)]
+        for size, heads, kv, lengths, chunk, window in cases:
             bits = []
             for prompt in (False, True):
                 self.random = np.random.default_rng(SEED)
-                got, exact = self.attention(size, heads, kv, lengths, chunk, prompt)
-                self.near(from_bf16(got), exact, 1.5e-2 + np.abs(exact) * 1e-2, f"{size} {heads}/{kv} {lengths} {prompt}")
+                got, exact = self.attention(size, heads, kv, lengths, chunk, window, prompt)
+                self.near(from_bf16(got), exact, 1.5e-2 + np.abs(exact) * 1e-2, f"{size} {heads}/{kv} {lengths} {window} {prompt}")
                 bits.append(got)
             np.testing.assert_array_equal(*bits, "a token alone and in a prompt must get the same bits")
 

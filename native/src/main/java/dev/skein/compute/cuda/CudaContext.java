@@ -7,11 +7,13 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
- * One GPU in use. Opened, used and closed by one platform thread. What it makes is freed when it is closed, in reverse
- * order; closing it waits for what is still running.
+ * One GPU in use. Opened, used and closed by one platform thread at a time; another one takes it over by {@link #enter}. What
+ * it makes is freed when it is closed, in reverse order; closing it waits for what is still running.
  */
 public final class CudaContext implements AutoCloseable {
     /** Memory of the device, from {@link #allocate} until the context closes. */
@@ -19,16 +21,19 @@ public final class CudaContext implements AutoCloseable {
 
     private final CudaDriver driver;
     private final CudaDevice device;
-    private final Thread thread = Thread.currentThread();
-    private final Arena arena = Arena.ofConfined();
+    private final long context;
+    private final Arena arena = Arena.ofShared();
     private final MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG, 2);
     private final Deque<Runnable> made = new ArrayDeque<>();
+    private final Set<Long> memory = new LinkedHashSet<>();
     private final int handle;
+    private Thread thread = Thread.currentThread();
 
-    private CudaContext(CudaDriver driver, CudaDevice device, int handle) {
+    private CudaContext(CudaDriver driver, CudaDevice device, int handle, long context) {
         this.driver = driver;
         this.device = device;
         this.handle = handle;
+        this.context = context;
     }
 
     /**
@@ -46,9 +51,26 @@ public final class CudaContext implements AutoCloseable {
             int handle = out.get(ValueLayout.JAVA_INT, 0);
             CudaDevice device = CudaProbe.Devices.all(driver).get(ordinal);
             driver.call("cuDevicePrimaryCtxRetain", out, handle);
-            driver.call("cuCtxSetCurrent", out.get(ValueLayout.JAVA_LONG, 0));
-            return new CudaContext(driver, device, handle);
+            long context = out.get(ValueLayout.JAVA_LONG, 0);
+            driver.call("cuCtxSetCurrent", context);
+            return new CudaContext(driver, device, handle, context);
         }
+    }
+
+    /**
+     * Hands the context to the calling thread, which must be a platform thread; the one that had it makes no call any more.
+     * Costs nothing where it has it already.
+     */
+    public void enter() {
+        Thread caller = Thread.currentThread();
+        if (caller == thread) {
+            return;
+        }
+        if (caller.isVirtual()) {
+            throw new WrongThreadException("a CUDA context belongs to a platform thread, not to " + caller);
+        }
+        driver.call("cuCtxSetCurrent", context);
+        thread = caller;
     }
 
     public CudaDevice device() {
@@ -78,8 +100,16 @@ public final class CudaContext implements AutoCloseable {
             throw new ComputeException(
                     "%s: asked for %,d bytes, free are %,d".formatted(e.getMessage(), bytes, freeBytes()), e.fatal());
         }
-        made.push(() -> driver.call("cuMemFree_v2", address));
+        memory.add(address);
         return new DeviceMemory(address, bytes);
+    }
+
+    /** Frees memory of the device before the context closes; waits for what may still use it. */
+    public void free(DeviceMemory unused) {
+        if (!memory.remove(unused.address())) {
+            throw new IllegalArgumentException(unused + " is not this context's, or was freed");
+        }
+        driver.call("cuMemFree_v2", unused.address());
     }
 
     /** Allocates host memory that copies to and from the device need not pass through another buffer. */
@@ -157,6 +187,7 @@ public final class CudaContext implements AutoCloseable {
         while (!made.isEmpty()) {
             run(made.pop(), failures);
         }
+        memory.forEach(address -> run(() -> driver.call("cuMemFree_v2", address), failures));
         run(() -> driver.call("cuCtxSetCurrent", 0L), failures);
         run(() -> driver.call("cuDevicePrimaryCtxRelease_v2", handle), failures);
         arena.close();

@@ -31,6 +31,14 @@ public final class CudaStream {
         }
     }
 
+    /** Copies numbers up; they have been taken when it returns. */
+    void copyUp(float[] from, DeviceMemory to) {
+        try (Arena arena = Arena.ofConfined()) {
+            copyUp(arena.allocateFrom(ValueLayout.JAVA_FLOAT, from), to, 0);
+            synchronize();
+        }
+    }
+
     /** Copies device memory down, as much as the segment holds. */
     public void copyDown(DeviceMemory from, long offset, MemorySegment to) {
         check(from, offset, to.byteSize());

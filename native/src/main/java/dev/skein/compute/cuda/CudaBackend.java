@@ -1,0 +1,609 @@
+package dev.skein.compute.cuda;
+
+import dev.skein.compute.Activation;
+import dev.skein.compute.AttentionShape;
+import dev.skein.compute.Backend;
+import dev.skein.compute.Buffer;
+import dev.skein.compute.ComputeException;
+import dev.skein.compute.ExpertWeights;
+import dev.skein.compute.HostMatrix;
+import dev.skein.compute.KvCache;
+import dev.skein.compute.Rope;
+import dev.skein.compute.Routing;
+import dev.skein.compute.StepInputs;
+import dev.skein.compute.StepInputs.Output;
+import dev.skein.compute.StepInputs.Region;
+import dev.skein.compute.StepOutputs;
+import dev.skein.compute.Weight;
+import dev.skein.compute.cuda.CudaContext.DeviceMemory;
+import dev.skein.compute.cuda.CudaMatmul.Store;
+import dev.skein.compute.cuda.CudaWeight.Form;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One GPU. Weights of whatever type are kept as bf16, and so are keys and values; sums, the residual stream and logits are
+ * 32-bit floats. An operation is launched when it is enqueued; only {@link #finish} waits.
+ *
+ * <p>A step whose ids, positions, slots or blocks are out of range fails as a {@link ComputeException} of {@link #finish}, and
+ * nothing that would have read them is launched. So does NaN among logits.
+ */
+public final class CudaBackend implements Backend {
+    private static final int WARP = 32;
+    private static final int THREADS = 256;
+    private static final int MOST_THREADS = 1024;
+
+    private final CudaContext context;
+    private final CudaStream stream;
+    private final CudaLoader loader;
+    private final CudaMatmul matmul;
+    private final CudaAttention attention;
+    private final CudaRopes ropes;
+    private final CudaStep step;
+    private final CudaOutputs outputs;
+    private final CudaExperts experts;
+    private final CudaKernel embed;
+    private final CudaKernel gather;
+    private final CudaKernel round;
+    private final CudaKernel bias;
+    private final CudaKernel rmsNorm;
+    private final CudaKernel rmsNormAdd;
+    private final CudaKernel headNorm;
+    private final CudaKernel ropeAndStore;
+    private final CudaKernel sample;
+    private final CudaScratch rounded;
+    private final CudaScratch processed;
+    private final CudaScratch weights;
+    private final Set<Object> owned = Collections.newSetFromMap(new IdentityHashMap<>());
+    private @Nullable StepInputs inputs;
+    private @Nullable ComputeException failure;
+    private boolean stepping;
+    private boolean closed;
+
+    private CudaBackend(CudaContext context, byte[] image) {
+        this.context = context;
+        stream = context.stream();
+        CudaKernels kernels = context.kernels(image);
+        loader = new CudaLoader(context, stream, kernels);
+        matmul = new CudaMatmul(kernels);
+        attention = new CudaAttention(context, kernels);
+        ropes = new CudaRopes(context, stream);
+        step = new CudaStep(context);
+        outputs = new CudaOutputs(context);
+        experts = new CudaExperts(context, kernels, loader);
+        embed = kernels.kernel("skein_embed");
+        gather = kernels.kernel("skein_gather");
+        round = kernels.kernel("skein_round");
+        bias = kernels.kernel("skein_bias");
+        rmsNorm = kernels.kernel("skein_rms_norm");
+        rmsNormAdd = kernels.kernel("skein_rms_norm_add");
+        headNorm = kernels.kernel("skein_head_norm");
+        ropeAndStore = kernels.kernel("skein_rope_store");
+        sample = kernels.kernel("skein_sample");
+        rounded = new CudaScratch(context);
+        processed = new CudaScratch(context);
+        weights = new CudaScratch(context);
+    }
+
+    /**
+     * Opens a GPU with the kernels of this jar.
+     *
+     * @throws ComputeException if it cannot be used; the message says why
+     */
+    public static CudaBackend create(int ordinal) {
+        byte[] image = CudaKernels.image()
+                .orElseThrow(() -> new ComputeException(
+                        "this Skein was built without CUDA kernels: nvcc was missing when the build ran", true));
+        return create(ordinal, image);
+    }
+
+    static CudaBackend create(int ordinal, byte[] image) {
+        CudaContext context = CudaContext.open(ordinal);
+        try {
+            return new CudaBackend(context, image);
+        } catch (RuntimeException e) {
+            context.close();
+            throw e;
+        }
+    }
+
+    @Override
+    public String description() {
+        CudaDevice device = context.device();
+        return "cuda %s, %d multiprocessors, %d GiB"
+                .formatted(device.name(), device.multiprocessors(), device.bytes() >> 30);
+    }
+
+    // Memory
+
+    @Override
+    public Weight weight(List<HostMatrix> stacked) {
+        enter();
+        if (stacked.isEmpty()) {
+            throw new IllegalArgumentException("a weight is at least one matrix");
+        }
+        for (HostMatrix each : stacked) {
+            checkColumns(
+                    each.name(), each.columns(), "the first", stacked.getFirst().columns());
+            checkTiles(each);
+        }
+        return own(loader.tiles(stacked));
+    }
+
+    @Override
+    public Weight gatedWeight(HostMatrix gate, HostMatrix up) {
+        enter();
+        checkGated(gate, up);
+        return own(loader.gatedTiles(List.of(gate), List.of(up)));
+    }
+
+    @Override
+    public Weight table(HostMatrix matrix) {
+        enter();
+        return own(loader.table(matrix));
+    }
+
+    @Override
+    public Weight vector(HostMatrix matrix) {
+        enter();
+        return own(loader.vector(CudaVectors.read(matrix)));
+    }
+
+    @Override
+    public ExpertWeights experts(List<HostMatrix> gate, List<HostMatrix> up, List<HostMatrix> down) {
+        enter();
+        if (gate.isEmpty() || gate.size() != up.size() || gate.size() != down.size()) {
+            throw new IllegalArgumentException(
+                    "%d gates, %d ups and %d downs do not make experts".formatted(gate.size(), up.size(), down.size()));
+        }
+        for (int e = 0; e < gate.size(); e++) {
+            checkGated(gate.get(e), up.get(e));
+            checkColumns(
+                    "gate", gate.get(e).columns(), "the first", gate.getFirst().columns());
+            checkColumns(
+                    "down",
+                    down.get(e).columns(),
+                    "the first gate's rows",
+                    gate.getFirst().rows());
+            checkColumns(
+                    "down's rows", down.get(e).rows(), "gate", gate.getFirst().columns());
+            checkTiles(down.get(e));
+        }
+        return own(experts.load(gate, up, down));
+    }
+
+    @Override
+    public Buffer buffer(int maxRows, int columns) {
+        enter();
+        if (maxRows <= 0 || columns <= 0) {
+            throw new IllegalArgumentException("a buffer of %d x %d".formatted(maxRows, columns));
+        }
+        DeviceMemory memory = context.allocate(Math.multiplyExact(4L * maxRows, columns));
+        return own(new CudaBuffer(maxRows, columns, memory));
+    }
+
+    @Override
+    public KvCache kvCache(KvCache.Shape shape) {
+        enter();
+        if (!CudaAttention.HEAD_SIZES.contains(shape.headSize())) {
+            throw new IllegalArgumentException("heads of %d elements; the CUDA kernels have those of %s"
+                    .formatted(shape.headSize(), CudaAttention.HEAD_SIZES));
+        }
+        CudaKvCache cache = new CudaKvCache(shape, context.allocate(shape.bytes()));
+        // What no token has filled has weight 0, but 0 times NaN is NaN.
+        stream.fill(cache.memory(), 0);
+        return own(cache);
+    }
+
+    // A step
+
+    @Override
+    public void begin(StepInputs given) {
+        enter();
+        StepInputs copy = inputs;
+        if (copy == null) {
+            copy = new StepInputs(given.limits());
+            inputs = copy;
+        }
+        copy.copyFrom(given);
+        stepping = true;
+        failure = null;
+        outputs.clear();
+        StepInputs begun = copy;
+        run(() -> step.begin(begun, stream));
+    }
+
+    @Override
+    public void embed(Weight table, float scale, Buffer out) {
+        CudaWeight from = owned(table, Form.TABLE);
+        CudaBuffer to = owned(out);
+        checkColumns("table", from.columns(), "out", to.columns());
+        produce(to, false, false);
+        run(() -> {
+            step.checkIds(from.rows());
+            embed.with(from.memory()).with(step.address(Region.IDS)).with(scale).with(to.memory());
+            embed.with(to.columns()).launch(stream, rows(to), THREADS);
+        });
+    }
+
+    @Override
+    public void rmsNorm(Buffer x, Weight weight, float epsilon, Buffer out) {
+        CudaBuffer from = floats(x);
+        CudaBuffer to = owned(out);
+        CudaWeight by = owned(weight, Form.VECTOR);
+        checkColumns("x", from.columns(), "weight", by.columns());
+        checkColumns("x", from.columns(), "out", to.columns());
+        checkDiffer(from, to);
+        produce(to, true, from.gathered());
+        run(() -> {
+            rmsNorm.with(from.memory()).with(by.memory()).with(epsilon).with(to.memory());
+            rmsNorm.with(to.columns()).launch(stream, rows(to), normThreads(to.columns()));
+        });
+    }
+
+    @Override
+    public void rmsNormAdd(Buffer x, Weight weight, float epsilon, Buffer inOut) {
+        CudaBuffer from = floats(x);
+        CudaBuffer to = floats(inOut);
+        CudaWeight by = owned(weight, Form.VECTOR);
+        checkColumns("x", from.columns(), "weight", by.columns());
+        checkColumns("x", from.columns(), "inOut", to.columns());
+        checkDiffer(from, to);
+        checkSameRows(from, to);
+        run(() -> {
+            rmsNormAdd.with(from.memory()).with(by.memory()).with(epsilon).with(to.memory());
+            rmsNormAdd.with(to.columns()).launch(stream, rows(to), normThreads(to.columns()));
+        });
+    }
+
+    /** A thread for four columns, in whole warps. */
+    private static int normThreads(int columns) {
+        int warps = (columns / 4 + WARP - 1) / WARP;
+        return Math.clamp((long) warps * WARP, 2 * WARP, MOST_THREADS);
+    }
+
+    @Override
+    public void bias(Weight vector, Buffer inOut) {
+        CudaBuffer to = floats(inOut);
+        CudaWeight by = owned(vector, Form.VECTOR);
+        checkColumns("vector", by.columns(), "inOut", to.columns());
+        run(() -> bias.with(to.memory()).with(by.memory()).with(to.columns()).launch(stream, rows(to), THREADS));
+    }
+
+    @Override
+    public void matmul(Weight weight, Buffer x, Buffer out) {
+        CudaWeight by = factor(weight, Form.TILES, x, out);
+        produce(owned(out), false, owned(x).gathered());
+        product(by, owned(x), owned(out), Store.FLOAT);
+    }
+
+    @Override
+    public void matmulAdd(Weight weight, Buffer x, Buffer inOut) {
+        CudaWeight by = factor(weight, Form.TILES, x, inOut);
+        checkSameRows(owned(x), floats(inOut));
+        product(by, owned(x), owned(inOut), Store.ADD);
+    }
+
+    @Override
+    public void gatedMatmul(Weight gateUp, Activation activation, Buffer x, Buffer out) {
+        CudaWeight by = factor(gateUp, Form.GATED_TILES, x, out);
+        produce(owned(out), true, owned(x).gathered());
+        product(by, owned(x), owned(out), Store.gated(activation));
+    }
+
+    private CudaWeight factor(Weight weight, Form form, Buffer x, Buffer out) {
+        CudaWeight by = owned(weight, form);
+        checkColumns("weight", by.columns(), "x", x.columns());
+        checkColumns("weight's rows", by.rows(), "out", out.columns());
+        checkDiffer(owned(x), owned(out));
+        return by;
+    }
+
+    private void product(CudaWeight weight, CudaBuffer x, CudaBuffer out, Store store) {
+        run(() -> matmul.enqueue(stream, weight, read(x), out, rows(x), store));
+    }
+
+    /** Where a buffer's rows lie as bf16. */
+    private long read(CudaBuffer x) {
+        if (x.rounded()) {
+            return x.memory().address();
+        }
+        DeviceMemory copy = rounded.atLeast(2L * rows(x) * x.columns());
+        round.with(x.memory()).with(copy).with(x.columns()).launch(stream, rows(x), THREADS);
+        return copy.address();
+    }
+
+    @Override
+    public void experts(Buffer routerLogits, Routing routing, ExpertWeights weights, Buffer x, Buffer inOut) {
+        CudaBuffer logits = floats(routerLogits);
+        CudaBuffer from = owned(x);
+        CudaBuffer to = floats(inOut);
+        CudaExperts.Weights by = own(weights, CudaExperts.Weights.class);
+        checkColumns("router", logits.columns(), "experts", by.count());
+        checkColumns("experts", by.hidden(), "x", from.columns());
+        checkColumns("experts", by.hidden(), "inOut", to.columns());
+        checkDiffer(from, to);
+        checkSameRows(from, to);
+        checkSameRows(logits, to);
+        if (routing.chosen() > by.count()) {
+            throw new IllegalArgumentException(
+                    "%d experts for each token, of %d".formatted(routing.chosen(), by.count()));
+        }
+        run(() -> experts.enqueue(stream, logits, routing, by, read(from), to, rows(from)));
+    }
+
+    @Override
+    public void headNorm(Buffer qkv, AttentionShape shape, Weight queryNorm, Weight keyNorm, float epsilon) {
+        CudaBuffer rows = floats(qkv);
+        CudaWeight query = owned(queryNorm, Form.VECTOR);
+        CudaWeight key = owned(keyNorm, Form.VECTOR);
+        checkColumns("qkv", rows.columns(), "attention", shape.fusedColumns());
+        checkColumns("query norm", query.columns(), "a head", shape.headSize());
+        checkColumns("key norm", key.columns(), "a head", shape.headSize());
+        run(() -> {
+            headNorm.with(rows.memory()).with(query.memory()).with(key.memory()).with(epsilon);
+            headNorm.with(shape.queryHeads()).with(shape.kvHeads()).with(shape.headSize());
+            headNorm.launch(stream, rows(rows), THREADS);
+        });
+    }
+
+    @Override
+    public void ropeAndStore(Buffer qkv, AttentionShape shape, Rope rope, KvCache cache, int layer) {
+        CudaBuffer rows = floats(qkv);
+        CudaKvCache into = checkAttention(rows, shape, cache, layer);
+        if (rope.dimensions() > shape.headSize()) {
+            throw new IllegalArgumentException(
+                    "a rope of %d elements, heads of %d".formatted(rope.dimensions(), shape.headSize()));
+        }
+        run(() -> {
+            step.checkSlots(into.shape().blocks());
+            DeviceMemory table = ropes.upTo(rope, step.lastPosition());
+            ropeAndStore
+                    .with(rows.memory())
+                    .with(step.address(Region.POSITIONS))
+                    .with(step.address(Region.SLOTS));
+            ropeAndStore.with(table).with(rope.dimensions() / 2).with(rope.interleaved() ? 1 : 0);
+            ropeAndStore.with(into.keys(layer)).with(into.values(layer));
+            ropeAndStore.with(shape.queryHeads()).with(shape.kvHeads()).with(shape.headSize());
+            ropeAndStore.launch(stream, rows(rows), THREADS);
+        });
+    }
+
+    @Override
+    public void attention(Buffer qkv, AttentionShape shape, KvCache cache, int layer, Buffer out) {
+        CudaBuffer rows = floats(qkv);
+        CudaBuffer to = owned(out);
+        CudaKvCache from = checkAttention(rows, shape, cache, layer);
+        checkColumns("query heads", shape.queryHeads() * shape.headSize(), "out", to.columns());
+        checkDiffer(rows, to);
+        produce(to, true, false);
+        run(() -> {
+            step.checkBlocks(from.shape().blocks());
+            attention.enqueue(stream, step, rows, shape, from, layer, to);
+        });
+    }
+
+    private CudaKvCache checkAttention(CudaBuffer qkv, AttentionShape shape, KvCache cache, int layer) {
+        CudaKvCache held = own(cache, CudaKvCache.class);
+        checkColumns("qkv", qkv.columns(), "attention", shape.fusedColumns());
+        if (held.shape().heads() != shape.kvHeads() || held.shape().headSize() != shape.headSize()) {
+            throw new IllegalArgumentException("attention has %d heads of %d, the cache %d of %d"
+                    .formatted(
+                            shape.kvHeads(),
+                            shape.headSize(),
+                            held.shape().heads(),
+                            held.shape().headSize()));
+        }
+        if (layer < 0 || layer >= held.shape().layers()) {
+            throw new IllegalArgumentException(
+                    "layer %d of %d".formatted(layer, held.shape().layers()));
+        }
+        if (qkv.gathered()) {
+            throw new IllegalArgumentException("attention needs all tokens of the step, not gathered rows");
+        }
+        return held;
+    }
+
+    @Override
+    public void gather(Buffer x, Buffer out) {
+        CudaBuffer from = floats(x);
+        CudaBuffer to = owned(out);
+        checkColumns("x", from.columns(), "out", to.columns());
+        if (from == to || from.gathered()) {
+            throw new IllegalArgumentException("only another buffer of the step's tokens can be gathered");
+        }
+        produce(to, false, true);
+        run(() -> {
+            checkOutputRows();
+            gather.with(from.memory()).with(step.address(Region.OUTPUTS)).with(Output.values().length);
+            gather.with(to.memory()).with(to.columns()).launch(stream, rows(to), THREADS);
+        });
+    }
+
+    private void checkOutputRows() {
+        StepInputs begun = begun();
+        for (int output = 0; output < begun.outputs(); output++) {
+            int row = begun.get(output, Output.ROW);
+            if (row < 0 || row >= begun.tokens()) {
+                throw new ComputeException(
+                        "gather failed: row %d of row %d is not in 0..%d".formatted(row, output, begun.tokens() - 1),
+                        false);
+            }
+        }
+    }
+
+    @Override
+    public void sample(Buffer logits) {
+        CudaBuffer rows = floats(logits);
+        if (!rows.gathered()) {
+            throw new IllegalArgumentException("logits were not computed from gathered rows");
+        }
+        run(() -> {
+            outputs.prepare(begun(), rows.columns());
+            long bytes = 4L * rows(rows) * rows.columns();
+            sample.with(rows.memory()).with(rows.columns()).with(step.address(Region.OUTPUTS));
+            sample.with(step.address(Region.HISTORY))
+                    .with(step.address(Region.BIAS))
+                    .with(step.address(Region.ALLOWED));
+            sample.with(processed.atLeast(bytes)).with(weights.atLeast(bytes));
+            sample.with(outputs.results()).with(outputs.tops());
+            sample.launch(stream, rows(rows), MOST_THREADS);
+            outputs.copyDown(stream);
+        });
+    }
+
+    @Override
+    public StepOutputs finish() {
+        checkStepping();
+        stepping = false;
+        ComputeException failed = failure;
+        stream.synchronize();
+        if (failed != null) {
+            throw failed;
+        }
+        outputs.check();
+        return outputs;
+    }
+
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        stepping = false;
+        context.enter();
+        if (inputs != null) {
+            inputs.close();
+        }
+        context.close();
+    }
+
+    // For tests
+
+    CudaContext context() {
+        return context;
+    }
+
+    CudaStream stream() {
+        return stream;
+    }
+
+    // Checks
+
+    /** After a failure the rest of the step is left out. */
+    private void run(Runnable operation) {
+        if (failure != null) {
+            return;
+        }
+        try {
+            operation.run();
+        } catch (ComputeException e) {
+            failure = e;
+        }
+    }
+
+    private int rows(CudaBuffer buffer) {
+        return buffer.gathered() ? begun().outputs() : begun().tokens();
+    }
+
+    private StepInputs begun() {
+        checkStepping();
+        if (inputs == null) {
+            throw new IllegalStateException("no step has begun");
+        }
+        return inputs;
+    }
+
+    private <T> T own(T made) {
+        owned.add(made);
+        return made;
+    }
+
+    private <T> T own(Object made, Class<T> type) {
+        checkStepping();
+        if (!owned.contains(made)) {
+            throw new IllegalArgumentException(made + " is not this backend's");
+        }
+        return type.cast(made);
+    }
+
+    private CudaBuffer owned(Buffer buffer) {
+        return own(buffer, CudaBuffer.class);
+    }
+
+    private CudaBuffer floats(Buffer buffer) {
+        CudaBuffer held = owned(buffer);
+        if (held.rounded()) {
+            throw new IllegalArgumentException("what a norm, a gate or attention wrote is for products only");
+        }
+        return held;
+    }
+
+    private CudaWeight owned(Weight weight, Form form) {
+        CudaWeight held = own(weight, CudaWeight.class);
+        if (held.form() != form) {
+            throw new IllegalArgumentException(
+                    "a weight in the form %s is needed, not %s".formatted(form, held.form()));
+        }
+        return held;
+    }
+
+    private void produce(CudaBuffer out, boolean asRounded, boolean asGathered) {
+        out.written(asRounded, asGathered);
+        if (rows(out) > out.maxRows()) {
+            throw new IllegalArgumentException(
+                    "the step has %d rows, the buffer holds %d".formatted(rows(out), out.maxRows()));
+        }
+    }
+
+    private static void checkGated(HostMatrix gate, HostMatrix up) {
+        if (gate.columns() != up.columns() || gate.rows() != up.rows()) {
+            throw new IllegalArgumentException("gate is %d x %d, up %d x %d: they must be alike"
+                    .formatted(gate.rows(), gate.columns(), up.rows(), up.columns()));
+        }
+        checkTiles(gate);
+    }
+
+    private static void checkTiles(HostMatrix matrix) {
+        if (matrix.columns() % CudaWeight.TILE != 0) {
+            throw new IllegalArgumentException("%s has %d columns; the CUDA kernels need a multiple of %d"
+                    .formatted(matrix.name(), matrix.columns(), CudaWeight.TILE));
+        }
+    }
+
+    private static void checkDiffer(CudaBuffer one, CudaBuffer other) {
+        if (one == other) {
+            throw new IllegalArgumentException("an operation cannot write over what it reads");
+        }
+    }
+
+    private static void checkSameRows(CudaBuffer one, CudaBuffer other) {
+        if (one.gathered() != other.gathered()) {
+            throw new IllegalArgumentException("only one of two buffers is gathered");
+        }
+    }
+
+    private static void checkColumns(String one, int columns, String other, int columnsThere) {
+        if (columns != columnsThere) {
+            throw new IllegalArgumentException("%s has %d columns, %s %d".formatted(one, columns, other, columnsThere));
+        }
+    }
+
+    private void enter() {
+        if (closed) {
+            throw new IllegalStateException("the backend is closed");
+        }
+        context.enter();
+    }
+
+    private void checkStepping() {
+        enter();
+        if (!stepping) {
+            throw new IllegalStateException("no step has begun");
+        }
+    }
+}

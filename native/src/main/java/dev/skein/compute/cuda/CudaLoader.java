@@ -1,0 +1,147 @@
+package dev.skein.compute.cuda;
+
+import dev.skein.compute.HostMatrix;
+import dev.skein.compute.cuda.CudaContext.DeviceMemory;
+import dev.skein.compute.cuda.CudaWeight.Form;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * Brings matrices from a mapped file to the device as they are, piece by piece through two pinned buffers, and has them
+ * turned into tiles or rows there: while one piece is copied up, the next is read from the file.
+ */
+final class CudaLoader {
+    private static final long PIECE_BYTES = 16L << 20;
+    private static final int THREADS = 256;
+    private static final int MOST_Y = 65535;
+
+    private final CudaContext context;
+    private final CudaStream stream;
+    private final CudaKernel tileRows;
+    private final CudaKernel plainRows;
+    private final Piece[] pieces = new Piece[2];
+    private int next;
+
+    /** A buffer on both sides, and when it was last used. */
+    private record Piece(MemorySegment host, DeviceMemory device, CudaEvent used) {}
+
+    /** Where rows go. */
+    private interface Sink {
+        void rows(DeviceMemory from, int first, int count);
+    }
+
+    CudaLoader(CudaContext context, CudaStream stream, CudaKernels kernels) {
+        this.context = context;
+        this.stream = stream;
+        tileRows = kernels.kernel("skein_tile_rows");
+        plainRows = kernels.kernel("skein_plain_rows");
+    }
+
+    CudaWeight tiles(List<HostMatrix> stacked) {
+        int rows = stacked.stream().mapToInt(HostMatrix::rows).reduce(0, Math::addExact);
+        CudaWeight weight = zeros(Form.TILES, rows, stacked.getFirst().columns(), 1);
+        int first = 0;
+        for (HostMatrix matrix : stacked) {
+            tile(matrix, weight, first, 0);
+            first += matrix.rows();
+        }
+        return weight;
+    }
+
+    /** Each gate with its up, one pair after the other. */
+    CudaWeight gatedTiles(List<HostMatrix> gates, List<HostMatrix> ups) {
+        HostMatrix first = gates.getFirst();
+        CudaWeight all = zeros(Form.GATED_TILES, first.rows(), first.columns(), gates.size());
+        for (int i = 0; i < gates.size(); i++) {
+            tile(gates.get(i), all.of(i, gates.size()), 0, 0);
+            tile(ups.get(i), all.of(i, gates.size()), 0, CudaWeight.TILE / 2);
+        }
+        return all;
+    }
+
+    /** One after the other, each in tiles of its own. */
+    CudaWeight tilesEach(List<HostMatrix> matrices) {
+        HostMatrix first = matrices.getFirst();
+        CudaWeight all = zeros(Form.TILES, first.rows(), first.columns(), matrices.size());
+        for (int i = 0; i < matrices.size(); i++) {
+            tile(matrices.get(i), all.of(i, matrices.size()), 0, 0);
+        }
+        return all;
+    }
+
+    /** Rows beyond the last fill a tile with zeros. */
+    private CudaWeight zeros(Form form, int rows, int columns, int count) {
+        DeviceMemory memory = context.allocate(Math.multiplyExact(CudaWeight.bytes(form, rows, columns), (long) count));
+        stream.fill(memory, 0);
+        return new CudaWeight(form, rows, columns, memory);
+    }
+
+    private void tile(HostMatrix matrix, CudaWeight weight, int firstRow, int lower) {
+        boolean gated = weight.form() == Form.GATED_TILES;
+        each(matrix, (from, first, count) -> {
+            head(tileRows, matrix, from).with(weight.memory()).with(weight.columnTiles());
+            tileRows.with(count).with(firstRow + first).with(gated ? 1 : 0).with(lower);
+            launch(tileRows, matrix.columns(), count);
+        });
+    }
+
+    CudaWeight table(HostMatrix matrix) {
+        DeviceMemory memory = context.allocate(2L * matrix.rows() * matrix.columns());
+        each(matrix, (from, first, count) -> {
+            head(plainRows, matrix, from).with(memory.address() + 2L * first * matrix.columns());
+            plainRows.with(matrix.columns()).with(count);
+            launch(plainRows, matrix.columns(), count);
+        });
+        return new CudaWeight(Form.TABLE, matrix.rows(), matrix.columns(), memory);
+    }
+
+    CudaWeight vector(float[] values) {
+        DeviceMemory memory = context.allocate(4L * values.length);
+        Piece piece = piece(memory.bytes());
+        MemorySegment host = piece.host.asSlice(0, memory.bytes());
+        host.copyFrom(MemorySegment.ofArray(values));
+        stream.copyUp(host, memory, 0);
+        stream.record(piece.used);
+        return new CudaWeight(Form.VECTOR, 1, values.length, memory);
+    }
+
+    private static CudaKernel head(CudaKernel kernel, HostMatrix matrix, DeviceMemory from) {
+        return kernel.with(from)
+                .with(matrix.type().rowBytes(matrix.columns()))
+                .with(matrix.type().ordinal());
+    }
+
+    private void launch(CudaKernel kernel, int columns, int rows) {
+        int z = (rows + MOST_Y - 1) / MOST_Y;
+        kernel.launch(stream, (columns + THREADS - 1) / THREADS, (rows + z - 1) / z, z, THREADS, 0);
+    }
+
+    private void each(HostMatrix matrix, Sink sink) {
+        long rowBytes = matrix.type().rowBytes(matrix.columns());
+        int atOnce = (int) Math.clamp(PIECE_BYTES / rowBytes, 1, matrix.rows());
+        for (int first = 0; first < matrix.rows(); first += atOnce) {
+            int count = Math.min(atOnce, matrix.rows() - first);
+            Piece piece = piece(count * rowBytes);
+            MemorySegment host = piece.host.asSlice(0, count * rowBytes);
+            host.copyFrom(matrix.data().asSlice(first * rowBytes, count * rowBytes));
+            stream.copyUp(host, piece.device, 0);
+            sink.rows(piece.device, first, count);
+            stream.record(piece.used);
+        }
+    }
+
+    /** The one of the two that has rested longer. */
+    private Piece piece(long bytes) {
+        int which = next;
+        next = 1 - next;
+        Piece piece = pieces[which];
+        if (piece == null || piece.host.byteSize() < bytes) {
+            long room = Math.max(bytes, PIECE_BYTES);
+            piece = new Piece(context.allocatePinned(room), context.allocate(room), context.event());
+            pieces[which] = piece;
+            return piece;
+        }
+        piece.used.synchronize();
+        return piece;
+    }
+}

@@ -1,0 +1,249 @@
+package dev.skein.compute.cuda;
+
+import dev.skein.compute.ComputeException;
+import dev.skein.compute.KvCache;
+import dev.skein.compute.StepInputs;
+import dev.skein.compute.StepInputs.Region;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * A step's inputs on the device, in one piece that goes up in one copy: the regions that are used, one after the other, then
+ * what attention needs to know of them: which tokens stand alone, and which lie beside others of their sequence.
+ */
+final class CudaStep {
+    private static final Region[] REGIONS = Region.values();
+
+    private final CudaContext context;
+    private final CudaScratch device;
+    private final CudaEvent copied;
+    private final long[] offsets = new long[REGIONS.length];
+    private MemorySegment host;
+    private long used;
+    private boolean begun;
+
+    private int tokens;
+    private int outputs;
+    private int[] lone = {};
+    private int lones;
+    /** Start of each run of tokens that lie beside each other, and its length. */
+    private int[] runs = {};
+
+    private int runCount;
+    private int highestId;
+    private int lowestId;
+    private int highestSlot;
+    private int highestBlock;
+    private int lastPosition;
+    private int lastLonePosition;
+
+    private long loneAt;
+    private long tilesAt;
+    private int tileCount;
+    private int tileRows;
+
+    CudaStep(CudaContext context) {
+        this.context = context;
+        device = new CudaScratch(context);
+        copied = context.event();
+        host = context.allocatePinned(1 << 16);
+    }
+
+    /**
+     * Copies the inputs up.
+     *
+     * @throws ComputeException not fatal, if a position is outside of its sequence's blocks
+     */
+    void begin(StepInputs inputs, CudaStream stream) {
+        tokens = inputs.tokens();
+        outputs = inputs.outputs();
+        look(inputs);
+        reserve(layOut(inputs));
+        if (begun) {
+            copied.synchronize();
+        }
+        for (Region region : REGIONS) {
+            MemorySegment.copy(inputs.memory(), inputs.offset(region), host, offset(region), 4L * inputs.used(region));
+        }
+        MemorySegment.copy(lone, 0, host, ValueLayout.JAVA_INT, loneAt, lones);
+        tileRows = 0;
+        stream.copyUp(host.asSlice(0, tilesAt), device.atLeast(used), 0);
+        stream.record(copied);
+        begun = true;
+    }
+
+    private long layOut(StepInputs inputs) {
+        long at = 0;
+        for (Region region : REGIONS) {
+            offsets[region.ordinal()] = at;
+            at += 4L * inputs.used(region) + 15 & -16L;
+        }
+        loneAt = at;
+        tilesAt = loneAt + (4L * lones + 15 & -16L);
+        used = tilesAt + 8L * tokens;
+        return used;
+    }
+
+    private void reserve(long bytes) {
+        if (host.byteSize() < bytes) {
+            host = context.allocatePinned(2 * bytes);
+        }
+        device.atLeast(bytes);
+    }
+
+    /** Finds bounds and runs. */
+    private void look(StepInputs inputs) {
+        highestId = -1;
+        lowestId = Integer.MAX_VALUE;
+        highestSlot = -1;
+        lastPosition = 0;
+        lastLonePosition = 0;
+        lones = 0;
+        runCount = 0;
+        lone = lone.length < tokens ? new int[2 * tokens] : lone;
+        runs = runs.length < 2 * tokens ? new int[4 * tokens] : runs;
+        highestBlock = highest(inputs, Region.BLOCKS);
+        for (int token = 0; token < tokens; ) {
+            int end = runEnd(inputs, token);
+            for (int i = token; i < end; i++) {
+                look(inputs, i);
+            }
+            if (end - token == 1) {
+                lone[lones++] = token;
+                lastLonePosition = Math.max(lastLonePosition, inputs.get(Region.POSITIONS, token));
+            } else {
+                runs[2 * runCount] = token;
+                runs[2 * runCount++ + 1] = end - token;
+            }
+            token = end;
+        }
+    }
+
+    private void look(StepInputs inputs, int token) {
+        int id = inputs.get(Region.IDS, token);
+        highestId = Math.max(highestId, id);
+        lowestId = Math.min(lowestId, id);
+        int slot = inputs.get(Region.SLOTS, token);
+        highestSlot = Math.max(highestSlot, slot < 0 ? Integer.MAX_VALUE : slot);
+        int position = inputs.get(Region.POSITIONS, token);
+        lastPosition = Math.max(lastPosition, position);
+        int sequence = inputs.get(Region.SEQUENCE, token);
+        int end = sequence + 1 < inputs.sequences()
+                ? inputs.get(Region.BLOCK_START, sequence + 1)
+                : inputs.used(Region.BLOCKS);
+        int bound = (end - inputs.get(Region.BLOCK_START, sequence)) * KvCache.BLOCK_SIZE;
+        check(position, bound, "step", "position", token);
+    }
+
+    private static int runEnd(StepInputs inputs, int token) {
+        int end = token + 1;
+        while (end < inputs.tokens()
+                && inputs.get(Region.SEQUENCE, end) == inputs.get(Region.SEQUENCE, token)
+                && inputs.get(Region.POSITIONS, end) == inputs.get(Region.POSITIONS, end - 1) + 1) {
+            end++;
+        }
+        return end;
+    }
+
+    private static int highest(StepInputs inputs, Region region) {
+        int highest = -1;
+        for (int i = 0; i < inputs.used(region); i++) {
+            int value = inputs.get(region, i);
+            highest = Math.max(highest, value < 0 ? Integer.MAX_VALUE : value);
+        }
+        return highest;
+    }
+
+    void checkIds(int bound) {
+        check(lowestId, bound, "embed", "id", -1);
+        check(highestId, bound, "embed", "id", -1);
+    }
+
+    void checkSlots(int blocks) {
+        check(highestSlot, Math.multiplyExact(blocks, KvCache.BLOCK_SIZE), "ropeAndStore", "slot", -1);
+    }
+
+    void checkBlocks(int blocks) {
+        if (highestBlock >= 0) {
+            check(highestBlock, blocks, "attention", "block", -1);
+        }
+    }
+
+    private static void check(int value, int bound, String operation, String what, int row) {
+        if (value < 0 || value >= bound) {
+            throw new ComputeException(
+                    "%s failed: %s %d%s is not in 0..%d"
+                            .formatted(operation, what, value, row < 0 ? "" : " of row " + row, bound - 1),
+                    false);
+        }
+    }
+
+    /**
+     * Cuts the runs into pieces of at most so many tokens for attention, and brings them up unless that was the last that
+     * was asked for.
+     *
+     * @return how many pieces
+     */
+    int tiles(int rows, CudaStream stream) {
+        if (tileRows == rows) {
+            return tileCount;
+        }
+        tileRows = rows;
+        tileCount = 0;
+        copied.synchronize();
+        for (int run = 0; run < runCount; run++) {
+            int end = runs[2 * run] + runs[2 * run + 1];
+            for (int first = runs[2 * run]; first < end; first += rows) {
+                host.set(ValueLayout.JAVA_INT, tilesAt + 8L * tileCount, first);
+                host.set(ValueLayout.JAVA_INT, tilesAt + 8L * tileCount + 4, Math.min(rows, end - first));
+                tileCount++;
+            }
+        }
+        if (tileCount > 0) {
+            stream.copyUp(host.asSlice(tilesAt, 8L * tileCount), device.atLeast(used), tilesAt);
+            stream.record(copied);
+        }
+        return tileCount;
+    }
+
+    private long offset(Region region) {
+        return offsets[region.ordinal()];
+    }
+
+    long address(Region region) {
+        return base() + offset(region);
+    }
+
+    /** Tokens that do not lie beside others of their sequence, or 0 if all of the step's are such. */
+    long loneAddress() {
+        return lones == tokens ? 0 : base() + loneAt;
+    }
+
+    long tilesAddress() {
+        return base() + tilesAt;
+    }
+
+    private long base() {
+        return device.atLeast(used).address();
+    }
+
+    int tokens() {
+        return tokens;
+    }
+
+    int outputs() {
+        return outputs;
+    }
+
+    int lones() {
+        return lones;
+    }
+
+    int lastPosition() {
+        return lastPosition;
+    }
+
+    int lastLonePosition() {
+        return lastLonePosition;
+    }
+}

@@ -1,0 +1,51 @@
+package dev.skein.compute.cuda;
+
+import dev.skein.compute.Weight;
+import dev.skein.compute.cuda.CudaContext.DeviceMemory;
+
+/** A matrix on the device, in one of the forms that kernels read. */
+record CudaWeight(Form form, int rows, int columns, DeviceMemory memory) implements Weight {
+    /** How the elements lie. */
+    enum Form {
+        /** Tiles of bf16 for a product. */
+        TILES,
+        /** Tiles for a gated product: of 16 rows, 8 are the gate's and 8 the up's; {@code rows} counts each of them. */
+        GATED_TILES,
+        /** Rows of bf16. */
+        TABLE,
+        /** 32-bit floats. */
+        VECTOR
+    }
+
+    static final int TILE = 16;
+    static final int TILE_BYTES = TILE * TILE * 2;
+
+    int rowTiles() {
+        return rowTiles(form, rows);
+    }
+
+    private static int rowTiles(Form form, int rows) {
+        int unit = form == Form.GATED_TILES ? TILE / 2 : TILE;
+        return (rows + unit - 1) / unit;
+    }
+
+    /** Of a weight in tiles. */
+    static long bytes(Form form, int rows, int columns) {
+        return (long) rowTiles(form, rows) * (columns / TILE) * TILE_BYTES;
+    }
+
+    /** One of several alike that lie one after the other. */
+    CudaWeight of(int index, int count) {
+        long each = memory.bytes() / count;
+        return new CudaWeight(form, rows, columns, new DeviceMemory(memory.address() + index * each, each));
+    }
+
+    int columnTiles() {
+        return columns / TILE;
+    }
+
+    @Override
+    public long bytes() {
+        return memory.bytes();
+    }
+}
