@@ -161,6 +161,7 @@ final class ServeCommand {
                         settings.get(ServeSettings.REQUEST_ID_HEADERS)),
                 new GatewayOptions.Limits(
                         usual.bodyBytes(),
+                        usual.heldBytes(),
                         usual.headerBytes(),
                         usual.nesting(),
                         usual.requests(),

@@ -3,6 +3,7 @@ package dev.skein.gateway;
 import dev.skein.gateway.json.JsonWriter;
 import dev.skein.gateway.openai.ApiException;
 import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpClosedException;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
@@ -21,10 +22,6 @@ final class Exchange {
     private static final CharSequence EVENTS = HttpHeaders.createOptimized("text/event-stream; charset=utf-8");
     private static final CharSequence NO_CACHE = HttpHeaders.createOptimized("no-cache");
     private static final CharSequence REQUEST_ID = HttpHeaders.createOptimized("x-request-id");
-    // So many of the largest may be held at a time, whatever the number of connections.
-    private static final int MOST_BODIES = 8;
-    // A length that is only announced reserves no more than this.
-    private static final int FIRST_ALLOCATION = 64 << 10;
     private static final int LONGEST_ID = 200;
     // What a closing connection may still send before it is cut off.
     private static final long LINGER_NANOS = 10_000_000_000L;
@@ -50,7 +47,7 @@ final class Exchange {
         this.route = route;
         String given = request.getHeader(REQUEST_ID);
         this.id = given == null || given.isBlank() || given.length() > LONGEST_ID ? random() : given;
-        request.exceptionHandler(_ -> closed());
+        request.exceptionHandler(this::broken);
         response.exceptionHandler(_ -> closed());
         response.closeHandler(_ -> closed());
         response.endHandler(_ -> over());
@@ -110,6 +107,18 @@ final class Exchange {
         gone = then;
     }
 
+    // What arrives cannot be read on, such as a chunk without a length; or the connection is gone, and then an answer
+    // to
+    // it goes nowhere.
+    private void broken(Throwable why) {
+        log.debug("request={} broke off: {}", id, why.toString());
+        if (why instanceof HttpClosedException) {
+            closed();
+        } else {
+            hangUp(ApiException.http(400, "Bad Request", "The body is not framed as HTTP says; send it again"));
+        }
+    }
+
     private void closed() {
         if (!response.ended()) {
             Runnable then = gone;
@@ -143,22 +152,23 @@ final class Exchange {
             response.writeContinue();
         }
         front.connections().await(request.connection(), limits.body().toNanos(), this::tooSlow);
-        Buffer body = Buffer.buffer((int) Math.clamp(announced, 256, FIRST_ALLOCATION));
+        Body body = new Body(announced, limits.bodyBytes());
         request.handler(chunk -> {
             received += chunk.length();
             if (received > limits.bodyBytes()) {
                 tooLarge(limits);
-            } else if (shared.bodyBytes().addAndGet(chunk.length()) > (long) MOST_BODIES * limits.bodyBytes()) {
-                held += chunk.length();
-                hangUp(ApiException.unavailable("Too many large bodies are on their way; try again later"));
+                return;
+            }
+            held += chunk.length();
+            if (shared.bodyBytes().addAndGet(chunk.length()) > limits.heldBytes()) {
+                tooMuch(limits);
             } else {
-                held += chunk.length();
-                body.appendBuffer(chunk);
+                body.add(chunk.getBytes());
             }
         });
         request.endHandler(_ -> {
             front.connections().arrived(request.connection());
-            then.accept(body.getBytes());
+            then.accept(body.take());
         });
     }
 
@@ -175,7 +185,13 @@ final class Exchange {
         hangUp(ApiException.http(
                 413,
                 "Request Entity Too Large",
-                "The body is larger than " + limits.bodyBytes() + " bytes; send less, or raise the server's limit"));
+                "The body is larger than " + limits.bodyBytes()
+                        + " bytes, the most that this server takes; send less"));
+    }
+
+    private void tooMuch(GatewayOptions.Limits limits) {
+        hangUp(ApiException.unavailable("The server has bodies of more than " + limits.heldBytes()
+                + " bytes in hand, its limit; try again later"));
     }
 
     private void tooSlow() {

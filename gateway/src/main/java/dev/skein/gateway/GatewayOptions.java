@@ -173,7 +173,8 @@ public record GatewayOptions(
     /**
      * Bounds on what a client may send or hold.
      *
-     * @param bodyBytes longest request body; above it 413. Eight such may be on their way at a time; above that 503
+     * @param bodyBytes longest request body; above it 413
+     * @param heldBytes bytes of all bodies that are read or answered at a time; above that 503 with Retry-After
      * @param headerBytes longest header block; above it 431
      * @param nesting deepest JSON
      * @param requests requests in flight; above it 503 with Retry-After
@@ -186,6 +187,7 @@ public record GatewayOptions(
      */
     public record Limits(
             int bodyBytes,
+            long heldBytes,
             int headerBytes,
             int nesting,
             int requests,
@@ -195,8 +197,16 @@ public record GatewayOptions(
             Duration keepAlive,
             Duration groupWait,
             Duration drain) {
+        private static final int LONGEST_BODY = 32 << 20;
+
+        // Bytes of heap for each byte of a body: itself, its strings, the prompt made of them, its ids.
+        private static final int HEAP_OF_BODY = 8;
+
         public Limits {
             check(bodyBytes > 0, "the body limit is " + bodyBytes + " bytes; it must be above 0");
+            check(
+                    heldBytes >= bodyBytes,
+                    "the limit of bytes in hand is " + heldBytes + "; it must hold a body of " + bodyBytes);
             check(headerBytes >= 1024, "the header limit is " + headerBytes + " bytes; it must be 1024 or more");
             check(nesting > 1, "the nesting limit is " + nesting + "; it must be above 1");
             check(requests > 0, "the limit of requests is " + requests + "; it must be above 0");
@@ -210,7 +220,8 @@ public record GatewayOptions(
 
         public static Limits defaults() {
             return new Limits(
-                    32 << 20,
+                    LONGEST_BODY,
+                    Math.max(LONGEST_BODY, Runtime.getRuntime().maxMemory() / HEAP_OF_BODY),
                     64 << 10,
                     200,
                     4096,

@@ -65,7 +65,7 @@ final class Shared {
         return httpMetrics;
     }
 
-    /** Bytes of bodies that are being read or worked on. */
+    /** Bytes of bodies whose requests are not over. */
     AtomicLong bodyBytes() {
         return bodyBytes;
     }

@@ -22,6 +22,7 @@ class GatewayOptionsTest {
         assertThat(options.limits())
                 .isEqualTo(new GatewayOptions.Limits(
                         32 << 20,
+                        Math.max(32 << 20, Runtime.getRuntime().maxMemory() / 8),
                         64 << 10,
                         200,
                         4096,

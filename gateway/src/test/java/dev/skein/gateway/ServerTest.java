@@ -11,10 +11,12 @@ import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
@@ -45,6 +47,7 @@ class ServerTest {
     private static GatewayOptions tight(GatewayOptions options) {
         return options.withLimits(new GatewayOptions.Limits(
                 1 << 20,
+                3 << 20,
                 8192,
                 100,
                 2,
@@ -138,6 +141,82 @@ class ServerTest {
                             + "content-length: 10\r\n\r\n{");
             assertThat(new String(socket.getInputStream().readNBytes(12), UTF_8))
                     .isEqualTo("HTTP/1.1 408");
+        }
+    }
+
+    @Test
+    void bodiesInHandAreBoundedTogether() throws Exception {
+        String head = "POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                + "content-length: 1048576\r\n\r\n";
+        String most = " ".repeat((1 << 20) - 1);
+        try (Stage full = new Stage(options -> options.withLimits(slow(options)))) {
+            full.worker.says("served");
+            List<Socket> sockets = new ArrayList<>();
+            for (int i = 0; i < 4; i++) {
+                sockets.add(connect(full));
+                write(sockets.getLast(), head + most);
+            }
+            List<String> refused = new ArrayList<>();
+            for (Socket socket : sockets) {
+                String answer = answer(socket);
+                if (!answer.isEmpty()) {
+                    refused.add(answer);
+                }
+            }
+            assertThat(refused).singleElement().asString().startsWith("HTTP/1.1 503 ");
+            assertThat(refused.getFirst()).contains("retry-after: 1").contains("3145728 bytes in hand");
+            for (Socket socket : sockets) {
+                socket.close();
+            }
+            while (full.post("/v1/completions", "{\"prompt\":\"x\"}" + most.substring(100))
+                            .statusCode()
+                    == 503) {
+                Thread.onSpinWait();
+            }
+        }
+    }
+
+    /** What comes within a second: nothing while the server waits for more. */
+    private static String answer(Socket socket) throws IOException {
+        socket.setSoTimeout(1000);
+        StringBuilder came = new StringBuilder();
+        try {
+            for (int b = socket.getInputStream().read();
+                    b >= 0;
+                    b = socket.getInputStream().read()) {
+                came.append((char) b);
+            }
+        } catch (SocketTimeoutException e) {
+            // It says no more.
+        }
+        return came.toString();
+    }
+
+    private static GatewayOptions.Limits slow(GatewayOptions options) {
+        GatewayOptions.Limits limits = tight(options).limits();
+        return new GatewayOptions.Limits(
+                limits.bodyBytes(),
+                limits.heldBytes(),
+                limits.headerBytes(),
+                limits.nesting(),
+                limits.requests(),
+                limits.sequences(),
+                limits.header(),
+                Duration.ofSeconds(60),
+                limits.keepAlive(),
+                limits.groupWait(),
+                limits.drain());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"zz\r\n{}\r\n", "-5\r\n", "5;\r\n{}xxxxxxxx"})
+    void aBodyInBrokenChunksIsABadRequest(String chunks) throws Exception {
+        try (Socket socket = connect(stage)) {
+            write(
+                    socket,
+                    "POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+                            + "transfer-encoding: chunked\r\n\r\n" + chunks);
+            assertThat(readAll(socket)).startsWith("HTTP/1.1 400 ").contains("\"code\":400");
         }
     }
 
@@ -438,6 +517,7 @@ class ServerTest {
             GatewayOptions.Limits limits = tight(options).limits();
             return options.withLimits(new GatewayOptions.Limits(
                     limits.bodyBytes(),
+                    limits.heldBytes(),
                     limits.headerBytes(),
                     limits.nesting(),
                     limits.requests(),

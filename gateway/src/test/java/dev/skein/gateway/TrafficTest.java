@@ -37,6 +37,7 @@ class TrafficTest {
         GatewayOptions.Limits limits = GatewayOptions.Limits.defaults();
         return new GatewayOptions.Limits(
                 limits.bodyBytes(),
+                limits.heldBytes(),
                 limits.headerBytes(),
                 limits.nesting(),
                 limits.requests(),

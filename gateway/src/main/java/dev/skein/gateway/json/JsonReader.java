@@ -15,17 +15,22 @@ import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.TokenStreamLocation;
 import tools.jackson.core.exc.StreamConstraintsException;
+import tools.jackson.core.exc.UnexpectedEndOfInputException;
 import tools.jackson.core.json.JsonFactory;
 
 /**
  * Reads JSON into {@code LinkedHashMap}, {@code ArrayList}, {@code String}, {@code Long} (or {@code BigInteger} where
  * it does not fit), {@code Double}, {@code Boolean} and null. Of a key given twice the last counts, at its first place.
+ * Half a surrogate pair is refused: no text in UTF-8 can hold it.
  *
  * <p>Thread-safe.
  */
 public final class JsonReader {
     /** Digits of the longest number. */
     static final int LONGEST_NUMBER = 400;
+
+    /** Values and brackets at most: each may take fifty times the memory that it takes in a body. */
+    static final int MOST_TOKENS = 2_000_000;
 
     private static final int LONGEST_NAME = 50_000;
 
@@ -42,6 +47,7 @@ public final class JsonReader {
                         .maxNumberLength(LONGEST_NUMBER)
                         .maxStringLength(longest)
                         .maxNameLength(LONGEST_NAME)
+                        .maxTokenCount(MOST_TOKENS)
                         .build())
                 .disable(StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION)
                 .build();
@@ -87,13 +93,13 @@ public final class JsonReader {
         return switch (token) {
             case START_OBJECT -> object(parser);
             case START_ARRAY -> array(parser);
-            case VALUE_STRING -> parser.getString();
+            case VALUE_STRING -> whole(parser, parser.getString());
             case VALUE_NUMBER_INT -> integer(parser);
             case VALUE_NUMBER_FLOAT -> parser.getDoubleValue();
             case VALUE_TRUE -> true;
             case VALUE_FALSE -> false;
             case VALUE_NULL -> null;
-            default -> throw new JsonException("unexpected " + token + " at " + place(parser.currentTokenLocation()));
+            default -> throw new IllegalStateException(token + " is no beginning of a value");
         };
     }
 
@@ -106,7 +112,7 @@ public final class JsonReader {
     private static Map<String, @Nullable Object> object(JsonParser parser) {
         Map<String, @Nullable Object> object = new LinkedHashMap<>();
         while (parser.nextToken() != JsonToken.END_OBJECT) {
-            String name = parser.currentName();
+            String name = whole(parser, parser.currentName());
             object.put(name, value(parser, parser.nextToken()));
         }
         return object;
@@ -120,14 +126,49 @@ public final class JsonReader {
         return array;
     }
 
-    private static JsonException wrong(JacksonException e) {
-        String what = e instanceof StreamConstraintsException ? "a bound is passed: " : "";
-        TokenStreamLocation at = e.getLocation();
-        return new JsonException(what + firstLine(e.getOriginalMessage()) + (at == null ? "" : " at " + place(at)));
+    private static String whole(JsonParser parser, String text) {
+        for (int i = 0; i < text.length(); i++) {
+            char c = text.charAt(i);
+            if (!Character.isSurrogate(c)) {
+                continue;
+            }
+            if (!Character.isHighSurrogate(c)
+                    || i + 1 == text.length()
+                    || !Character.isLowSurrogate(text.charAt(i + 1))) {
+                throw new JsonException(String.format(
+                        "a string holds \\u%04x, half of a surrogate pair, which is no character, at %s",
+                        (int) c, place(parser.currentTokenLocation())));
+            }
+            i++;
+        }
+        return text;
     }
 
-    private static String firstLine(@Nullable String message) {
-        return message == null ? "not JSON" : message.lines().findFirst().orElse("not JSON");
+    private JsonException wrong(JacksonException e) {
+        String what = switch (e) {
+            case StreamConstraintsException passed -> "a bound is passed: " + bound(passed.getOriginalMessage());
+            case UnexpectedEndOfInputException _ -> "it ends too early";
+            default -> "what stands there is not JSON";
+        };
+        TokenStreamLocation at = e.getLocation();
+        return new JsonException(at == null ? what : what + " at " + place(at));
+    }
+
+    // Only the library's words tell which of the bounds it was.
+    private String bound(String message) {
+        if (message.contains("depth")) {
+            return "the nesting is deeper than "
+                    + factory.streamReadConstraints().getMaxNestingDepth() + " levels";
+        }
+        if (message.startsWith("Number")) {
+            return "a number has more than " + LONGEST_NUMBER + " digits";
+        }
+        if (message.startsWith("Token")) {
+            return "there are more than " + MOST_TOKENS + " values and brackets";
+        }
+        return message.startsWith("Name")
+                ? "a name has more than " + LONGEST_NAME + " characters"
+                : "a string is longer than " + factory.streamReadConstraints().getMaxStringLength() + " characters";
     }
 
     private static String place(TokenStreamLocation at) {

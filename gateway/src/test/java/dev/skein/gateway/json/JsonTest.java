@@ -53,7 +53,26 @@ class JsonTest {
     }
 
     @Test
+    void messagesAreOurOwn() {
+        assertRefused("", "nothing to read; a JSON value is expected");
+        assertRefused("{\"a\": 1", "it ends too early at line 1, column 8");
+        assertRefused("{\n\"a\": tru}", "what stands there is not JSON at line 2, column 6");
+        assertRefused("1 2", "more after the end of the value at line 1, column 3");
+        assertRefused("[".repeat(21), "a bound is passed: the nesting is deeper than 20 levels");
+        assertRefused(
+                "\"x\\ud800\"",
+                "a string holds \\ud800, half of a surrogate pair, which is no character," + " at line 1, column 1");
+        assertThat(read("\"\\ud83d\\ude00\"")).isEqualTo("\uD83D\uDE00");
+    }
+
+    private static void assertRefused(String json, String message) {
+        assertThatThrownBy(() -> read(json)).isInstanceOf(JsonException.class).hasMessage(message);
+    }
+
+    @Test
     void boundsHold() {
+        assertThatThrownBy(() -> read("[" + "0,".repeat(JsonReader.MOST_TOKENS) + "0]"))
+                .hasMessageContaining("more than 2000000 values");
         assertThat(read("[".repeat(20) + "]".repeat(20))).isNotNull();
         assertThatThrownBy(() -> read("[".repeat(21) + "]".repeat(21)))
                 .isInstanceOf(JsonException.class)
