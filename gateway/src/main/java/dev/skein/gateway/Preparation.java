@@ -85,12 +85,13 @@ final class Preparation {
         if (template == null) {
             throw ApiException.bad("messages", model.noTemplate());
         }
-        Map<String, @Nullable Object> variables = new HashMap<>(model.ends());
-        variables.put("messages", request.messages());
+        Map<String, @Nullable Object> variables = new HashMap<>();
         variables.put("tools", null);
         variables.put("documents", null);
-        variables.put("add_generation_prompt", request.generationPrompt());
         variables.putAll(request.variables());
+        variables.putAll(model.ends());
+        variables.put("messages", request.messages());
+        variables.put("add_generation_prompt", request.generationPrompt());
         String text;
         try {
             text = template.render(variables, clock);

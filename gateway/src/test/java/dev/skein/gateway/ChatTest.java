@@ -133,7 +133,41 @@ class ChatTest {
                 .isEqualTo("<|im_start|>user\na<|im_end|>\n");
         assertThat(promptOf("\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],"
                         + "\"chat_template_kwargs\":{\"add_generation_prompt\":false}"))
-                .isEqualTo("<|im_start|>user\na<|im_end|>\n");
+                .isEqualTo("<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n");
+    }
+
+    @Test
+    void aMessageThatSaysNothingIsEmpty() throws Exception {
+        String around = "{\"role\":\"user\",\"content\":\"a\"}";
+        String call = "\"tool_calls\":[{\"id\":\"1\",\"type\":\"function\",\"function\":"
+                + "{\"name\":\"f\",\"arguments\":\"{}\"}}]";
+        for (String silent : List.of(
+                "{\"role\":\"assistant\"}",
+                "{\"role\":\"assistant\",\"content\":null}",
+                "{\"role\":\"assistant\",\"content\":[]}",
+                "{\"role\":\"assistant\",\"content\":null," + call + "}",
+                "{\"role\":\"assistant\"," + call + "}")) {
+            assertThat(promptOf("\"messages\":[" + silent + "," + around + "]"))
+                    .as(silent)
+                    .isEqualTo("<|im_start|>assistant\n<|im_end|>\n<|im_start|>user\na<|im_end|>\n"
+                            + "<|im_start|>assistant\n");
+        }
+    }
+
+    @Test
+    void moreThanThereIsToChooseFromIsAllOfIt() throws Exception {
+        for (String topK : List.of("260", "2147483648", "1e12", "99999999999999999999")) {
+            AtomicReference<Integer> asked = new AtomicReference<>();
+            stage.worker.script = call -> {
+                asked.set(call.request.getSampling().getTopK());
+                call.end();
+            };
+            HttpResponse<String> response = stage.post(
+                    "/v1/chat/completions",
+                    "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"top_k\":" + topK + "}");
+            assertThat(response.statusCode()).as(response.body()).isEqualTo(200);
+            assertThat(asked.get()).isEqualTo(259);
+        }
     }
 
     @Test

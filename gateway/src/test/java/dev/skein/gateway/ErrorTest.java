@@ -68,6 +68,8 @@ class ErrorTest {
                 "\"messages\":[3]                        | messages.0               | must be an object, got 3",
                 "\"messages\":[{\"content\":\"x\"}]      | messages.0.role          | is required",
                 "\"messages\":[{\"role\":\"user\",\"content\":3}] | messages.0.content | must be a string or a list of parts",
+                "\"messages\":[{\"role\":\"user\"}]      | messages.0.content       | is required",
+                "\"messages\":[{\"role\":\"user\",\"content\":null}] | messages.0.content | is required",
                 "\"chat_template_kwargs\":3              | chat_template_kwargs     | must be an object",
             })
     void wrongTypesAreCountedAndNamed(String field, String param, String words) throws Exception {
@@ -105,6 +107,12 @@ class ErrorTest {
                 "\"presence_penalty\":-3                     | presence_penalty       | must be -2 to 2",
                 "\"max_tokens\":0                            | max_tokens             | must be at least 1, got 0",
                 "\"max_completion_tokens\":-1                | max_completion_tokens  | must be at least 1, got -1",
+                "\"max_tokens\":513                          | max_tokens             | maximum context length is 512",
+                "\"max_tokens\":3000000000                   | max_tokens             | maximum context length is 512",
+                "\"max_tokens\":99999999999999999999         | max_tokens             | maximum context length is 512",
+                "\"chat_template_kwargs\":{\"messages\":[]}  | chat_template_kwargs   | holds messages",
+                "\"chat_template_kwargs\":{\"eos_token\":1}  | chat_template_kwargs   | holds eos_token",
+                "\"chat_template_kwargs\":{\"tokenize\":1}   | chat_template_kwargs   | holds tokenize",
                 "\"n\":0                                     | n                      | must be 1 to 16384, got 0",
                 "\"n\":2,\"temperature\":0                   | n                      | greedy sampling",
                 "\"stop\":[\"\"]                             | stop                   | must have 1 to 4096 characters",
@@ -205,7 +213,10 @@ class ErrorTest {
                 "{\"prompt\":                | Bad Request     | -        | the body is not JSON",
                 "{\"prompt\":\"x\"} x        | Bad Request     | -        | the body is not JSON",
                 "{'prompt':'x'}              | Bad Request     | -        | the body is not JSON",
-                "{\"n\":NaN}                 | Bad Request     | -        | the body is not JSON",
+                "{\"n\":NaN}                 | Bad Request     | -        | what stands there is not JSON at line 1, column",
+                "{\"prompt\":\"\\ud83d\"}    | Bad Request     | -        | half of a surrogate pair",
+                "{\"prompt\":\"x\\udE00\"}   | Bad Request     | -        | half of a surrogate pair",
+                "{\"\\ud83dx\":1}           | Bad Request     | -        | what stands there is not JSON",
             })
     void prompts(String body, String type, String param, String words) throws Exception {
         refused("/v1/completions", body == null ? "" : body, type, param, words);

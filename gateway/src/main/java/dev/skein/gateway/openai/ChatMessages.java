@@ -49,7 +49,7 @@ final class ChatMessages {
         } else if (!(role instanceof String)) {
             body.wrong(path + ".role", "a string", role);
         }
-        message.put("content", content(body, path + ".content", given.get("content")));
+        message.put("content", content(body, path + ".content", given));
         if (message.containsKey("reasoning_content")) {
             message.putIfAbsent("reasoning", message.get("reasoning_content"));
         }
@@ -59,14 +59,22 @@ final class ChatMessages {
         return message;
     }
 
-    private static @Nullable String content(Fields body, String path, @Nullable Object content) {
+    // A message without content says nothing, as an answer that only calls tools does; templates that join strings get
+    // an empty one, as vLLM gives them. A user who says nothing has made a mistake.
+    private static String content(Fields body, String path, Map<?, ?> message) {
+        Object content = message.get("content");
         return switch (content) {
-            case null -> null;
+            case null -> {
+                if ("user".equals(message.get("role"))) {
+                    body.missing(path);
+                }
+                yield "";
+            }
             case String text -> text;
             case List<?> parts -> joined(body, path, parts);
             default -> {
                 body.wrong(path, "a string or a list of parts", content);
-                yield null;
+                yield "";
             }
         };
     }

@@ -3,12 +3,13 @@ package dev.skein.gateway.openai;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A body of {@code /v1/chat/completions} that can be served, as far as can be said without counting ids.
  *
- * @param messages as templates read them: content is one string or null
+ * @param messages as templates read them: content is one string
  * @param template Jinja source that the request brought; null for the model's
  * @param variables for the template, beside messages: chat_template_kwargs, documents, reasoning_effort
  * @param generationPrompt whether the prompt ends by opening the answer
@@ -21,6 +22,10 @@ public record ChatRequest(
         Map<String, @Nullable Object> variables,
         boolean generationPrompt,
         boolean continueFinal) {
+    // What a template gets from the server and the body's own fields, never from chat_template_kwargs.
+    private static final Set<String> OURS =
+            Set.of("messages", "conversation", "tools", "bos_token", "eos_token", "chat_template", "tokenize");
+    private static final Set<String> FIELDS = Set.of("add_generation_prompt", "continue_final_message");
 
     /** @throws ApiException if it cannot be served */
     public static ChatRequest read(@Nullable Object json, RequestRules rules) {
@@ -63,12 +68,24 @@ public record ChatRequest(
         }
         Object extra = body.raw("chat_template_kwargs");
         if (extra instanceof Map<?, ?> map) {
-            map.forEach((key, value) -> variables.put(String.valueOf(key), value));
+            map.forEach((key, value) -> variable(String.valueOf(key), value, variables));
         } else if (extra != null) {
             body.wrong("chat_template_kwargs", "an object", extra);
         }
         body.check();
         return variables;
+    }
+
+    private static void variable(String name, @Nullable Object value, Map<String, @Nullable Object> variables) {
+        if (OURS.contains(name)) {
+            throw ApiException.bad(
+                    "chat_template_kwargs",
+                    "chat_template_kwargs holds " + name + ", which the server gives to the template; leave it out");
+        }
+        // As in vLLM, a field of the request wins over its like in here.
+        if (!FIELDS.contains(name)) {
+            variables.putIfAbsent(name, value);
+        }
     }
 
     /** The role of the last message. */

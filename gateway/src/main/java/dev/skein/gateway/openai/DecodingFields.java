@@ -93,16 +93,13 @@ final class DecodingFields {
 
     private @Nullable Integer maxTokens(boolean echo) {
         String name = chat && body.has("max_completion_tokens") ? "max_completion_tokens" : "max_tokens";
-        Long asked = body.integer(name);
+        Integer asked = body.size(name);
         body.check();
-        if (asked == null) {
-            return null;
-        }
-        long least = !chat && echo ? 0 : 1;
-        if (asked < least || asked > Integer.MAX_VALUE) {
+        int least = !chat && echo ? 0 : 1;
+        if (asked != null && asked < least) {
             throw bad(name, name + " must be at least " + least + ", got " + asked);
         }
-        return asked.intValue();
+        return asked;
     }
 
     private int tokensOtherwise() {
@@ -166,7 +163,7 @@ final class DecodingFields {
     private record Asked(
             double temperature,
             double topP,
-            long topK,
+            int topK,
             double minP,
             double repetition,
             double frequency,
@@ -179,10 +176,11 @@ final class DecodingFields {
 
     private Asked asked() {
         SamplingDefaults otherwise = rules.defaults();
+        Integer topK = body.size("top_k");
         Asked asked = new Asked(
                 number("temperature", otherwise.temperature()),
                 number("top_p", otherwise.topP()),
-                integer("top_k", otherwise.topK()),
+                topK == null ? otherwise.topK() : topK,
                 number("min_p", otherwise.minP()),
                 number("repetition_penalty", otherwise.repetitionPenalty()),
                 number("frequency_penalty", 0),
@@ -218,12 +216,12 @@ final class DecodingFields {
         return sampling;
     }
 
-    private static void distribution(SamplingParameters.Builder sampling, Asked asked) {
+    private void distribution(SamplingParameters.Builder sampling, Asked asked) {
         between("temperature", asked.temperature(), 0, 2);
         if (!(asked.topP() > 0 && asked.topP() <= 1)) {
             throw bad("top_p", "top_p must be above 0 and at most 1, got " + plain(asked.topP()));
         }
-        if (asked.topK() < -1 || asked.topK() > Integer.MAX_VALUE) {
+        if (asked.topK() < -1) {
             throw bad("top_k", "top_k must be -1 or 0 (off) or above 0, got " + asked.topK());
         }
         between("min_p", asked.minP(), 0, 1);
@@ -234,7 +232,8 @@ final class DecodingFields {
         }
         sampling.setTemperature((float) Math.max(asked.temperature(), COLDEST));
         sampling.setTopP((float) asked.topP()).setMinP((float) asked.minP());
-        sampling.setTopK((int) Math.max(asked.topK(), 0));
+        // More than there are is all of them.
+        sampling.setTopK(Math.clamp(asked.topK(), 0, rules.vocabulary()));
     }
 
     private static void penalties(SamplingParameters.Builder sampling, Asked asked) {

@@ -114,6 +114,16 @@ final class Fields {
         return number;
     }
 
+    /** Like {@link #integer}, with the nearest that fits in place of one beyond 32 bits: more than anything counts. */
+    @Nullable
+    Integer size(String name) {
+        if (body.get(name) instanceof BigInteger large) {
+            return large.signum() < 0 ? Integer.MIN_VALUE : Integer.MAX_VALUE;
+        }
+        Long number = integer(name);
+        return number == null ? null : (int) Math.clamp(number, Integer.MIN_VALUE, Integer.MAX_VALUE);
+    }
+
     /** One string or a list of them; empty where absent. */
     List<String> texts(String name) {
         Object value = body.get(name);

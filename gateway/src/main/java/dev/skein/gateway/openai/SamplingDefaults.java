@@ -16,7 +16,7 @@ import org.slf4j.LoggerFactory;
 public record SamplingDefaults(
         double temperature,
         double topP,
-        long topK,
+        int topK,
         double minP,
         double repetitionPenalty,
         @Nullable Integer maxTokens) {
@@ -44,7 +44,7 @@ public record SamplingDefaults(
         return new SamplingDefaults(
                 number(config, "temperature", NEUTRAL.temperature),
                 number(config, "top_p", NEUTRAL.topP),
-                (long) number(config, "top_k", NEUTRAL.topK),
+                (int) number(config, "top_k", NEUTRAL.topK),
                 number(config, "min_p", NEUTRAL.minP),
                 number(config, "repetition_penalty", NEUTRAL.repetitionPenalty),
                 longest instanceof Long length && length > 0 && length <= Integer.MAX_VALUE ? length.intValue() : null);
