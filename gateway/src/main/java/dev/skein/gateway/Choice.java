@@ -25,6 +25,8 @@ final class Choice implements SequenceCall.Sink {
     private final PromptIds prompt;
     private final int index;
     private final boolean stream;
+    private final int most;
+    private final Timing timing;
     private final StringBuilder text = new StringBuilder();
     private final List<Token> tokens = new ArrayList<>();
     private List<Logprobs> promptLogprobs = List.of();
@@ -40,13 +42,17 @@ final class Choice implements SequenceCall.Sink {
             TextStream.Rules rules,
             PromptIds prompt,
             int index,
-            boolean stream) {
+            boolean stream,
+            int most,
+            Timing timing) {
         this.generation = generation;
         this.vocabulary = vocabulary;
         this.rules = rules;
         this.prompt = prompt;
         this.index = index;
         this.stream = stream;
+        this.most = most;
+        this.timing = timing;
         this.decoder = new TextStream(vocabulary, rules);
     }
 
@@ -86,8 +92,9 @@ final class Choice implements SequenceCall.Sink {
         return finish == null ? 0 : finish.getCachedTokens();
     }
 
-    String finishReason() {
-        return ending == null ? "abort" : ending.finishReason();
+    /** Counts it as ended for {@code reason}, unless it has its own ending. */
+    void count(String reason) {
+        timing.ended(ending == null ? reason : ending.finishReason(), prompt.ids().length, count(), most);
     }
 
     PromptIds.Scored prompt() {
@@ -118,12 +125,13 @@ final class Choice implements SequenceCall.Sink {
         boolean first = !shown;
         if (!stream) {
             tokens.addAll(taken);
-            generation.arrived(this, taken.size());
+            timing.came(taken.size());
             settle();
             return;
         }
         shown = true;
-        generation.show(this, new Piece(index, text, taken, ending), first, taken.size());
+        timing.came(taken.size());
+        generation.show(this, new Piece(index, text, taken, ending), first);
         text.setLength(0);
         settle();
     }
@@ -143,7 +151,8 @@ final class Choice implements SequenceCall.Sink {
             if (finish == null) {
                 cancel();
             }
-            generation.ended(this, finish, prompt.ids().length);
+            count(ending.finishReason());
+            generation.ended(finish, prompt.ids().length);
         }
     }
 

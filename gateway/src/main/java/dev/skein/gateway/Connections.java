@@ -18,13 +18,17 @@ final class Connections {
         private long nanos = NONE;
         private int requests;
         private Runnable expired = () -> {};
+        private Runnable broken = () -> {};
     }
 
     private final Map<HttpConnection, Deadline> deadlines = new IdentityHashMap<>();
 
     /** From now on {@code connection} is watched, until it closes. */
     void opened(HttpConnection connection, long nanos) {
-        deadlines.put(connection, new Deadline());
+        Deadline deadline = new Deadline();
+        deadlines.put(connection, deadline);
+        deadline.broken = connection::close;
+        FramingGuard.watch(connection, () -> deadline.broken.run());
         connection.closeHandler(_ -> deadlines.remove(connection));
         await(connection, nanos, connection::close);
     }
@@ -60,6 +64,14 @@ final class Connections {
         Deadline deadline = deadlines.get(connection);
         if (deadline != null) {
             deadline.nanos = NONE;
+        }
+    }
+
+    /** Runs {@code broken} if what comes from now on cannot be read. */
+    void reading(HttpConnection connection, Runnable broken) {
+        Deadline deadline = deadlines.get(connection);
+        if (deadline != null) {
+            deadline.broken = broken;
         }
     }
 

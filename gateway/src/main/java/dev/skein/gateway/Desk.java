@@ -1,6 +1,7 @@
 package dev.skein.gateway;
 
 import dev.skein.gateway.json.JsonWriter;
+import dev.skein.gateway.metrics.EngineLog;
 import dev.skein.gateway.openai.ApiException;
 import dev.skein.gateway.traffic.Leader;
 import dev.skein.gateway.traffic.WorkerCalls;
@@ -18,6 +19,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** Answers that need no group's time: what is served, how it fares. One event loop's own. */
@@ -29,12 +31,26 @@ final class Desk {
     private final Shared shared;
     private final WorkerCalls calls;
     private final PrometheusTextFormatWriter exposition = PrometheusTextFormatWriter.create();
+    private final EngineLog engineLog = new EngineLog();
     // What each leader said last, for one that does not answer in time.
     private final Map<Leader, StatisticsResponse> told = new HashMap<>();
 
     Desk(Shared shared, WorkerCalls calls) {
         this.shared = shared;
         this.calls = calls;
+    }
+
+    /** Tells {@code line} what each engine did since this was called last. */
+    void tell(Consumer<String> line) {
+        statistics().onSuccess(all -> {
+            List<Leader> leaders = shared.fleet().picture().listening();
+            for (int i = 0; i < leaders.size(); i++) {
+                StatisticsResponse said = all.get(leaders.get(i));
+                if (said != null) {
+                    engineLog.line(i, said, System.nanoTime()).ifPresent(line);
+                }
+            }
+        });
     }
 
     void get(Front front, Exchange exchange, Route route) {
@@ -75,7 +91,7 @@ final class Desk {
 
     private void model(Front front, Exchange exchange) {
         Shared.Serving serving = shared.serving();
-        String name = Route.modelIn(String.valueOf(exchange.request().path()));
+        String name = Route.modelIn(exchange.path());
         List<String> names = serving == null ? List.of() : serving.model().names();
         if (serving == null || !names.contains(name)) {
             throw ApiException.unknownModel(name, names);

@@ -3,7 +3,6 @@ package dev.skein.gateway;
 import dev.skein.gateway.json.JsonWriter;
 import dev.skein.gateway.openai.ApiException;
 import io.vertx.core.buffer.Buffer;
-import io.vertx.core.http.HttpClosedException;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
@@ -31,6 +30,7 @@ final class Exchange {
     private final HttpServerResponse response;
     private final long arrived = System.nanoTime();
     private final @Nullable Route route;
+    private final String path;
     private String id;
     private long received;
     private long held;
@@ -40,14 +40,16 @@ final class Exchange {
     private boolean over;
     private Runnable gone = () -> {};
 
-    Exchange(Front front, HttpServerRequest request, @Nullable Route route) {
+    /** @param path without the server's root path */
+    Exchange(Front front, HttpServerRequest request, String path) {
         this.front = front;
         this.request = request;
         this.response = request.response();
-        this.route = route;
+        this.path = path;
+        this.route = Route.of(path);
         String given = request.getHeader(REQUEST_ID);
         this.id = given == null || given.isBlank() || given.length() > LONGEST_ID ? random() : given;
-        request.exceptionHandler(this::broken);
+        request.exceptionHandler(_ -> closed());
         response.exceptionHandler(_ -> closed());
         response.closeHandler(_ -> closed());
         response.endHandler(_ -> over());
@@ -69,6 +71,11 @@ final class Exchange {
     @Nullable
     Route route() {
         return route;
+    }
+
+    /** Without the server's root path. */
+    String path() {
+        return path;
     }
 
     /** {@code System.nanoTime()} when the headers had come. */
@@ -107,18 +114,6 @@ final class Exchange {
         gone = then;
     }
 
-    // What arrives cannot be read on, such as a chunk without a length; or the connection is gone, and then an answer
-    // to
-    // it goes nowhere.
-    private void broken(Throwable why) {
-        log.debug("request={} broke off: {}", id, why.toString());
-        if (why instanceof HttpClosedException) {
-            closed();
-        } else {
-            hangUp(ApiException.http(400, "Bad Request", "The body is not framed as HTTP says; send it again"));
-        }
-    }
-
     private void closed() {
         if (!response.ended()) {
             Runnable then = gone;
@@ -152,6 +147,7 @@ final class Exchange {
             response.writeContinue();
         }
         front.connections().await(request.connection(), limits.body().toNanos(), this::tooSlow);
+        front.connections().reading(request.connection(), this::unreadable);
         Body body = new Body(announced, limits.bodyBytes());
         request.handler(chunk -> {
             received += chunk.length();
@@ -196,6 +192,14 @@ final class Exchange {
 
     private void tooSlow() {
         hangUp(ApiException.http(408, "Request Timeout", "The body did not arrive in time; send it again"));
+    }
+
+    private void unreadable() {
+        if (!answered) {
+            response.putHeader(HttpHeaders.CONNECTION, HttpHeaders.CLOSE);
+            fail(ApiException.http(400, "Bad Request", "The body cannot be read: its chunks are not as HTTP has them"));
+        }
+        request.connection().close();
     }
 
     /** Answers and closes the connection, once the client has had some time to read that instead of sending. */

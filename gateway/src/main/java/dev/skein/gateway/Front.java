@@ -25,6 +25,7 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /**
  * The HTTP server of one event loop, and what its requests use: calls to workers, a buffer to write answers in.
@@ -40,6 +41,7 @@ final class Front extends VerticleBase {
     // What the kernel may hold for a reader that does not read: left alone it grows to megabytes, minutes of an answer.
     private static final int SEND_BUFFER = 256 << 10;
     private static final int SWEEP_MILLIS = 1000;
+    private static final int STATISTICS_MILLIS = 10_000;
     private static final int LONGEST_LINE = 8192;
 
     private final Shared shared;
@@ -61,8 +63,12 @@ final class Front extends VerticleBase {
     public Future<?> start() {
         WorkerCalls own = new WorkerCalls(vertx);
         calls = own;
-        desk = new Desk(shared, own);
+        Desk made = new Desk(shared, own);
+        desk = made;
         vertx.setPeriodic(SWEEP_MILLIS, _ -> connections.sweep());
+        if (shared.options().logs().statistics()) {
+            vertx.setPeriodic(STATISTICS_MILLIS, _ -> made.tell(log::info));
+        }
         HttpServerOptions http = new HttpServerOptions()
                 .setHost(host)
                 .setPort(port)
@@ -154,15 +160,20 @@ final class Front extends VerticleBase {
 
     private void handle(HttpServerRequest request) {
         connections.begun(request.connection());
-        String path = request.path();
-        Route route = path == null ? null : Route.of(path);
-        Exchange exchange = new Exchange(this, request, route);
+        Exchange exchange = new Exchange(this, request, withoutRoot(request.path()));
         try {
-            admit(exchange, route);
+            admit(exchange, exchange.route());
         } catch (RuntimeException e) {
             exchange.noBody();
             exchange.fail(e);
         }
+    }
+
+    // A proxy may pass on the path as its client gave it, or cut what led to this server.
+    private String withoutRoot(@Nullable String path) {
+        String root = shared.options().api().rootPath();
+        String whole = path == null ? "" : path;
+        return !root.isEmpty() && whole.startsWith(root + "/") ? whole.substring(root.length()) : whole;
     }
 
     private void admit(Exchange exchange, @Nullable Route route) {
@@ -329,8 +340,14 @@ final class Front extends VerticleBase {
                             System.nanoTime() - exchange.arrived(),
                             exchange.received(),
                             exchange.sent());
-            log.debug(
-                    "request={} method={} path={} status={}", exchange.id(), request.method(), request.path(), status);
+            log.atLevel(shared.options().logs().requests() ? Level.INFO : Level.DEBUG)
+                    .log(
+                            "request={} method={} path={} status={} ms={}",
+                            exchange.id(),
+                            request.method(),
+                            request.path(),
+                            status,
+                            (System.nanoTime() - exchange.arrived()) / 1_000_000);
         }
     }
 }

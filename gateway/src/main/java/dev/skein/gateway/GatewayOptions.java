@@ -2,6 +2,7 @@ package dev.skein.gateway;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.skein.gateway.openai.SamplingDefaults;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -16,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param api how the API answers
  * @param access who may call
  * @param limits bounds on what a client may send or hold
+ * @param logs what is logged beside what goes wrong
  * @param version answered by {@code /version}
  * @param cache folder where the tokenizer's native library is unpacked
  */
@@ -26,6 +28,7 @@ public record GatewayOptions(
         Api api,
         Access access,
         Limits limits,
+        Logs logs,
         String version,
         Path cache) {
 
@@ -34,6 +37,7 @@ public record GatewayOptions(
         requireNonNull(api, "api is null");
         requireNonNull(access, "access is null");
         requireNonNull(limits, "limits is null");
+        requireNonNull(logs, "logs is null");
         requireNonNull(version, "version is null");
         requireNonNull(cache, "cache is null");
         check(!host.isBlank(), "host is empty; give an address such as 127.0.0.1 or 0.0.0.0");
@@ -49,32 +53,37 @@ public record GatewayOptions(
                 Api.defaults(),
                 Access.defaults(),
                 Limits.defaults(),
+                Logs.defaults(),
                 "dev",
                 Path.of(System.getProperty("java.io.tmpdir"), "skein"));
     }
 
     public GatewayOptions withAddress(String host, int port) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
     }
 
     public GatewayOptions withApi(Api api) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
     }
 
     public GatewayOptions withAccess(Access access) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
     }
 
     public GatewayOptions withLimits(Limits limits) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
+    }
+
+    public GatewayOptions withLogs(Logs logs) {
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
     }
 
     public GatewayOptions withVersion(String version) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
     }
 
     public GatewayOptions withCache(Path cache) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
     }
 
     /**
@@ -102,31 +111,39 @@ public record GatewayOptions(
      * @param chatTemplate Jinja source instead of the model's own; null takes the model's
      * @param trustRequestChatTemplate whether a request may bring its own template
      * @param useGenerationConfig whether the model's generation_config.json gives sampling defaults
+     * @param overrideGenerationConfig JSON whose sampling defaults win over all others; empty for none
      * @param responseRole role of generated chat messages
      * @param maxLogprobs most likely ids that a request may ask for at each place
      * @param returnTokensAsTokenIds whether logprobs always name tokens as {@code token_id:ID}
      * @param enablePromptTokensDetails whether usage says how many prompt ids came from the prefix cache
      * @param enableForceIncludeUsage whether every stream carries usage, in its last chunk and on the way
+     * @param rootPath prefix of every path where a proxy passes it on, such as /llm; without it paths are taken too
      */
     public record Api(
             List<String> servedModelNames,
             @Nullable String chatTemplate,
             boolean trustRequestChatTemplate,
             boolean useGenerationConfig,
+            String overrideGenerationConfig,
             String responseRole,
             int maxLogprobs,
             boolean returnTokensAsTokenIds,
             boolean enablePromptTokensDetails,
-            boolean enableForceIncludeUsage) {
+            boolean enableForceIncludeUsage,
+            String rootPath) {
         public Api {
             servedModelNames = List.copyOf(servedModelNames);
             check(servedModelNames.stream().noneMatch(String::isBlank), "a served model name is empty");
+            check(
+                    rootPath.isEmpty() || rootPath.startsWith("/") && !rootPath.endsWith("/"),
+                    "root-path is " + rootPath + "; it must begin with / and not end with it");
+            checkOverrides(overrideGenerationConfig);
             check(!responseRole.isBlank(), "the response role is empty; the usual one is assistant");
             check(maxLogprobs >= 0 && maxLogprobs <= 1000, "max-logprobs is " + maxLogprobs + "; it must be 0 to 1000");
         }
 
         public static Api defaults() {
-            return new Api(List.of(), null, false, true, "assistant", 20, false, false, false);
+            return new Api(List.of(), null, false, true, "", "assistant", 20, false, false, false, "");
         }
 
         public Api withServedModelNames(List<String> names) {
@@ -135,11 +152,21 @@ public record GatewayOptions(
                     chatTemplate,
                     trustRequestChatTemplate,
                     useGenerationConfig,
+                    overrideGenerationConfig,
                     responseRole,
                     maxLogprobs,
                     returnTokensAsTokenIds,
                     enablePromptTokensDetails,
-                    enableForceIncludeUsage);
+                    enableForceIncludeUsage,
+                    rootPath);
+        }
+
+        private static void checkOverrides(String config) {
+            try {
+                SamplingDefaults.NEUTRAL.with(config);
+            } catch (IllegalArgumentException e) {
+                throw new GatewayException("override-generation-config " + e.getMessage(), e);
+            }
         }
     }
 
@@ -167,6 +194,18 @@ public record GatewayOptions(
         public String toString() {
             return "Access[apiKeys=" + apiKeys.size() + ", allowedOrigins=" + allowedOrigins
                     + ", enableRequestIdHeaders=" + enableRequestIdHeaders + "]";
+        }
+    }
+
+    /**
+     * What is logged at level info.
+     *
+     * @param requests whether each request has a line when it ends
+     * @param statistics whether each engine has a line every ten seconds with what it does, unless it idles
+     */
+    public record Logs(boolean requests, boolean statistics) {
+        public static Logs defaults() {
+            return new Logs(false, true);
         }
     }
 

@@ -44,8 +44,6 @@ final class Generation {
     private final Choice[] choices;
     private int started;
     private int ended;
-    private long firstToken;
-    private long lastToken;
     private boolean opened;
     private boolean paused;
     private boolean over;
@@ -68,7 +66,9 @@ final class Generation {
                     prepared.decoding().rules(),
                     prepared.prompt(i),
                     i,
-                    show.stream());
+                    show.stream(),
+                    prepared.maxTokens().get(i / prepared.decoding().n()),
+                    new Timing(metrics, exchange.arrived()));
         }
     }
 
@@ -93,17 +93,11 @@ final class Generation {
         }
     }
 
-    /** Ids have come for an answer in one body. */
-    void arrived(Choice choice, int tokens) {
-        clock(tokens);
-    }
-
     /** A part of a stream. */
-    void show(Choice choice, Piece piece, boolean first, int tokens) {
+    void show(Choice choice, Piece piece, boolean first) {
         if (over) {
             return;
         }
-        clock(tokens);
         JsonWriter out = front.writer();
         if (!opened) {
             if (!exchange.events()) {
@@ -132,12 +126,12 @@ final class Generation {
     }
 
     /** A sequence has its ending. */
-    void ended(Choice choice, @Nullable Finish finish, int prompt) {
+    void ended(@Nullable Finish finish, int prompt) {
         if (over) {
             return;
         }
         if (finish != null) {
-            metrics.sequence(finish, prompt);
+            metrics.worked(finish, prompt);
         }
         ended++;
         if (started < choices.length) {
@@ -161,7 +155,7 @@ final class Generation {
             answers.body(out, whole());
             exchange.json(200, out);
         }
-        record(choices[0].finishReason());
+        count("abort");
     }
 
     private Answers.Whole whole() {
@@ -191,7 +185,7 @@ final class Generation {
         } else {
             exchange.fail(error);
         }
-        record("error");
+        count("error");
     }
 
     private static ApiException error(CallFailure failure) {
@@ -210,7 +204,7 @@ final class Generation {
         if (!over) {
             over = true;
             cancelAll();
-            record("abort");
+            count("abort");
         }
     }
 
@@ -218,20 +212,6 @@ final class Generation {
         for (Choice choice : choices) {
             choice.cancel();
         }
-    }
-
-    private void clock(int tokens) {
-        if (tokens == 0) {
-            return;
-        }
-        long now = System.nanoTime();
-        if (firstToken == 0) {
-            firstToken = now;
-            metrics.firstToken(now - exchange.arrived());
-        } else {
-            metrics.nextToken(now - lastToken);
-        }
-        lastToken = now;
     }
 
     private Usage usage() {
@@ -254,16 +234,19 @@ final class Generation {
         return cached;
     }
 
-    private void record(String reason) {
-        long now = System.nanoTime();
-        metrics.request(
-                reason,
-                now - exchange.arrived(),
-                lastToken - firstToken,
-                prepared.promptTokens(),
-                generated(),
-                Arrays.stream(choices).mapToLong(Choice::count).max().orElse(0),
-                prepared.maxTokens().getFirst(),
-                prepared.decoding().n());
+    /** Counts all its sequences: those without an ending ended for {@code reason}. */
+    private void count(String reason) {
+        for (Choice choice : choices) {
+            choice.count(reason);
+        }
+        int n = prepared.decoding().n();
+        for (int first = 0; first < choices.length; first += n) {
+            metrics.prompt(
+                    n,
+                    Arrays.stream(choices, first, first + n)
+                            .mapToInt(Choice::count)
+                            .max()
+                            .orElse(0));
+        }
     }
 }

@@ -54,9 +54,10 @@ record ServedModel(
         GatewayOptions.Api api = options.api();
         Template template = template(speech, api);
         List<String> names = api.servedModelNames().isEmpty() ? List.of(card.getName()) : api.servedModelNames();
-        SamplingDefaults defaults = api.useGenerationConfig()
+        SamplingDefaults own = api.useGenerationConfig()
                 ? SamplingDefaults.of(speech.getGenerationConfig())
                 : SamplingDefaults.NEUTRAL;
+        SamplingDefaults defaults = own.with(api.overrideGenerationConfig());
         Tokenizer tokenizer = Tokenizer.of(speech, options.cache());
         RequestRules rules = new RequestRules(
                 defaults,

@@ -262,7 +262,7 @@ class ChatTest {
     @Test
     void usageTellsCachedTokensWhereThatIsOn() throws Exception {
         GatewayOptions.Api api =
-                new GatewayOptions.Api(List.of(), null, false, true, "assistant", 20, false, true, false);
+                new GatewayOptions.Api(List.of(), null, false, true, "", "assistant", 20, false, true, false, "");
         try (Stage detailed = new Stage(options -> options.withApi(api))) {
             detailed.worker.script = call -> call.end(FakeWorker.tokens('a')
                     .setFinish(FakeWorker.finish(FinishReason.FINISH_REASON_LENGTH).toBuilder()
@@ -276,7 +276,17 @@ class ChatTest {
     @Test
     void aTemplateOfTheOptionsStandsInForTheModels() throws Exception {
         GatewayOptions.Api api = new GatewayOptions.Api(
-                List.of(), "{{ messages[0]['content'] }}{{ eos_token }}", true, true, "bot", 20, false, false, false);
+                List.of(),
+                "{{ messages[0]['content'] }}{{ eos_token }}",
+                true,
+                true,
+                "",
+                "bot",
+                20,
+                false,
+                false,
+                false,
+                "");
         try (Stage own = new Stage(options -> options.withApi(api))) {
             own.worker.says("a");
             JsonNode body = own.json(own.post(

@@ -17,7 +17,8 @@ class GatewayOptionsTest {
         assertThat(options.host()).isEqualTo("127.0.0.1");
         assertThat(options.port()).isEqualTo(8000);
         assertThat(options.api())
-                .isEqualTo(new GatewayOptions.Api(List.of(), null, false, true, "assistant", 20, false, false, false));
+                .isEqualTo(new GatewayOptions.Api(
+                        List.of(), null, false, true, "", "assistant", 20, false, false, false, ""));
         assertThat(options.access()).isEqualTo(new GatewayOptions.Access(List.of(), List.of(), false));
         assertThat(options.limits())
                 .isEqualTo(new GatewayOptions.Limits(
@@ -45,8 +46,22 @@ class GatewayOptionsTest {
                 .hasMessageContaining("API key");
         assertThatThrownBy(() -> GatewayOptions.Api.defaults().withServedModelNames(List.of("")))
                 .hasMessageContaining("served model name");
-        assertThatThrownBy(() -> new GatewayOptions.Api(List.of(), null, false, true, "a", -1, false, false, false))
+        assertThatThrownBy(() ->
+                        new GatewayOptions.Api(List.of(), null, false, true, "", "a", -1, false, false, false, ""))
                 .hasMessageContaining("-1");
+    }
+
+    @Test
+    void rootsAndOverridesAreChecked() {
+        for (String root : List.of("llm", "/llm/", "/")) {
+            assertThatThrownBy(() ->
+                            new GatewayOptions.Api(List.of(), null, false, true, "", "a", 1, false, false, false, root))
+                    .hasMessageContaining("root-path is " + root);
+        }
+        assertThatThrownBy(() -> new GatewayOptions.Api(
+                        List.of(), null, false, true, "{\"x\":1}", "a", 1, false, false, false, ""))
+                .isInstanceOf(GatewayException.class)
+                .hasMessageContaining("override-generation-config holds x");
     }
 
     @Test

@@ -6,8 +6,12 @@ import static org.assertj.core.api.Assertions.within;
 import dev.skein.protocol.v1.FinishReason;
 import dev.skein.protocol.v1.StatisticsResponse;
 import java.net.http.HttpResponse;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.FutureTask;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
@@ -86,7 +90,9 @@ class MetricsTest {
         assertThat(value("vllm:kv_cache_usage_perc" + LABELS)).isEqualTo(0.25);
         assertThat(value("vllm:gpu_cache_usage_perc" + LABELS)).isEqualTo(0.25);
         assertThat(value("vllm:num_requests_swapped" + LABELS)).isZero();
-        assertThat(value("vllm:cache_config_info{block_size=\"16\",engine=\"0\",num_gpu_blocks=\"64\"}"))
+        assertThat(value(
+                        "vllm:cache_config_info{block_size=\"16\",cache_dtype=\"auto\",enable_prefix_caching=\"False\","
+                                + "engine=\"0\",gpu_memory_utilization=\"0.0\",num_gpu_blocks=\"64\"}"))
                 .isEqualTo(1);
         assertThat(value("vllm:num_requests_waiting_by_reason{engine=\"0\",model_name=\"tiny\",reason=\"capacity\"}"))
                 .isEqualTo(4);
@@ -107,6 +113,72 @@ class MetricsTest {
         assertThat(value("vllm:gpu_prefix_cache_queries_total" + LABELS)).isEqualTo(60);
         assertThat(value("vllm:gpu_prefix_cache_hits_total" + LABELS)).isEqualTo(30);
         assertThat(types).containsEntry("vllm:prompt_tokens_total", "counter");
+        String source = "vllm:prompt_tokens_by_source_total{engine=\"0\",model_name=\"tiny\",source=\"%s\"}";
+        assertThat(value(source.formatted("local_compute"))).isEqualTo(100);
+        assertThat(value(source.formatted("local_cache_hit"))).isEqualTo(30);
+        assertThat(value(source.formatted("external_kv_transfer"))).isZero();
+    }
+
+    @Test
+    void whatIsNotThereIsToldAsNothing() {
+        for (String none : new String[] {
+            "external_prefix_cache_queries", "external_prefix_cache_hits", "mm_cache_queries", "mm_cache_hits"
+        }) {
+            assertThat(value("vllm:" + none + "_total" + LABELS)).isZero();
+            assertThat(types).containsEntry("vllm:" + none + "_total", "counter");
+        }
+        String asleep = "vllm:engine_sleep_state{engine=\"0\",model_name=\"tiny\",sleep_state=\"%s\"}";
+        assertThat(value(asleep.formatted("awake"))).isEqualTo(1);
+        assertThat(value(asleep.formatted("weights_offloaded"))).isZero();
+        assertThat(value(asleep.formatted("discard_all"))).isZero();
+    }
+
+    @Test
+    void everySequenceOfARequestCountsByItself() throws Exception {
+        try (Stage several = new Stage()) {
+            CountDownLatch all = new CountDownLatch(4);
+            several.worker.script = call -> {
+                several.worker.calls.add(call);
+                all.countDown();
+            };
+            FutureTask<HttpResponse<String>> answer = new FutureTask<>(() -> several.post(
+                    "/v1/completions", "{\"prompt\":[\"x\",\"yyy\"],\"n\":2,\"max_tokens\":9,\"stop\":\"c\"}"));
+            Thread.ofVirtual().start(answer);
+            all.await();
+            List<FakeWorker.Call> calls = new ArrayList<>(several.worker.calls);
+            calls.get(0).say("ab");
+            calls.get(0).end();
+            calls.get(1).say("c");
+            calls.get(2).end(FakeWorker.tokens('a').setFinish(FakeWorker.finish(FinishReason.FINISH_REASON_LENGTH)));
+            calls.get(3).say("a");
+            calls.get(3).say("b");
+            calls.get(3).end();
+            assertThat(answer.get().statusCode()).isEqualTo(200);
+            Map<String, Double> own = new TreeMap<>();
+            several.get("/metrics")
+                    .body()
+                    .lines()
+                    .map(SAMPLE::matcher)
+                    .filter(Matcher::matches)
+                    .forEach(sample -> own.put(
+                            sample.group(1) + (sample.group(2) == null ? "" : sample.group(2)),
+                            Double.valueOf(sample.group(3).replace("+Inf", "Infinity"))));
+            String success = "vllm:request_success_total{engine=\"0\",finished_reason=\"%s\",model_name=\"tiny\"}";
+            assertThat(own)
+                    .containsEntry(success.formatted("stop"), 3.0)
+                    .containsEntry(success.formatted("length"), 1.0)
+                    .containsEntry("vllm:e2e_request_latency_seconds_count" + LABELS, 4.0)
+                    .containsEntry("vllm:time_to_first_token_seconds_count" + LABELS, 4.0)
+                    .containsEntry("vllm:inter_token_latency_seconds_count" + LABELS, 1 + 0 + 0 + 2.0)
+                    .containsEntry("vllm:request_prompt_tokens_sum" + LABELS, 1 + 1 + 3 + 3.0)
+                    .containsEntry("vllm:request_prompt_tokens_count" + LABELS, 4.0)
+                    .containsEntry("vllm:request_generation_tokens_sum" + LABELS, 3 + 1 + 1 + 3.0)
+                    .containsEntry("vllm:request_generation_tokens_count" + LABELS, 4.0)
+                    .containsEntry("vllm:request_params_max_tokens_count" + LABELS, 4.0)
+                    .containsEntry("vllm:request_params_n_count" + LABELS, 2.0)
+                    .containsEntry("vllm:request_params_n_sum" + LABELS, 4.0)
+                    .containsEntry("vllm:request_max_num_generation_tokens_sum" + LABELS, 3 + 3.0);
+        }
     }
 
     @Test

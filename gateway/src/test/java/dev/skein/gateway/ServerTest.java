@@ -420,6 +420,27 @@ class ServerTest {
     }
 
     @Test
+    void aPathMayBeginWithTheRootOfAProxy() throws Exception {
+        GatewayOptions.Api api = new GatewayOptions.Api(
+                List.of(), null, false, true, "{\"max_new_tokens\":3}", "assistant", 20, false, false, false, "/llm");
+        try (Stage behind = new Stage(options -> options.withApi(api))) {
+            behind.worker.says("served");
+            for (String path : List.of("/v1/models/tiny", "/llm/v1/models/tiny", "/llm/health", "/health")) {
+                assertThat(behind.get(path).statusCode()).as(path).isEqualTo(200);
+            }
+            assertThat(behind.get("/llmv1/models").statusCode()).isEqualTo(404);
+            behind.worker.script = behind.worker.calls::add;
+            FutureTask<HttpResponse<String>> answer =
+                    new FutureTask<>(() -> behind.post("/llm/v1/completions", "{\"prompt\":\"x\"}"));
+            Thread.ofVirtual().start(answer);
+            FakeWorker.Call call = behind.worker.next();
+            assertThat(call.request.getMaxTokens()).isEqualTo(3);
+            call.end();
+            assertThat(answer.get().statusCode()).isEqualTo(200);
+        }
+    }
+
+    @Test
     void tokens() throws Exception {
         assertThat(stage.post("/tokenize", "{\"prompt\":\"hé\",\"return_token_strs\":true}")
                         .body())

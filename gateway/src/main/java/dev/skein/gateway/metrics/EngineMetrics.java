@@ -11,7 +11,6 @@ import io.prometheus.metrics.model.snapshots.MetricSnapshot;
 import io.prometheus.metrics.model.snapshots.MetricSnapshots;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.function.ToDoubleFunction;
 
 /**
@@ -52,6 +51,12 @@ public final class EngineMetrics implements MultiCollector {
         all.add(counter(now, "gpu_prefix_cache_queries", "Older name.", StatisticsResponse::getPrefixCacheQueries));
         all.add(counter(now, "gpu_prefix_cache_hits", "Older name.", StatisticsResponse::getPrefixCacheHits));
         all.add(counter(now, "prompt_tokens_cached", "Prompt tokens found.", StatisticsResponse::getPrefixCacheHits));
+        all.add(counter(now, "external_prefix_cache_queries", "There is no external cache.", _ -> 0));
+        all.add(counter(now, "external_prefix_cache_hits", "There is no external cache.", _ -> 0));
+        all.add(counter(now, "mm_cache_queries", "There is no cache of media.", _ -> 0));
+        all.add(counter(now, "mm_cache_hits", "There is no cache of media.", _ -> 0));
+        all.add(promptTokensBySource(now));
+        all.add(sleepState(now));
         all.add(stepTokens(now));
         return new MetricSnapshots(all);
     }
@@ -95,16 +100,47 @@ public final class EngineMetrics implements MultiCollector {
                 .name("vllm:num_requests_waiting_by_reason")
                 .help("Requests that wait, by what for.");
         for (int i = 0; i < engines.size(); i++) {
-            for (Map.Entry<String, Integer> reason : Map.of(
-                            "capacity", engines.get(i).getWaiting(), "deferred", 0)
-                    .entrySet()) {
-                gauge.dataPoint(GaugeSnapshot.GaugeDataPointSnapshot.builder()
-                        .labels(labels(i).merge(Labels.of("reason", reason.getKey())))
-                        .value(reason.getValue())
-                        .build());
-            }
+            gauge.dataPoint(point(i, "reason", "capacity", engines.get(i).getWaiting()));
+            gauge.dataPoint(point(i, "reason", "deferred", 0));
         }
         return gauge.build();
+    }
+
+    private GaugeSnapshot sleepState(List<StatisticsResponse> engines) {
+        GaugeSnapshot.Builder gauge =
+                GaugeSnapshot.builder().name("vllm:engine_sleep_state").help("1 for the state; none ever sleeps.");
+        for (int i = 0; i < engines.size(); i++) {
+            gauge.dataPoint(point(i, "sleep_state", "awake", 1));
+            gauge.dataPoint(point(i, "sleep_state", "weights_offloaded", 0));
+            gauge.dataPoint(point(i, "sleep_state", "discard_all", 0));
+        }
+        return gauge.build();
+    }
+
+    private GaugeSnapshot.GaugeDataPointSnapshot point(int engine, String label, String name, double value) {
+        return GaugeSnapshot.GaugeDataPointSnapshot.builder()
+                .labels(labels(engine).merge(Labels.of(label, name)))
+                .value(value)
+                .build();
+    }
+
+    private CounterSnapshot promptTokensBySource(List<StatisticsResponse> engines) {
+        CounterSnapshot.Builder counter =
+                CounterSnapshot.builder().name("vllm:prompt_tokens_by_source").help("Prompt tokens by their source.");
+        for (int i = 0; i < engines.size(); i++) {
+            StatisticsResponse engine = engines.get(i);
+            counter.dataPoint(source(i, "local_compute", engine.getPromptTokens()));
+            counter.dataPoint(source(i, "local_cache_hit", engine.getPrefixCacheHits()));
+            counter.dataPoint(source(i, "external_kv_transfer", 0));
+        }
+        return counter.build();
+    }
+
+    private CounterSnapshot.CounterDataPointSnapshot source(int engine, String name, double tokens) {
+        return CounterSnapshot.CounterDataPointSnapshot.builder()
+                .labels(labels(engine).merge(Labels.of("source", name)))
+                .value(tokens)
+                .build();
     }
 
     private GaugeSnapshot cacheConfig(List<StatisticsResponse> engines) {
@@ -118,7 +154,13 @@ public final class EngineMetrics implements MultiCollector {
                             "block_size",
                             Integer.toString(engines.get(i).getBlockSize()),
                             "num_gpu_blocks",
-                            Integer.toString(engines.get(i).getBlocksTotal())))
+                            Integer.toString(engines.get(i).getBlocksTotal()),
+                            "cache_dtype",
+                            "auto",
+                            "enable_prefix_caching",
+                            "False",
+                            "gpu_memory_utilization",
+                            "0.0"))
                     .value(1)
                     .build());
         }

@@ -12,6 +12,7 @@ import java.util.TreeMap;
 
 /**
  * What the gateway sees of requests: their sizes, their ends, and the times from the arrival of a request's headers on.
+ * As in vLLM each sequence counts by itself: a request with n 3 is three that succeed.
  *
  * <p>Thread-safe.
  */
@@ -99,7 +100,7 @@ public final class RequestMetrics {
     }
 
     /** A sequence's own times, as its worker took them. */
-    public void sequence(Finish finish, int prompt) {
+    public void worked(Finish finish, int prompt) {
         queue.observe(finish.getQueueNanos() / NANOS);
         prefill.observe(finish.getPrefillNanos() / NANOS);
         decode.observe(finish.getDecodeNanos() / NANOS);
@@ -108,27 +109,36 @@ public final class RequestMetrics {
     }
 
     /**
-     * A whole request.
+     * A sequence that has ended.
      *
      * @param reason stop, length, abort or error
      * @param nanos from arrival to end
      * @param decodeNanos from the first token to the last
-     * @param longest tokens of its longest choice
+     * @param most output tokens that it was allowed
      */
-    public void request(
-            String reason, long nanos, long decodeNanos, long prompt, long generated, long longest, int max, int n) {
-        CounterDataPoint counter = ended.get(reason);
+    public record Sequence(String reason, long nanos, long decodeNanos, int prompt, int generated, int most) {}
+
+    public void sequence(Sequence sequence) {
+        CounterDataPoint counter = ended.get(sequence.reason);
         if (counter != null) {
             counter.inc();
         }
-        wholeRequest.observe(nanos / NANOS);
-        if (longest > 1) {
-            perToken.observe(decodeNanos / NANOS / (longest - 1));
+        wholeRequest.observe(sequence.nanos / NANOS);
+        if (sequence.generated > 1) {
+            perToken.observe(sequence.decodeNanos / NANOS / (sequence.generated - 1));
         }
-        promptTokens.observe(prompt);
-        generationTokens.observe(generated);
-        mostGenerationTokens.observe(longest);
-        maxTokens.observe(max);
+        promptTokens.observe(sequence.prompt);
+        generationTokens.observe(sequence.generated);
+        maxTokens.observe(sequence.most);
+    }
+
+    /**
+     * A prompt whose sequences have all ended.
+     *
+     * @param longest tokens of the longest of them
+     */
+    public void prompt(int n, int longest) {
         choices.observe(n);
+        mostGenerationTokens.observe(longest);
     }
 }
