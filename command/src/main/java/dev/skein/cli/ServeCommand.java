@@ -8,6 +8,7 @@ import dev.skein.cli.settings.ServeSettings;
 import dev.skein.cli.settings.Setting;
 import dev.skein.cli.settings.Settings;
 import dev.skein.cli.settings.SettingsReader;
+import dev.skein.gateway.Gateway;
 import dev.skein.gateway.GatewayException;
 import dev.skein.gateway.GatewayOptions;
 import dev.skein.worker.WorkerOptions;
@@ -58,6 +59,9 @@ final class ServeCommand {
     private int serve() throws Exception {
         Logging.level(settings.find(ServeSettings.UVICORN_LOG_LEVEL).orElse(settings.get(ServeSettings.LOG_LEVEL)));
         warnAboutAccepted();
+        new SettingsReader(ServeSettings.ALL, ServeSettings.MODEL_FILE)
+                .strangers(System.getenv())
+                .forEach(warning -> System.err.println("skein: the variable " + warning));
         LocalServer server = start(settings, began());
         CompletableFuture<Integer> end = new CompletableFuture<>();
         Signals.handle(
@@ -73,6 +77,7 @@ final class ServeCommand {
 
     /// Starts a server as the settings say.
     static LocalServer start(Settings settings, long began) {
+        checkAddress(settings);
         long asked = System.currentTimeMillis();
         Path model = model(settings);
         // Fetching happens once and is no part of a start.
@@ -81,6 +86,15 @@ final class ServeCommand {
         GatewayOptions.Api api = api(settings);
         log.info("model={} settings: {}", model, settings);
         return LocalServer.start(counted, worker, scheduler -> gateway(settings, api, scheduler));
+    }
+
+    /// Before anything is fetched, started or logged.
+    private static void checkAddress(Settings settings) {
+        try {
+            Gateway.checkAddress(settings.get(ServeSettings.HOST), settings.get(ServeSettings.PORT));
+        } catch (GatewayException e) {
+            throw CommandException.failed(e.getMessage());
+        }
     }
 
     private int drained(LocalServer server) {
@@ -171,6 +185,8 @@ final class ServeCommand {
                         usual.keepAlive(),
                         usual.groupWait(),
                         settings.get(ServeSettings.SHUTDOWN_TIMEOUT)),
+                new GatewayOptions.Logs(
+                        settings.get(ServeSettings.LOG_REQUESTS), !settings.get(ServeSettings.DISABLE_LOG_STATS)),
                 Version.TEXT,
                 SkeinHome.of(System.getenv()).libraries());
     }
@@ -183,20 +199,22 @@ final class ServeCommand {
                 : given;
     }
 
-    private static GatewayOptions.Api api(Settings settings) {
+    static GatewayOptions.Api api(Settings settings) {
         try {
             return new GatewayOptions.Api(
                     names(settings),
                     settings.find(ServeSettings.CHAT_TEMPLATE)
                             .map(ChatTemplate::text)
                             .orElse(null),
-                    false,
+                    settings.get(ServeSettings.TRUST_REQUEST_TEMPLATE),
                     settings.get(ServeSettings.GENERATION_CONFIG).equals("auto"),
+                    settings.get(ServeSettings.OVERRIDE_GENERATION_CONFIG),
                     settings.get(ServeSettings.RESPONSE_ROLE),
                     settings.get(ServeSettings.MAX_LOGPROBS),
-                    false,
-                    false,
-                    false);
+                    settings.get(ServeSettings.TOKENS_AS_IDS),
+                    settings.get(ServeSettings.PROMPT_TOKENS_DETAILS),
+                    settings.get(ServeSettings.FORCE_USAGE),
+                    settings.get(ServeSettings.ROOT_PATH));
         } catch (GatewayException e) {
             throw CommandException.usage(e.getMessage());
         }

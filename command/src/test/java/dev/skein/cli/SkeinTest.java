@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.skein.worker.engine.PromptLookup;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
@@ -76,6 +78,34 @@ class SkeinTest {
         Ended ended = run(command);
         assertThat(ended.code()).isEqualTo(2);
         assertThat(ended.error()).contains(message).hasLineCount(1);
+    }
+
+    @Test
+    void aUsedPortIsFoundBeforeAnythingElse() throws Exception {
+        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            Ended ended = run("serve", "/no/such.gguf", "--port", "" + taken.getLocalPort());
+            assertThat(ended.code()).isEqualTo(1);
+            assertThat(ended.error())
+                    .contains("127.0.0.1:" + taken.getLocalPort())
+                    .hasLineCount(1);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"status, ftp://x", "status, http://", "status, http://x:99999", "chat, file:///etc", "bench, x"})
+    void anAddressThatIsNoneIsRefusedInOneLine(String command, String url) {
+        Ended ended = run(command, "--url", url);
+        assertThat(ended.code()).isEqualTo(2);
+        assertThat(ended.error()).contains("--url " + url + " is no address").hasLineCount(1);
+    }
+
+    @Test
+    void everyOptionOfTheClientsIsExplained() {
+        for (String command : List.of("status", "bench", "chat")) {
+            assertThat(run(command, "--help").output().lines().filter(line -> line.matches(" *-\\S+( [A-Z]+)?")))
+                    .as(command)
+                    .isEmpty();
+        }
     }
 
     @Test

@@ -64,7 +64,7 @@ public final class Gateway implements AutoCloseable {
      * @throws GatewayException if the address is in use or not this machine's
      */
     public static Gateway create(Vertx vertx, GatewayOptions options) {
-        tryAddress(options);
+        checkAddress(options.host(), options.port());
         Gateway gateway = new Gateway(vertx, options);
         gateway.fleet.watch(gateway::changed);
         return gateway;
@@ -87,7 +87,7 @@ public final class Gateway implements AutoCloseable {
                     front = opened;
                     return opened.port();
                 })
-                .recover(error -> Future.failedFuture(cannotListen(options, error)));
+                .recover(error -> Future.failedFuture(cannotListen(options.host(), options.port(), error)));
     }
 
     /** The port that is open; -1 before {@link #listen} has completed. */
@@ -189,18 +189,23 @@ public final class Gateway implements AutoCloseable {
                 engineMetrics);
     }
 
-    private static void tryAddress(GatewayOptions options) {
+    /**
+     * Checks that a server can listen there now.
+     *
+     * @throws GatewayException if the address is in use or not this machine's
+     */
+    public static void checkAddress(String host, int port) {
         try (ServerSocket socket = new ServerSocket()) {
             socket.setReuseAddress(true);
-            socket.bind(new InetSocketAddress(InetAddress.getByName(options.host()), options.port()));
+            socket.bind(new InetSocketAddress(InetAddress.getByName(host), port));
         } catch (IOException e) {
-            throw cannotListen(options, e);
+            throw cannotListen(host, port, e);
         }
     }
 
-    private static GatewayException cannotListen(GatewayOptions options, Throwable why) {
+    private static GatewayException cannotListen(String host, int port, Throwable why) {
         return new GatewayException(
-                "cannot listen on " + options.host() + ":" + options.port() + ": " + why.getMessage()
+                "cannot listen on " + host + ":" + port + ": " + why.getMessage()
                         + "; stop what uses it, or give another --host or --port",
                 why);
     }

@@ -35,14 +35,18 @@ public final class BenchCommand {
     @CommandLine.Option(names = "--threads", paramLabel = "N", description = "threads that compute; default: all cores")
     private @Nullable Integer threads;
 
-    @CommandLine.Option(names = "--cpu", paramLabel = "SET", defaultValue = "auto", description = "instruction set")
+    @CommandLine.Option(
+            names = "--cpu",
+            paramLabel = "SET",
+            defaultValue = "auto",
+            description = "instruction set: auto, vnni, avx512, avx2 or java; default ${DEFAULT-VALUE}")
     private String cpu = "auto";
 
     @CommandLine.Option(
             names = "--runs",
             paramLabel = "N",
             defaultValue = "5",
-            description = "default ${DEFAULT-VALUE}")
+            description = "measurements whose median is told; default ${DEFAULT-VALUE}")
     private int runs;
 
     @CommandLine.Option(names = "--url", paramLabel = "URL", description = "a server to measure")
@@ -79,7 +83,7 @@ public final class BenchCommand {
             names = "--prompt-words",
             paramLabel = "N",
             defaultValue = "64",
-            description = "default ${DEFAULT-VALUE}")
+            description = "of each question to a server; default ${DEFAULT-VALUE}")
     private int promptWords;
 
     @CommandLine.Option(

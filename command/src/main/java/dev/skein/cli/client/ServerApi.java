@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
 public final class ServerApi {
     private static final Duration CONNECT = Duration.ofSeconds(5);
     private static final int UNAUTHORIZED = 401;
+    private static final int LAST_PORT = 65_535;
 
     private final String url;
     private final @Nullable String key;
@@ -32,12 +33,19 @@ public final class ServerApi {
     public ServerApi(String url, @Nullable String key) {
         this.url = url.replaceFirst("/+$", "").replaceFirst("/v1$", "");
         this.key = key;
-        try {
-            if (URI.create(this.url).getHost() == null) {
-                throw new IllegalArgumentException("no host");
-            }
-        } catch (IllegalArgumentException e) {
+        if (!isAddress(this.url)) {
             throw CommandException.usage("--url " + url + " is no address; give one such as http://127.0.0.1:8000");
+        }
+    }
+
+    private static boolean isAddress(String url) {
+        try {
+            URI uri = URI.create(url);
+            return uri.getHost() != null
+                    && uri.getPort() <= LAST_PORT
+                    && ("http".equalsIgnoreCase(uri.getScheme()) || "https".equalsIgnoreCase(uri.getScheme()));
+        } catch (IllegalArgumentException e) {
+            return false;
         }
     }
 

@@ -4,6 +4,7 @@ import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -19,7 +20,11 @@ public final class StatusCommand {
             List.of("GROUP", "STATE", "RESTARTS", "RUNNING", "WAITING", "KV BLOCKS", "REASON");
     private static final List<String> RANK_HEAD = List.of("GROUP", "RANK", "STATE", "HOST", "PORT", "PID");
 
-    @CommandLine.Option(names = "--url", paramLabel = "URL", defaultValue = "http://127.0.0.1:8000")
+    @CommandLine.Option(
+            names = "--url",
+            paramLabel = "URL",
+            defaultValue = "http://127.0.0.1:8000",
+            description = "the server; default ${DEFAULT-VALUE}")
     private String url = "";
 
     @CommandLine.Option(
@@ -28,7 +33,7 @@ public final class StatusCommand {
             description = "the server's key; default $SKEIN_API_KEY")
     private @Nullable String key;
 
-    @CommandLine.Option(names = "--json", description = "as the server says it")
+    @CommandLine.Option(names = "--json", description = "all of it as JSON, as the server says it")
     private boolean json;
 
     private StatusCommand() {}
@@ -51,8 +56,17 @@ public final class StatusCommand {
             objects(group, "ranks").forEach(rank -> ranks.add(rank(group, rank)));
         }
         return "skein " + status.getString("version")
-                + (model == null ? "" : "  " + model.getString("name") + "  " + model.getString("backend"))
+                + (model == null ? "" : "  " + named(model) + "  " + model.getString("backend"))
                 + "  requests " + status.getValue("requests") + "\n\n" + table(groups) + "\n" + table(ranks);
+    }
+
+    /// What requests call it, and its own name for itself where that is another.
+    private static String named(JsonObject model) {
+        String own = model.getString("name");
+        List<Object> names =
+                model.getJsonArray("names", new JsonArray().add(own)).stream().toList();
+        return names.stream().map(String::valueOf).collect(Collectors.joining(", "))
+                + (names.contains(own) ? "" : " (" + own + ")");
     }
 
     private static List<String> group(JsonObject group) {

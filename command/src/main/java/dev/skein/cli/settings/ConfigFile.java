@@ -7,12 +7,17 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.StreamSupport;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.StreamReadFeature;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.dataformat.yaml.YAMLFactory;
 import tools.jackson.dataformat.yaml.YAMLMapper;
 
 /// Reads settings from a YAML file: a mapping of names to values or lists of values.
 final class ConfigFile {
+    private static final String NO = "no-";
+
     private final List<Setting<?>> known;
 
     ConfigFile(List<Setting<?>> known) {
@@ -35,15 +40,37 @@ final class ConfigFile {
         }
         Map<String, List<String>> given = new LinkedHashMap<>();
         root.properties().forEach(entry -> {
-            Setting<?> setting = setting(file, entry.getKey().replace('_', '-'));
-            given.put(setting.name(), texts(file, setting, entry.getValue()));
+            String name = entry.getKey().replace('_', '-');
+            Setting<?> setting = negated(name);
+            List<String> texts;
+            if (setting == null) {
+                setting = setting(file, name);
+                texts = texts(file, setting, entry.getValue());
+            } else {
+                texts = List.of(opposite(file, name, text(file, setting, entry.getValue())));
+            }
+            if (given.put(setting.name(), texts) != null) {
+                throw CommandException.usage(file + " says " + setting.name() + " twice");
+            }
         });
         return given;
     }
 
+    private static String opposite(Path file, String name, String text) {
+        try {
+            return Boolean.toString(!Readers.bool(text));
+        } catch (IllegalArgumentException e) {
+            throw CommandException.usage(file + ": " + name + " " + e.getMessage());
+        }
+    }
+
     private static JsonNode parse(Path file) {
         try {
-            return new YAMLMapper().readTree(file.toFile());
+            return YAMLMapper.builder(YAMLFactory.builder()
+                            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                            .build())
+                    .build()
+                    .readTree(file.toFile());
         } catch (JacksonException e) {
             String where =
                     e.getLocation() == null ? "" : " at line " + e.getLocation().getLineNr();
@@ -55,14 +82,28 @@ final class ConfigFile {
         return text.lines().findFirst().orElse(text);
     }
 
-    private Setting<?> setting(Path file, String name) {
+    /// The switch of which `name` is the `no-` form.
+    private @Nullable Setting<?> negated(String name) {
+        Setting<?> setting = name.startsWith(NO) ? find(name.substring(NO.length())) : null;
+        return setting != null && setting.isSwitch() ? setting : null;
+    }
+
+    private @Nullable Setting<?> find(String name) {
         return known.stream()
                 .filter(setting -> setting.name().equals(name) && setting != ServeSettings.CONFIG)
                 .findFirst()
-                .orElseThrow(() -> CommandException.usage(file + " has the key '" + name + "', which is no setting"
-                        + NearestName.of(name, known.stream().map(Setting::name).toList())
-                                .map(nearest -> "; the nearest is " + nearest)
-                                .orElse("")));
+                .orElse(null);
+    }
+
+    private Setting<?> setting(Path file, String name) {
+        Setting<?> setting = find(name);
+        if (setting == null) {
+            throw CommandException.usage(file + " has the key '" + name + "', which is no setting"
+                    + NearestName.of(name, known.stream().map(Setting::name).toList())
+                            .map(nearest -> "; the nearest is " + nearest)
+                            .orElse(""));
+        }
+        return setting;
     }
 
     private static List<String> texts(Path file, Setting<?> setting, JsonNode value) {

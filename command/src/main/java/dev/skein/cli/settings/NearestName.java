@@ -3,18 +3,39 @@ package dev.skein.cli.settings;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Stream;
 
 /// Guesses what somebody meant.
 public final class NearestName {
+    private static final int TELLING = 3;
+    private static final Set<String> COMMON =
+            Set.of("SKEIN", "enable", "disable", "max", "num", "log", "size", "no", "config", "path", "mode");
+
     private NearestName() {}
 
     /// The known name with the fewest edits to the given one; names that share its beginning come first among equals.
-    /// Empty
-    /// where every name is further away than half of its length.
+    /// Empty where none is near: a few letters away, or half of it and with a word that begins alike.
     public static Optional<String> of(String given, Collection<String> known) {
         return known.stream()
-                .filter(name -> distance(given, name) <= Math.max(2, name.length() / 2))
+                .filter(name -> near(given, name))
                 .min(Comparator.comparingInt((String name) -> distance(given, name) * 4 - sharedStart(given, name)));
+    }
+
+    private static boolean near(String given, String name) {
+        int edits = distance(given, name);
+        return edits <= Math.max(2, name.length() / 6)
+                || edits <= name.length() / 2
+                        && words(given).anyMatch(word -> words(name).anyMatch(other -> alike(word, other)));
+    }
+
+    // Words that many names have tell nothing.
+    private static Stream<String> words(String name) {
+        return Stream.of(name.split("[-_]")).filter(word -> word.length() >= TELLING && !COMMON.contains(word));
+    }
+
+    private static boolean alike(String a, String b) {
+        return a.regionMatches(0, b, 0, TELLING);
     }
 
     private static int sharedStart(String a, String b) {

@@ -35,6 +35,22 @@ final class Readers {
         return count(least, most).andThen(Math::toIntExact);
     }
 
+    /// A number, also with a fraction.
+    static Function<String, Double> number(double least, double most) {
+        return text -> {
+            try {
+                double value = Double.parseDouble(text);
+                if (value >= least && value <= most) {
+                    return value;
+                }
+            } catch (NumberFormatException e) {
+                // Said below.
+            }
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "is '%s'; it must be %.0f to %.0f", text, least, most));
+        };
+    }
+
     /// One of the given words, in any case.
     static Function<String, String> choice(String... words) {
         List<String> known = List.of(words);

@@ -3,11 +3,13 @@ package dev.skein.cli.settings;
 import static dev.skein.cli.settings.Setting.Section.ACCEPTED;
 import static dev.skein.cli.settings.Setting.Section.ACCESS;
 import static dev.skein.cli.settings.Setting.Section.ENGINE;
+import static dev.skein.cli.settings.Setting.Section.FIXED;
 import static dev.skein.cli.settings.Setting.Section.LOGGING;
 import static dev.skein.cli.settings.Setting.Section.MODEL;
 import static dev.skein.cli.settings.Setting.Section.SERVER;
 import static dev.skein.cli.settings.Setting.Section.TEMPLATE;
 
+import dev.skein.gateway.openai.SamplingDefaults;
 import dev.skein.worker.engine.PromptLookup;
 import java.time.Duration;
 import java.util.List;
@@ -79,6 +81,14 @@ public final class ServeSettings {
             null,
             "a YAML file with these settings as keys, dashes or underscores."
                     + " The command line and SKEIN_... variables win over it");
+
+    public static final Setting<String> ROOT_PATH = Setting.of(
+            SERVER,
+            "root-path",
+            "PATH",
+            "",
+            ServeSettings::rootPath,
+            "prefix of all paths, such as /llm, where a proxy passes it on; paths without it are taken too");
 
     public static final Setting<String> API_KEY = Setting.text(
                     ACCESS,
@@ -188,6 +198,22 @@ public final class ServeSettings {
             Readers.choice("auto", "vllm"),
             "auto takes sampling defaults from the model; vllm takes none");
 
+    public static final Setting<String> OVERRIDE_GENERATION_CONFIG = Setting.of(
+            TEMPLATE,
+            "override-generation-config",
+            "JSON",
+            "",
+            ServeSettings::samplingDefaults,
+            "sampling defaults that win over the model's, such as {\"temperature\":0.5,\"max_new_tokens\":512}");
+    public static final Setting<Boolean> TRUST_REQUEST_TEMPLATE =
+            Setting.off(TEMPLATE, "trust-request-chat-template", "take a request's own chat_template");
+    public static final Setting<Boolean> TOKENS_AS_IDS =
+            Setting.off(TEMPLATE, "return-tokens-as-token-ids", "logprobs name tokens as token_id:ID, in every answer");
+    public static final Setting<Boolean> PROMPT_TOKENS_DETAILS =
+            Setting.off(TEMPLATE, "enable-prompt-tokens-details", "usage tells cached prompt tokens");
+    public static final Setting<Boolean> FORCE_USAGE = Setting.off(
+            TEMPLATE, "enable-force-include-usage", "every stream tells usage, on the way and in its last chunk");
+
     public static final Setting<String> LOG_LEVEL = Setting.of(
             LOGGING,
             "log-level",
@@ -202,24 +228,76 @@ public final class ServeSettings {
             null,
             Readers.choice("trace", "debug", "info", "warning", "error", "critical"),
             "vLLM's name for --log-level");
+    public static final Setting<Boolean> LOG_REQUESTS =
+            Setting.off(LOGGING, "enable-log-requests", "a line for each request when it ends, without its text");
+    public static final Setting<Boolean> DISABLE_LOG_STATS = Setting.off(
+            LOGGING,
+            "disable-log-stats",
+            "no line every ten seconds of what the engine does. Unlike vLLM's it leaves /metrics as it is");
+
+    public static final Setting<Boolean> PREFIX_CACHING = Setting.fixed(
+            FIXED, "enable-prefix-caching", false, "there is no cache of prefixes yet; say --no-enable-prefix-caching");
+    public static final Setting<Boolean> CHUNKED_PREFILL =
+            Setting.fixed(FIXED, "enable-chunked-prefill", true, "prompts are always prefilled in chunks");
+    public static final Setting<String> KV_CACHE_DTYPE = Setting.of(
+            FIXED,
+            "kv-cache-dtype",
+            "TYPE",
+            "auto",
+            just("auto", "the backend chooses the cache's type"),
+            "the backend chooses the cache's type; there is only auto");
+    public static final Setting<String> LOAD_FORMAT = Setting.of(
+            FIXED,
+            "load-format",
+            "FORMAT",
+            "auto",
+            just("auto", "weights are read as GGUF, which auto finds"),
+            "weights are read as GGUF; there is only auto");
+    public static final Setting<String> TOKENIZER_MODE = Setting.of(
+            FIXED,
+            "tokenizer-mode",
+            "MODE",
+            "auto",
+            just("auto", "the model file says how it is tokenized"),
+            "the model file says how it is tokenized; there is only auto");
+    public static final Setting<Integer> DATA_PARALLEL = Setting.of(
+                    FIXED, "data-parallel-size", "N", "1", ServeSettings::oneCopy, "copies of the model; only 1 yet")
+            .alias("-dp");
+    public static final Setting<Boolean> DISABLE_ACCESS_LOG = Setting.fixed(
+            FIXED, "disable-uvicorn-access-log", true, "there is no access log; see --enable-log-requests");
+    public static final Setting<Boolean> DISABLE_DOCS =
+            Setting.fixed(FIXED, "disable-fastapi-docs", true, "there are no pages of documentation");
+    public static final Setting<Boolean> LOAD_TRACKING =
+            Setting.fixed(FIXED, "enable-server-load-tracking", true, "/load always tells the requests in hand");
+
     public static final Setting<Boolean> TRUST_REMOTE_CODE =
             Setting.off(ACCEPTED, "trust-remote-code", "no code of a model is ever run");
-    public static final Setting<String> GPU_MEMORY_UTILIZATION =
-            Setting.text(ACCEPTED, "gpu-memory-utilization", "SHARE", null, "there is no GPU backend yet");
-    public static final Setting<String> SWAP_SPACE =
-            Setting.text(ACCEPTED, "swap-space", "GIB", null, "preempted requests are computed again, not swapped");
-    public static final Setting<String> NUM_SCHEDULER_STEPS =
-            Setting.text(ACCEPTED, "num-scheduler-steps", "N", null, "each step is planned by itself");
-    public static final Setting<Boolean> DISABLE_LOG_STATS =
-            Setting.off(ACCEPTED, "disable-log-stats", "statistics are metrics, never log lines");
+    public static final Setting<Double> GPU_MEMORY_UTILIZATION = Setting.of(
+            ACCEPTED, "gpu-memory-utilization", "SHARE", null, Readers.number(0, 1), "there is no GPU backend yet");
+    public static final Setting<Integer> NUM_GPU_BLOCKS = Setting.of(
+            ACCEPTED,
+            "num-gpu-blocks-override",
+            "N",
+            null,
+            Readers.integer(1, Integer.MAX_VALUE),
+            "--kv-cache-memory-bytes sizes the cache");
+    public static final Setting<Double> SWAP_SPACE = Setting.of(
+            ACCEPTED,
+            "swap-space",
+            "GIB",
+            null,
+            Readers.number(0, 1 << 20),
+            "preempted requests are computed again, not swapped");
+    public static final Setting<Integer> NUM_SCHEDULER_STEPS = Setting.of(
+            ACCEPTED, "num-scheduler-steps", "N", null, Readers.integer(1, 1 << 20), "each step is planned by itself");
+    public static final Setting<Integer> MAX_LOG_LEN = Setting.of(
+            ACCEPTED, "max-log-len", "N", null, Readers.integer(0, Integer.MAX_VALUE), "prompts are never logged");
     public static final Setting<Boolean> DISABLE_LOG_REQUESTS =
-            Setting.off(ACCEPTED, "disable-log-requests", "requests are logged at level debug only");
+            Setting.off(ACCEPTED, "disable-log-requests", "requests are logged with --enable-log-requests only");
     public static final Setting<Boolean> USE_V2_BLOCK_MANAGER =
             Setting.off(ACCEPTED, "use-v2-block-manager", "there is one block manager");
     public static final Setting<Boolean> ENFORCE_EAGER =
             Setting.off(ACCEPTED, "enforce-eager", "nothing is captured or compiled at start");
-    public static final Setting<Boolean> CHUNKED_PREFILL =
-            Setting.on(ACCEPTED, "enable-chunked-prefill", "prompts are always prefilled in chunks");
 
     /// All of them, in the order of the help text.
     public static final List<Setting<?>> ALL = List.of(
@@ -231,6 +309,7 @@ public final class ServeSettings {
             PORT,
             SHUTDOWN_TIMEOUT,
             CONFIG,
+            ROOT_PATH,
             API_KEY,
             ALLOWED_ORIGINS,
             REQUEST_ID_HEADERS,
@@ -252,17 +331,32 @@ public final class ServeSettings {
             CONTENT_FORMAT,
             RESPONSE_ROLE,
             GENERATION_CONFIG,
+            OVERRIDE_GENERATION_CONFIG,
+            TRUST_REQUEST_TEMPLATE,
+            TOKENS_AS_IDS,
+            PROMPT_TOKENS_DETAILS,
+            FORCE_USAGE,
             LOG_LEVEL,
             UVICORN_LOG_LEVEL,
+            LOG_REQUESTS,
+            DISABLE_LOG_STATS,
+            CHUNKED_PREFILL,
+            KV_CACHE_DTYPE,
+            LOAD_FORMAT,
+            TOKENIZER_MODE,
+            DATA_PARALLEL,
+            DISABLE_ACCESS_LOG,
+            DISABLE_DOCS,
+            LOAD_TRACKING,
             TRUST_REMOTE_CODE,
             GPU_MEMORY_UTILIZATION,
+            NUM_GPU_BLOCKS,
             SWAP_SPACE,
             NUM_SCHEDULER_STEPS,
-            DISABLE_LOG_STATS,
+            MAX_LOG_LEN,
             DISABLE_LOG_REQUESTS,
             USE_V2_BLOCK_MANAGER,
-            ENFORCE_EAGER,
-            CHUNKED_PREFILL);
+            ENFORCE_EAGER);
 
     private ServeSettings() {}
 
@@ -280,6 +374,27 @@ public final class ServeSettings {
 
     private static int blockSize(String text) {
         return only(text, "16", "blocks hold 16 tokens");
+    }
+
+    private static int oneCopy(String text) {
+        return only(text, "1", "there is one copy of the model yet");
+    }
+
+    private static Function<String, String> just(String word, String why) {
+        return text -> oneOf(text, why + ", so it can only be " + word, word);
+    }
+
+    private static String rootPath(String text) {
+        String path = text.replaceFirst("/+$", "");
+        if (!path.isEmpty() && !path.startsWith("/")) {
+            throw new IllegalArgumentException("is '" + text + "'; it must begin with /");
+        }
+        return path;
+    }
+
+    private static String samplingDefaults(String text) {
+        SamplingDefaults.NEUTRAL.with(text);
+        return text;
     }
 
     private static int alone(String text) {

@@ -32,6 +32,7 @@ public record Setting<T>(
         ENGINE("Engine"),
         TEMPLATE("Chat"),
         LOGGING("Logging"),
+        FIXED("Accepted with the one value that holds here"),
         ACCEPTED("Accepted so that vLLM's command lines work; a warning says what they mean here");
 
         private final String heading;
@@ -66,6 +67,17 @@ public record Setting<T>(
 
     static Setting<Boolean> on(Section section, String name, String help) {
         return new Setting<>(name, List.of(), "", "true", Readers::bool, false, section, help);
+    }
+
+    /// A switch that can only be `value`; asking for its opposite is refused with `why`.
+    static Setting<Boolean> fixed(Section section, String name, boolean value, String why) {
+        Function<String, Boolean> reader = text -> {
+            if (Readers.bool(text) != value) {
+                throw new IllegalArgumentException("can only be " + value + ": " + why);
+            }
+            return value;
+        };
+        return new Setting<>(name, List.of(), "", Boolean.toString(value), reader, false, section, why);
     }
 
     Setting<T> several() {

@@ -54,7 +54,7 @@ public final class Settings {
     }
 
     private static boolean means(Setting<?> setting) {
-        return setting.section() != Setting.Section.ACCEPTED;
+        return setting.section() != Setting.Section.ACCEPTED && setting.section() != Setting.Section.FIXED;
     }
 
     private String shown(Setting<?> setting) {

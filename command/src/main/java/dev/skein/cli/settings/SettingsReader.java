@@ -9,12 +9,22 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// Gathers the texts of settings: command line, then environment, then file; the first that names a setting wins.
 public final class SettingsReader {
     private static final String NO = "--no-";
+
+    /// Variables that others of us read: the script, the workers, the tests.
+    private static final Set<String> OTHERS = Set.of(
+            "SKEIN_HOME",
+            "SKEIN_JAVA_OPTS",
+            "SKEIN_WORKER_JAVA_OPTS",
+            "SKEIN_FAST_START",
+            "SKEIN_STARTED_MILLIS",
+            "SKEIN_MODEL_FILE");
 
     private final List<Setting<?>> known;
     private final Setting<String> positional;
@@ -112,6 +122,19 @@ public final class SettingsReader {
                     .ifPresent(text -> given.put(setting.name(), split(setting, text)));
         }
         return given;
+    }
+
+    /// Variables that look like settings and are none, each with the nearest that is one.
+    public List<String> strangers(Map<String, String> environment) {
+        List<String> names = known.stream().map(Setting::variable).toList();
+        return environment.keySet().stream()
+                .filter(name -> name.startsWith("SKEIN_") && !names.contains(name) && !OTHERS.contains(name))
+                .sorted()
+                .map(name -> name + " is no setting and changes nothing"
+                        + NearestName.of(name, names)
+                                .map(nearest -> "; the nearest is " + nearest)
+                                .orElse(""))
+                .toList();
     }
 
     /// A variable holds several values with commas between.

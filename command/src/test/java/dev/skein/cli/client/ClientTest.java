@@ -144,14 +144,14 @@ class ClientTest {
     void statusIsATable() {
         JsonObject status = new JsonObject("""
                 {"version":"0.1.0","ready":true,"requests":1,
-                 "model":{"name":"goose","backend":"cpu"},
+                 "model":{"name":"goose","names":["grey","swan"],"backend":"cpu"},
                  "groups":[{"name":"group-0","state":"ready","reason":"warm","restarts":2,
                    "statistics":{"running":1,"waiting":0,"kv_blocks_used":3,"kv_blocks_total":10},
                    "ranks":[{"rank":0,"state":"ready","host":"127.0.0.1","port":4711,"pid":77}]},
                   {"name":"group-1","state":"failed","reason":"no memory","restarts":0,"ranks":[]}]}
                 """);
         assertThat(StatusCommand.text(status)).isEqualTo("""
-                        skein 0.1.0  goose  cpu  requests 1
+                        skein 0.1.0  grey, swan (goose)  cpu  requests 1
 
                         GROUP    STATE   RESTARTS  RUNNING  WAITING  KV BLOCKS  REASON
                         group-0  ready   2         1        0        3/10       warm

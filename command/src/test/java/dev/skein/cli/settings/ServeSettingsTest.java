@@ -34,6 +34,7 @@ class ServeSettingsTest {
                         "--port",
                         "--shutdown-timeout",
                         "--config",
+                        "--root-path",
                         "--api-key",
                         "--allowed-origins",
                         "--enable-request-id-headers",
@@ -55,17 +56,32 @@ class ServeSettingsTest {
                         "--chat-template-content-format",
                         "--response-role",
                         "--generation-config",
+                        "--override-generation-config",
+                        "--trust-request-chat-template",
+                        "--return-tokens-as-token-ids",
+                        "--enable-prompt-tokens-details",
+                        "--enable-force-include-usage",
                         "--log-level",
                         "--uvicorn-log-level",
+                        "--enable-log-requests",
+                        "--disable-log-stats",
+                        "--enable-chunked-prefill",
+                        "--kv-cache-dtype",
+                        "--load-format",
+                        "--tokenizer-mode",
+                        "--data-parallel-size",
+                        "--disable-uvicorn-access-log",
+                        "--disable-fastapi-docs",
+                        "--enable-server-load-tracking",
                         "--trust-remote-code",
                         "--gpu-memory-utilization",
+                        "--num-gpu-blocks-override",
                         "--swap-space",
                         "--num-scheduler-steps",
-                        "--disable-log-stats",
+                        "--max-log-len",
                         "--disable-log-requests",
                         "--use-v2-block-manager",
-                        "--enforce-eager",
-                        "--enable-chunked-prefill");
+                        "--enforce-eager");
     }
 
     @Test
@@ -98,7 +114,21 @@ class ServeSettingsTest {
                         Map.entry("response-role", "assistant"),
                         Map.entry("generation-config", "auto"),
                         Map.entry("log-level", "info"),
+                        Map.entry("root-path", ""),
+                        Map.entry("override-generation-config", ""),
+                        Map.entry("trust-request-chat-template", "false"),
+                        Map.entry("return-tokens-as-token-ids", "false"),
+                        Map.entry("enable-prompt-tokens-details", "false"),
+                        Map.entry("enable-force-include-usage", "false"),
+                        Map.entry("enable-log-requests", "false"),
                         Map.entry("disable-log-stats", "false"),
+                        Map.entry("kv-cache-dtype", "auto"),
+                        Map.entry("load-format", "auto"),
+                        Map.entry("tokenizer-mode", "auto"),
+                        Map.entry("data-parallel-size", "1"),
+                        Map.entry("disable-uvicorn-access-log", "true"),
+                        Map.entry("disable-fastapi-docs", "true"),
+                        Map.entry("enable-server-load-tracking", "true"),
                         Map.entry("trust-remote-code", "false"),
                         Map.entry("disable-log-requests", "false"),
                         Map.entry("use-v2-block-manager", "false"),
@@ -127,9 +157,9 @@ class ServeSettingsTest {
 
     @Test
     void switchesTakeNoWordAndHaveANoForm() {
-        Settings settings = read("--enforce-eager", "model.gguf", "--no-enable-chunked-prefill");
+        Settings settings = read("--enforce-eager", "model.gguf", "--no-enable-log-requests");
         assertThat(settings.get(ServeSettings.ENFORCE_EAGER)).isTrue();
-        assertThat(settings.get(ServeSettings.CHUNKED_PREFILL)).isFalse();
+        assertThat(settings.get(ServeSettings.LOG_REQUESTS)).isFalse();
         assertThat(settings.get(ServeSettings.MODEL_FILE)).isEqualTo("model.gguf");
         assertThat(read("--enforce-eager", "--no-enforce-eager").get(ServeSettings.ENFORCE_EAGER))
                 .isFalse();
@@ -155,7 +185,8 @@ class ServeSettingsTest {
                 max_num_seqs: 7
                 served-model-name: [from, file]
                 enforce-eager: true
-                enable-chunked-prefill: false
+                no-disable-log-stats: false
+                no-enable-prefix-caching: true
                 """);
         Map<String, String> environment =
                 Map.of("SKEIN_PORT", "2", "SKEIN_HOST", "env", "SKEIN_API_KEY", "k,l", "PATH", "x");
@@ -164,7 +195,9 @@ class ServeSettingsTest {
         assertThat(settings.get(ServeSettings.HOST)).isEqualTo("env");
         assertThat(settings.get(ServeSettings.MAX_NUM_SEQS)).isEqualTo(7);
         assertThat(settings.get(ServeSettings.ENFORCE_EAGER)).isTrue();
-        assertThat(settings.get(ServeSettings.CHUNKED_PREFILL)).isFalse();
+        assertThat(settings.get(ServeSettings.DISABLE_LOG_STATS)).isTrue();
+        assertThat(settings.get(ServeSettings.PREFIX_CACHING)).isFalse();
+        assertThat(read("--config=" + file).get(ServeSettings.PORT)).isEqualTo(1);
         assertThat(settings.all(ServeSettings.SERVED_MODEL_NAME)).containsExactly("from", "file");
         assertThat(settings.all(ServeSettings.API_KEY)).containsExactly("k", "l");
         assertThat(read(environment, "--config", file.toString(), "--served-model-name", "line")
@@ -195,10 +228,88 @@ class ServeSettingsTest {
         "--prot, --port",
         "--max-num-sequences, --max-num-seqs",
         "--api-keys=x, --api-key",
-        "--servedmodelname, --served-model-name"
+        "--servedmodelname, --served-model-name",
+        "--enable-prefix-cache, --enable-prefix-caching",
+        "--kv-cache-type=x, --kv-cache-dtype"
     })
     void anUnknownFlagNamesTheNearest(String given, String nearest) {
         assertRefused(nearest, given, "1");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "--quantization",
+                "--enable-lora",
+                "--tool-call-parser",
+                "--reasoning-parser",
+                "--enable-auto-tool-choice",
+                "--limit-mm-per-prompt"
+            })
+    void nothingIsGuessedWhereNothingIsNear(String given) {
+        assertRefused("there is no flag " + given + "; see skein serve --help", given, "1");
+    }
+
+    @Test
+    void valuesThatHoldAnywayAreTaken() {
+        Settings settings = read(
+                "--no-enable-prefix-caching",
+                "--enable-chunked-prefill",
+                "--kv-cache-dtype",
+                "auto",
+                "--load-format",
+                "auto",
+                "--tokenizer-mode",
+                "auto",
+                "-dp",
+                "1",
+                "--disable-uvicorn-access-log",
+                "--disable-fastapi-docs",
+                "--enable-server-load-tracking",
+                "--max-log-len",
+                "100",
+                "--num-gpu-blocks-override",
+                "512",
+                "--gpu-memory-utilization",
+                "0.9",
+                "--swap-space",
+                "4",
+                "--root-path",
+                "/llm/");
+        assertThat(settings.get(ServeSettings.ROOT_PATH)).isEqualTo("/llm");
+        assertThat(read().toString()).doesNotContain("kv-cache-dtype", "fastapi");
+    }
+
+    @Test
+    void strangeVariablesAreToldAbout() {
+        assertThat(new SettingsReader(ServeSettings.ALL, ServeSettings.MODEL_FILE)
+                        .strangers(Map.of(
+                                "SKEIN_PROT", "1", "SKEIN_PORT", "1", "SKEIN_HOME", "x", "SKEIN_XYZ", "", "A", "")))
+                .containsExactly(
+                        "SKEIN_PROT is no setting and changes nothing; the nearest is SKEIN_PORT",
+                        "SKEIN_XYZ is no setting and changes nothing");
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "--no-enable-chunked-prefill        | --enable-chunked-prefill can only be true: prompts are always prefilled",
+                "--no-enable-server-load-tracking   | --enable-server-load-tracking can only be true",
+                "--kv-cache-dtype=fp8               | --kv-cache-dtype is 'fp8'; the backend chooses",
+                "--load-format=safetensors          | --load-format is 'safetensors'",
+                "--tokenizer-mode=slow              | --tokenizer-mode is 'slow'",
+                "--data-parallel-size=2             | --data-parallel-size is 2",
+                "--gpu-memory-utilization=2         | --gpu-memory-utilization is '2'; it must be 0 to 1",
+                "--swap-space=much                  | --swap-space is 'much'",
+                "--num-scheduler-steps=0            | --num-scheduler-steps is 0",
+                "--max-log-len=x                    | --max-log-len is 'x'",
+                "--root-path=llm                    | --root-path is 'llm'; it must begin with /",
+                "--override-generation-config={\"x\":1} | --override-generation-config holds x; it may hold max_new_tokens",
+                "--override-generation-config=x     | --override-generation-config is no JSON",
+            })
+    void valuesThatDoNotHoldAreRefused(String given, String message) {
+        assertRefused(message, given);
     }
 
     @ParameterizedTest
@@ -228,7 +339,19 @@ class ServeSettingsTest {
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"port: [1, 2]", "port: {a: 1}", "ports: 1", "- 1", "port: \"", "config: other.yaml", "port:"})
+            strings = {
+                "port: 1\nport: 2",
+                "max_num_seqs: 1\nmax-num-seqs: 2",
+                "no-enforce-eager: perhaps",
+                "no-port: 1",
+                "port: [1, 2]",
+                "port: {a: 1}",
+                "ports: 1",
+                "- 1",
+                "port: \"",
+                "config: other.yaml",
+                "port:"
+            })
     void aWrongFileIsRefused(String yaml) throws Exception {
         Path file = Files.writeString(folder.resolve("wrong.yaml"), yaml);
         assertRefused("wrong.yaml", "--config", file.toString());
