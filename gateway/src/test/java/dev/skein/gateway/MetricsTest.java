@@ -114,7 +114,7 @@ class MetricsTest {
         assertThat(value("vllm:gpu_prefix_cache_hits_total" + LABELS)).isEqualTo(30);
         assertThat(types).containsEntry("vllm:prompt_tokens_total", "counter");
         String source = "vllm:prompt_tokens_by_source_total{engine=\"0\",model_name=\"tiny\",source=\"%s\"}";
-        assertThat(value(source.formatted("local_compute"))).isEqualTo(100);
+        assertThat(value(source.formatted("local_compute"))).isEqualTo(70);
         assertThat(value(source.formatted("local_cache_hit"))).isEqualTo(30);
         assertThat(value(source.formatted("external_kv_transfer"))).isZero();
     }

@@ -235,8 +235,6 @@ public final class ServeSettings {
             "disable-log-stats",
             "no line every ten seconds of what the engine does. Unlike vLLM's it leaves /metrics as it is");
 
-    public static final Setting<Boolean> PREFIX_CACHING = Setting.fixed(
-            FIXED, "enable-prefix-caching", false, "there is no cache of prefixes yet; say --no-enable-prefix-caching");
     public static final Setting<Boolean> CHUNKED_PREFILL =
             Setting.fixed(FIXED, "enable-chunked-prefill", true, "prompts are always prefilled in chunks");
     public static final Setting<String> KV_CACHE_DTYPE = Setting.of(

@@ -22,6 +22,11 @@ public final class EngineMetrics implements MultiCollector {
     // Written before a scrape, read by it, on whichever event loops these run.
     private volatile List<StatisticsResponse> engines = List.of();
 
+    // Prompt tokens that no cache had. A hit is counted before its prompt, so the difference may fall for a moment,
+    // which
+    // a counter must not.
+    private volatile List<Long> computed = List.of();
+
     /** @param model the first served name */
     public EngineMetrics(String model) {
         this.model = model;
@@ -29,6 +34,16 @@ public final class EngineMetrics implements MultiCollector {
 
     /** @param statistics of each group, in order */
     public void update(List<StatisticsResponse> statistics) {
+        List<StatisticsResponse> before = engines;
+        List<Long> computedBefore = computed;
+        List<Long> now = new ArrayList<>();
+        for (int i = 0; i < statistics.size(); i++) {
+            StatisticsResponse engine = statistics.get(i);
+            long own = Math.max(0, engine.getPromptTokens() - engine.getPrefixCacheHits());
+            boolean same = i < before.size() && before.get(i).getPromptTokens() <= engine.getPromptTokens();
+            now.add(same ? Math.max(own, computedBefore.get(i)) : own);
+        }
+        computed = List.copyOf(now);
         engines = List.copyOf(statistics);
     }
 
@@ -43,7 +58,7 @@ public final class EngineMetrics implements MultiCollector {
         all.add(gauge(now, "kv_cache_usage_perc", "KV blocks in use, 0 to 1.", EngineMetrics::usage));
         all.add(gauge(now, "gpu_cache_usage_perc", "Older name of kv_cache_usage_perc.", EngineMetrics::usage));
         all.add(cacheConfig(now));
-        all.add(counter(now, "prompt_tokens", "Prompt tokens computed.", StatisticsResponse::getPromptTokens));
+        all.add(counter(now, "prompt_tokens", "Prompt tokens.", StatisticsResponse::getPromptTokens));
         all.add(counter(now, "generation_tokens", "Tokens generated.", StatisticsResponse::getGenerationTokens));
         all.add(counter(now, "num_preemptions", "Sequences put back.", StatisticsResponse::getPreemptions));
         all.add(counter(now, "prefix_cache_queries", "Tokens looked up.", StatisticsResponse::getPrefixCacheQueries));
@@ -55,7 +70,7 @@ public final class EngineMetrics implements MultiCollector {
         all.add(counter(now, "external_prefix_cache_hits", "There is no external cache.", _ -> 0));
         all.add(counter(now, "mm_cache_queries", "There is no cache of media.", _ -> 0));
         all.add(counter(now, "mm_cache_hits", "There is no cache of media.", _ -> 0));
-        all.add(promptTokensBySource(now));
+        all.add(promptTokensBySource(now, computed));
         all.add(sleepState(now));
         all.add(stepTokens(now));
         return new MetricSnapshots(all);
@@ -124,12 +139,12 @@ public final class EngineMetrics implements MultiCollector {
                 .build();
     }
 
-    private CounterSnapshot promptTokensBySource(List<StatisticsResponse> engines) {
+    private CounterSnapshot promptTokensBySource(List<StatisticsResponse> engines, List<Long> own) {
         CounterSnapshot.Builder counter =
                 CounterSnapshot.builder().name("vllm:prompt_tokens_by_source").help("Prompt tokens by their source.");
         for (int i = 0; i < engines.size(); i++) {
             StatisticsResponse engine = engines.get(i);
-            counter.dataPoint(source(i, "local_compute", engine.getPromptTokens()));
+            counter.dataPoint(source(i, "local_compute", own.get(i)));
             counter.dataPoint(source(i, "local_cache_hit", engine.getPrefixCacheHits()));
             counter.dataPoint(source(i, "external_kv_transfer", 0));
         }
