@@ -50,6 +50,8 @@ __device__ inline float element(const uint8_t* row, int i, int type) {
 // to row (r / 8) * 16 + r % 8 + lower. Grid: (any, y, z) with y * z >= rows; any block.
 extern "C" __global__ void skein_tile_rows(const uint8_t* from, int64_t rowBytes, int type, uint16_t* tiles, int kTiles,
                                            int rows, int firstRow, int gated, int lower) {
+    dependency_wait();
+    dependents_start();
     int row = blockIdx.y * gridDim.z + blockIdx.z;
     if (row >= rows) {
         return;
@@ -67,6 +69,8 @@ SKEIN_KERNEL(skein_tile_rows)
 // Rows of bf16 from rows of any type: a table. Grid and block as above.
 extern "C" __global__ void skein_plain_rows(const uint8_t* from, int64_t rowBytes, int type, uint16_t* out, int columns,
                                             int rows) {
+    dependency_wait();
+    dependents_start();
     int row = blockIdx.y * gridDim.z + blockIdx.z;
     if (row >= rows) {
         return;

@@ -1,0 +1,335 @@
+"""Times each kernel beside PyTorch's call for the same work, in one process on one GPU, and prints a table.
+
+Every timed launch finds its weights or cache outside of L2: launches rotate over copies that together are several times
+larger. Launches are captured into a graph of both sides alike; a sample is one replay divided by its launches. Data is random.
+Nothing is timed whose result has not been compared with PyTorch's first.
+
+usage: bench.py FATBIN [PART of a row's name ...]
+"""
+import os
+import statistics
+import sys
+
+import torch
+import torch.nn.functional as nn
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "test"))
+from driver import Device  # noqa: E402
+
+import numpy as np  # noqa: E402
+
+I, F, L = np.int32, np.float32, np.int64
+CUDA = torch.device("cuda")
+COLD_BYTES = 512 << 20
+SAMPLES = 25
+FLOAT, ADD, GATED = range(3)
+
+
+class Bench:
+    def __init__(self, fatbin, wanted):
+        torch.cuda.init()
+        torch.manual_seed(1)
+        torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
+        self.scratch = torch.empty(1, device=CUDA)  # makes PyTorch's context, which is the primary one
+        with open(fatbin, "rb") as file:
+            self.device = Device(file.read())
+        self.wanted = wanted
+        self.copy_rate = None
+
+    # Measuring
+
+    def sample(self, launches):
+        """Microseconds for each of some functions that launch once: median, lowest and highest of the replays."""
+        stream = torch.cuda.Stream()
+        with torch.cuda.stream(stream):
+            self.device.stream = stream.cuda_stream
+            for launch in launches[:2]:
+                launch()
+            stream.synchronize()
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, stream=stream):
+                self.device.stream = torch.cuda.current_stream().cuda_stream
+                for launch in launches:
+                    launch()
+            times = []
+            for i in range(SAMPLES + 3):
+                start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+                start.record()
+                graph.replay()
+                end.record()
+                end.synchronize()
+                if i >= 3:
+                    times.append(start.elapsed_time(end) * 1000 / len(launches))
+        return statistics.median(times), min(times), max(times)
+
+    def row(self, name, ours, theirs, work, unit):
+        """work: bytes or operations of one launch; unit: "TB/s" or "TFLOP/s"."""
+        us, low, high = self.sample(ours)
+        rate = work / us / 1e6
+        peer = ["", "", ""]
+        if theirs:
+            p, p_low, p_high = self.sample(theirs)
+            peer = [f"{p:.1f}", f"{p_low:.1f}-{p_high:.1f}", f"{p / us:.2f}"]
+        share = f"{100 * rate / self.copy_rate:.0f} %" if unit == "TB/s" and self.copy_rate else ""
+        print(f"| {name} | {us:.1f} | {low:.1f}-{high:.1f} | {rate:.2f} {unit} | {share} | {peer[0]} | {peer[1]} | {peer[2]} |",
+              flush=True)
+
+    def want(self, name):
+        return not self.wanted or any(part in name for part in self.wanted)
+
+    @staticmethod
+    def check(name, got, expected, allowed):
+        error = ((got.double() - expected.double()).norm() / expected.double().norm()).item()
+        if not error <= allowed:
+            raise SystemExit(f"{name}: differs from PyTorch by {error:.2e}, {allowed:.0e} is allowed")
+
+    @staticmethod
+    def copies(size):
+        return max(2, -(-COLD_BYTES // size))
+
+    def ceilings(self):
+        """A copy, counting bytes read and written, and a large product."""
+        a, b = (torch.randn(1 << 30, dtype=torch.bfloat16, device=CUDA) for _ in range(2))
+        us, _, _ = self.sample([lambda: b.copy_(a)] * 4)
+        self.copy_rate = 2 * a.nbytes / us / 1e6
+        del a, b
+        x, w = (torch.randn(8192, 8192, dtype=torch.bfloat16, device=CUDA) for _ in range(2))
+        out = torch.empty_like(x)
+        us, _, _ = self.sample([lambda: torch.mm(x, w, out=out)] * 4)
+        print(f"Ceilings: copy {self.copy_rate:.2f} TB/s (read and written), bf16 8192^3 {2 * 8192 ** 3 / us / 1e6:.0f} TFLOP/s.\n")
+        print("| | us | min-max | rate | of copy | PyTorch us | min-max | ratio |")
+        print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+
+    # Products
+
+    def tiles(self, parts, gated=False):
+        rows, columns = parts[0].shape
+        unit = 8 if gated else 16
+        out = torch.zeros(-(-rows // unit) * columns * 16, dtype=torch.bfloat16, device=CUDA)
+        for lower, part in zip((0, 8), parts):
+            self.device.stream = torch.cuda.current_stream().cuda_stream
+            self.device.launch("skein_tile_rows", (-(-columns // 256), min(rows, 32768), -(-rows // 32768)), 256,
+                               part.data_ptr(), L(2 * columns), I(2), out.data_ptr(), I(columns // 16), I(rows), I(0),
+                               I(int(gated)), I(lower))
+        torch.cuda.synchronize()
+        return out
+
+    def matmul(self, weight, x, out, rows, row_tiles, columns, mode, overlap):
+        tokens = x.shape[0]
+        name, of_tokens, of_tiles, threads, shared = next(v for v in (
+            ("8", 8, 1, 256, 0), ("16", 16, 1, 256, 0), ("32", 32, 2, 256, 0), ("64", 64, 2, 256, 0),
+            ("many", 128, 8, 512, 65536)) if tokens <= v[1] or v[0] == "many")
+        self.device.launch("skein_matmul_" + name, (-(-tokens // of_tokens), -(-row_tiles // of_tiles)), threads,
+                           weight.data_ptr(), x.data_ptr(), out.data_ptr(), I(rows), I(row_tiles), I(columns // 16),
+                           I(tokens), I(mode), shared=shared, overlap=overlap)
+
+    def products(self):
+        shapes = [("qkv", 6144, 4096), ("o", 4096, 4096), ("down", 4096, 14336), ("head", 128256, 4096)]
+        for what, rows, columns in shapes:
+            for tokens in (1, 8, 16, 32, 64, 2048):
+                name = f"{what} {rows} x {columns}, {tokens} rows"
+                if not self.want(name) or (what == "head" and tokens > 64):
+                    continue
+                size = 2 * rows * columns
+                count = 2 if tokens > 64 else self.copies(size)
+                plain = [torch.randn(rows, columns, dtype=torch.bfloat16, device=CUDA) for _ in range(count)]
+                tiled = [self.tiles([w]) for w in plain]
+                x = torch.randn(tokens, columns, dtype=torch.bfloat16, device=CUDA)
+                out = torch.full((tokens, rows), float("nan"), device=CUDA)
+                peer = torch.empty(tokens, rows, dtype=torch.bfloat16, device=CUDA)
+                ours = [lambda w=w: self.matmul(w, x, out, rows, rows // 16, columns, FLOAT, True) for w in tiled]
+                theirs = [lambda w=w: torch.mm(x, w.t(), out=peer) for w in plain]
+                self.device.stream = torch.cuda.current_stream().cuda_stream
+                ours[0]()
+                torch.cuda.synchronize()
+                self.check(name, out, x.float() @ plain[0].float().t(), 1e-4)
+                flops = 2 * rows * columns * tokens
+                self.row(name, ours, theirs, flops if tokens > 64 else size, "TFLOP/s" if tokens > 64 else "TB/s")
+
+    def gated(self):
+        rows, columns = 14336, 4096
+        for tokens in (1, 16, 64, 2048):
+            name = f"gate-up 2 x {rows} x {columns}, SiLU, {tokens} rows"
+            if not self.want(name):
+                continue
+            count = self.copies(4 * rows * columns)
+            both = [torch.randn(2 * rows, columns, dtype=torch.bfloat16, device=CUDA) / 64 for _ in range(count)]
+            tiled = [self.tiles([w[:rows], w[rows:]], gated=True) for w in both]
+            x = torch.randn(tokens, columns, dtype=torch.bfloat16, device=CUDA)
+            out = torch.full((tokens, rows), float("nan"), dtype=torch.bfloat16, device=CUDA)
+            product = torch.empty(tokens, 2 * rows, dtype=torch.bfloat16, device=CUDA)
+
+            def peer(w):
+                torch.mm(x, w.t(), out=product)
+                return nn.silu(product[:, :rows]) * product[:, rows:]
+
+            ours = [lambda w=w: self.matmul(w, x, out, rows, rows // 8, columns, GATED, True) for w in tiled]
+            self.device.stream = torch.cuda.current_stream().cuda_stream
+            ours[0]()
+            torch.cuda.synchronize()
+            self.check(name, out, peer(both[0]), 1e-2)
+            work = 4 * rows * columns * (tokens if tokens > 64 else 1)
+            self.row(name, ours, [lambda w=w: peer(w) for w in both], work, "TFLOP/s" if tokens > 64 else "TB/s")
+
+    # Attention
+
+    def attention(self):
+        heads, kv, size, chunk = 32, 8, 128, 8
+        for batch, length in ((1, 1024), (1, 32768), (16, 1024), (64, 1024), (64, 8192)):
+            name = f"decode attention {batch} x {length}"
+            if not self.want(name):
+                continue
+            blocks = batch * length // 16
+            cache = 2 * batch * length * kv * size
+            count = min(self.copies(2 * cache), 16)
+            keys = [torch.randn(cache // 2, dtype=torch.bfloat16, device=CUDA) for _ in range(count)]
+            values = [torch.randn(cache // 2, dtype=torch.bfloat16, device=CUDA) for _ in range(count)]
+            fused = torch.randn(batch, (heads + 2 * kv) * size, device=CUDA)
+            positions = torch.full((batch,), length - 1, dtype=torch.int32, device=CUDA)
+            sequence = torch.arange(batch, dtype=torch.int32, device=CUDA)
+            start = torch.arange(batch + 1, dtype=torch.int32, device=CUDA) * (length // 16)
+            table = torch.randperm(blocks, device=CUDA).int()
+            chunks = -(-length // (16 * chunk))
+            partial = torch.empty(batch * heads * chunks * (size + 2), device=CUDA)
+            out = torch.full((batch, heads, size), float("nan"), dtype=torch.bfloat16, device=CUDA)
+            step = [t.data_ptr() for t in (fused, positions, sequence, start, table)] + [I(1 << 30), 0]
+            shape = [I(heads), I(kv), F(size ** -0.5), I(chunk)]
+
+            def ours(k, v):
+                self.device.launch(f"skein_attention_{size}", (chunks, kv, batch), 128, *step, k.data_ptr(), v.data_ptr(), *shape,
+                                   partial.data_ptr(), out.data_ptr(), overlap=True)
+                if chunks > 1:
+                    self.device.launch(f"skein_attention_merge_{size}", (heads, batch), size, positions.data_ptr(), 0,
+                                       I(1 << 30), I(heads), I(chunk), I(chunks), partial.data_ptr(), out.data_ptr(), overlap=True)
+
+            self.device.stream = torch.cuda.current_stream().cuda_stream
+            ours(keys[0], values[0])
+            torch.cuda.synchronize()
+            q = fused[:, :heads * size].bfloat16().view(batch, heads, 1, size)
+            k, v = self.rows(keys[0], values[0], table, batch, length, kv, size)
+            self.check(name, out, nn.scaled_dot_product_attention(q, k, v, enable_gqa=True)[:, :, 0], 1e-2)
+            del k, v
+            view = lambda t: t.view(batch, kv, length, size)  # contiguous, which is easier than pages
+            self.row(name, [lambda k=k, v=v: ours(k, v) for k, v in zip(keys, values)],
+                     [lambda k=k, v=v: nn.scaled_dot_product_attention(q, view(k), view(v), enable_gqa=True)
+                      for k, v in zip(keys, values)], 2 * cache, "TB/s")
+
+    @staticmethod
+    def rows(keys, values, table, batch, length, kv, size):
+        """What a cache in tiles holds, as (batch, kv, length, size)."""
+        def untile(cache, turned):
+            t = cache.view(-1, kv, size // 16, 8, 4, 2, 2, 2)[table.long()]  # block, head, tile, g, t, c8, r8, c
+            t = t.permute(0, 1, 2, 6, 3, 5, 4, 7).reshape(-1, kv, size // 16, 16, 16)  # row = r8, g; column = c8, t, c
+            t = t.transpose(3, 4) if turned else t
+            return t.permute(0, 3, 1, 2, 4).reshape(batch, length, kv, size).transpose(1, 2).contiguous()
+        return untile(keys, False), untile(values, True)
+
+    def prompt(self):
+        heads, kv, size, chunk, rows_of_tile = 32, 8, 128, 8, 8
+        for length in (1024, 2048, 8192):
+            name = f"prompt attention 1 x {length}"
+            if not self.want(name):
+                continue
+            cache = length * kv * size
+            keys, values = (torch.randn(cache, dtype=torch.bfloat16, device=CUDA) for _ in range(2))
+            fused = torch.randn(length, (heads + 2 * kv) * size, device=CUDA)
+            positions = torch.arange(length, dtype=torch.int32, device=CUDA)
+            sequence = torch.zeros(length, dtype=torch.int32, device=CUDA)
+            start = torch.tensor([0, length // 16], dtype=torch.int32, device=CUDA)
+            table = torch.randperm(length // 16, device=CUDA).int()
+            tiles = torch.stack([torch.arange(0, length, rows_of_tile), torch.full((length // rows_of_tile,), rows_of_tile)], 1)
+            tiles = tiles.int().to(CUDA)
+            out = torch.full((length, heads, size), float("nan"), dtype=torch.bfloat16, device=CUDA)
+
+            def ours():
+                self.device.launch(f"skein_prompt_{size}", (tiles.shape[0], kv), 128,
+                                   *[t.data_ptr() for t in (fused, positions, sequence, start, table)], I(1 << 30),
+                                   tiles.data_ptr(), keys.data_ptr(), values.data_ptr(), I(heads), I(kv), F(size ** -0.5), I(chunk),
+                                   out.data_ptr(), shared=4 * (176 * size + 256), overlap=True)
+
+            self.device.stream = torch.cuda.current_stream().cuda_stream
+            ours()
+            torch.cuda.synchronize()
+            q = fused[:, :heads * size].bfloat16().view(1, length, heads, size).transpose(1, 2).contiguous()
+            k, v = self.rows(keys, values, table, 1, length, kv, size)
+            peer = lambda: nn.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+            self.check(name, out, peer()[0].transpose(0, 1), 1e-2)
+            self.row(name, [ours] * 4, [peer] * 4, 2 * length * length * size * heads, "TFLOP/s")
+
+    # Rows
+
+    def rows_of_activations(self):
+        hidden = 4096
+        for tokens in (1, 64, 8192):
+            name = f"rms norm {tokens} x {hidden}"
+            if self.want(name):
+                x = torch.randn(tokens, hidden, device=CUDA)
+                weight = torch.randn(hidden, device=CUDA)
+                out = torch.full((tokens, hidden), float("nan"), dtype=torch.bfloat16, device=CUDA)
+                ours = lambda: self.device.launch("skein_rms_norm", (tokens,), 1024, x.data_ptr(), weight.data_ptr(), F(1e-5),
+                                                  out.data_ptr(), I(hidden), overlap=True)
+                self.device.stream = torch.cuda.current_stream().cuda_stream
+                ours()
+                torch.cuda.synchronize()
+                self.check(name, out, nn.rms_norm(x, (hidden,), weight, 1e-5), 1e-2)
+                half, by = x.bfloat16(), weight.bfloat16()
+                self.row(name, [ours] * 20, [lambda: nn.rms_norm(half, (hidden,), by, 1e-5)] * 20, 6 * tokens * hidden, "TB/s")
+            name = f"rope and store {tokens} rows"
+            if self.want(name):
+                heads, kv, size = 32, 8, 128
+                fused = torch.randn(tokens, (heads + 2 * kv) * size, device=CUDA)
+                positions = torch.arange(tokens, dtype=torch.int32, device=CUDA)
+                table = torch.randn(tokens, size, device=CUDA)
+                keys, values = (torch.empty((tokens + 15) // 16 * 16 * kv * size, dtype=torch.bfloat16, device=CUDA) for _ in range(2))
+                ours = lambda: self.device.launch(
+                    "skein_rope_store", (tokens,), 256, fused.data_ptr(), positions.data_ptr(), positions.data_ptr(), table.data_ptr(),
+                    I(size // 2), I(0), keys.data_ptr(), values.data_ptr(), I(heads), I(kv), I(size), overlap=True)
+                work = tokens * size * (8 * heads + 12 * kv)
+                self.row(name, [ours] * 20, None, work, "TB/s")
+
+    def sampling(self):
+        n = 128256
+        for rows in (1, 64, 256):
+            for how in ("greedy", "top-k 50, top-p 0.9"):
+                name = f"sample {rows} x {n}, {how}"
+                if not self.want(name):
+                    continue
+                logits = torch.randn(rows, n, device=CUDA) * 3
+                slots = np.zeros((rows, 20), I)
+                slots[:, 1:3] = -1
+                floats = slots.view(F)
+                floats[:, 5], floats[:, 7] = 1, 1
+                if how != "greedy":
+                    slots[:, 3] = 50
+                    floats[:, 4], floats[:, 5] = 1, 0.9
+                outputs = torch.from_numpy(slots).to(CUDA)
+                work, weights = (torch.empty(rows, n, device=CUDA) for _ in range(2))
+                results, tops = torch.empty(rows, 6, dtype=torch.int32, device=CUDA), torch.empty(2, device=CUDA)
+                ours = lambda: self.device.launch("skein_sample", (rows,), 1024, logits.data_ptr(), I(n), outputs.data_ptr(), 0, 0, 0,
+                                                  work.data_ptr(), weights.data_ptr(), results.data_ptr(), tops.data_ptr(),
+                                                  overlap=True)
+                self.device.stream = torch.cuda.current_stream().cuda_stream
+                ours()
+                torch.cuda.synchronize()
+                if how == "greedy":
+                    assert (results[:, 0] == logits.argmax(1)).all(), name
+                    theirs = lambda: logits.argmax(1)
+                else:
+                    def theirs():
+                        best, ids = logits.topk(50)
+                        p = best.softmax(1)
+                        p = torch.where(p.cumsum(1) - p > 0.9, 0, p)
+                        return ids.gather(1, torch.multinomial(p, 1))
+                self.row(name, [ours] * 10, [theirs] * 10, 4 * rows * n, "TB/s")
+
+
+def main():
+    bench = Bench(sys.argv[1], sys.argv[2:])
+    bench.ceilings()
+    for part in (bench.products, bench.gated, bench.attention, bench.prompt, bench.rows_of_activations, bench.sampling):
+        part()
+        torch.cuda.empty_cache()
+
+
+if __name__ == "__main__":
+    main()
