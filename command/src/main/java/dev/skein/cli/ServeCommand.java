@@ -140,6 +140,7 @@ final class ServeCommand {
     private static WorkerParameters worker(Settings settings, Path model) {
         WorkerParameters parameters = new WorkerParameters(
                 model,
+                settings.get(ServeSettings.LOAD_FORMAT),
                 settings.get(ServeSettings.THREADS),
                 settings.get(ServeSettings.CPU),
                 settings.find(ServeSettings.MAX_MODEL_LEN).orElse(WorkerOptions.FROM_FILE),

@@ -1,5 +1,6 @@
 package dev.skein.cli;
 
+import dev.skein.worker.LoadFormat;
 import dev.skein.worker.WorkerOptions;
 import dev.skein.worker.engine.PromptLookup;
 import io.vertx.core.json.JsonObject;
@@ -11,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 /// @param logLevel as uvicorn names it
 record WorkerParameters(
         Path model,
+        String loadFormat,
         int threads,
         String cpu,
         int maxModelLen,
@@ -28,6 +30,7 @@ record WorkerParameters(
     String encode() {
         return new JsonObject()
                 .put("model", model.toString())
+                .put("load-format", loadFormat)
                 .put("threads", threads)
                 .put("cpu", cpu)
                 .put("max-model-len", maxModelLen)
@@ -61,6 +64,7 @@ record WorkerParameters(
         JsonObject json = new JsonObject(text);
         return new WorkerParameters(
                 Path.of(json.getString("model")),
+                json.getString("load-format"),
                 json.getInteger("threads"),
                 json.getString("cpu"),
                 json.getInteger("max-model-len"),
@@ -80,6 +84,7 @@ record WorkerParameters(
     WorkerOptions options(String token) {
         return new WorkerOptions(
                 model,
+                LoadFormat.named(loadFormat),
                 threads,
                 cpu,
                 maxModelLen,

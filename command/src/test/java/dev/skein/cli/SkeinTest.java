@@ -18,6 +18,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class SkeinTest {
     private static final WorkerParameters PARAMETERS = new WorkerParameters(
             Path.of("/m/a b.gguf"),
+            "auto",
             2,
             "auto",
             0,

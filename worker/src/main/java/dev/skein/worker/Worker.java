@@ -141,7 +141,7 @@ public final class Worker implements AutoCloseable {
     }
 
     private void loadAndWarm() {
-        Checkpoint opened = Checkpoint.open(options.model());
+        Checkpoint opened = options.loadFormat().open(options.model());
         checkpoint = opened;
         Architecture architecture = Architecture.of(opened);
         EngineOptions engineOptions = engineOptions(opened, architecture);

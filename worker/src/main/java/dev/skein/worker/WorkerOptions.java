@@ -5,12 +5,14 @@ import static java.util.Objects.requireNonNull;
 import dev.skein.compute.cpu.CpuOptions;
 import dev.skein.worker.engine.PromptLookup;
 import java.nio.file.Path;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What a worker serves and how. Refuses bad values with {@link IllegalArgumentException} that name the flag.
  *
- * @param model a GGUF file
+ * @param model a GGUF file, or a Hugging Face folder
+ * @param loadFormat where its weights come from
  * @param threads that compute; 0 for all cores
  * @param cpu instruction set: auto, java, or one that {@link CpuOptions.Isa} names
  * @param maxModelLen prompt and output together; {@link #FROM_FILE} or {@link #AUTO}
@@ -29,6 +31,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record WorkerOptions(
         Path model,
+        LoadFormat loadFormat,
         int threads,
         String cpu,
         int maxModelLen,
@@ -59,6 +62,7 @@ public record WorkerOptions(
 
     public WorkerOptions {
         requireNonNull(model, "model is null");
+        requireNonNull(loadFormat, "loadFormat is null");
         within("threads", threads, 0, MAX_THREADS);
         CpuOptions.isa(cpu);
         within("max-model-len", maxModelLen, AUTO, Integer.MAX_VALUE);
@@ -88,12 +92,29 @@ public record WorkerOptions(
     /** The defaults, on any port of loopback. */
     public static WorkerOptions of(Path model, String token) {
         return new WorkerOptions(
-                model, 0, "auto", FROM_FILE, 256, 2048, 0, 1024, true, false, null, 20, 0, "127.0.0.1", 0, token);
+                model,
+                LoadFormat.AUTO,
+                0,
+                "auto",
+                FROM_FILE,
+                256,
+                2048,
+                0,
+                1024,
+                true,
+                false,
+                null,
+                20,
+                0,
+                "127.0.0.1",
+                0,
+                token);
     }
 
     public WorkerOptions withMaxModelLen(int tokens) {
         return new WorkerOptions(
                 model,
+                loadFormat,
                 threads,
                 cpu,
                 tokens,
@@ -114,6 +135,7 @@ public record WorkerOptions(
     public WorkerOptions withKvCacheBytes(long bytes) {
         return new WorkerOptions(
                 model,
+                loadFormat,
                 threads,
                 cpu,
                 maxModelLen,
@@ -138,9 +160,10 @@ public record WorkerOptions(
 
     @Override
     public String toString() {
-        return "WorkerOptions[model=%s, threads=%d, cpu=%s, max-model-len=%d, max-num-seqs=%d, max-num-batched-tokens=%d, kv-cache-memory-bytes=%d, max-num-queued-reqs=%d, enable-prefix-caching=%s, scheduling-policy=%s, speculative-config=%s, max-logprobs=%d, seed=%d, host=%s, port=%d]"
+        return "WorkerOptions[model=%s, load-format=%s, threads=%d, cpu=%s, max-model-len=%d, max-num-seqs=%d, max-num-batched-tokens=%d, kv-cache-memory-bytes=%d, max-num-queued-reqs=%d, enable-prefix-caching=%s, scheduling-policy=%s, speculative-config=%s, max-logprobs=%d, seed=%d, host=%s, port=%d]"
                 .formatted(
                         model,
+                        loadFormat.name().toLowerCase(Locale.ROOT),
                         threads,
                         cpu,
                         maxModelLen,

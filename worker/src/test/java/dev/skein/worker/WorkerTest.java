@@ -31,6 +31,7 @@ final class WorkerTest {
     private static WorkerOptions options(Path model, int maxModelLen, long kvCacheBytes, int port) {
         return new WorkerOptions(
                 model,
+                LoadFormat.AUTO,
                 1,
                 "java",
                 maxModelLen,

@@ -46,6 +46,13 @@ public final class ServeSettings {
             ServeSettings::modelLength,
             "prompt and output together; auto or -1 takes what the model allows and the memory holds."
                     + " Default: what the model says");
+    public static final Setting<String> LOAD_FORMAT = Setting.of(
+            MODEL,
+            "load-format",
+            "FORMAT",
+            "auto",
+            Readers.choice("auto", "dummy"),
+            "auto, or dummy: random weights of the shape that a folder's config.json says, to measure with");
     public static final Setting<String> DTYPE = Setting.of(
             MODEL,
             "dtype",
@@ -244,13 +251,6 @@ public final class ServeSettings {
             "auto",
             just("auto", "the backend chooses the cache's type"),
             "the backend chooses the cache's type; there is only auto");
-    public static final Setting<String> LOAD_FORMAT = Setting.of(
-            FIXED,
-            "load-format",
-            "FORMAT",
-            "auto",
-            just("auto", "weights are read as GGUF, which auto finds"),
-            "weights are read as GGUF; there is only auto");
     public static final Setting<String> TOKENIZER_MODE = Setting.of(
             FIXED,
             "tokenizer-mode",
@@ -302,6 +302,7 @@ public final class ServeSettings {
             MODEL_FILE,
             SERVED_MODEL_NAME,
             MAX_MODEL_LEN,
+            LOAD_FORMAT,
             DTYPE,
             HOST,
             PORT,
@@ -340,7 +341,6 @@ public final class ServeSettings {
             DISABLE_LOG_STATS,
             CHUNKED_PREFILL,
             KV_CACHE_DTYPE,
-            LOAD_FORMAT,
             TOKENIZER_MODE,
             DATA_PARALLEL,
             DISABLE_ACCESS_LOG,

@@ -29,6 +29,7 @@ class ServeSettingsTest {
                         "--model",
                         "--served-model-name",
                         "--max-model-len",
+                        "--load-format",
                         "--dtype",
                         "--host",
                         "--port",
@@ -67,7 +68,6 @@ class ServeSettingsTest {
                         "--disable-log-stats",
                         "--enable-chunked-prefill",
                         "--kv-cache-dtype",
-                        "--load-format",
                         "--tokenizer-mode",
                         "--data-parallel-size",
                         "--disable-uvicorn-access-log",
@@ -93,6 +93,7 @@ class ServeSettingsTest {
                         Setting::name, setting -> none.get(setting).toString()));
         assertThat(defaults)
                 .isEqualTo(Map.ofEntries(
+                        Map.entry("load-format", "auto"),
                         Map.entry("dtype", "auto"),
                         Map.entry("host", "127.0.0.1"),
                         Map.entry("port", "8000"),
@@ -123,7 +124,6 @@ class ServeSettingsTest {
                         Map.entry("enable-log-requests", "false"),
                         Map.entry("disable-log-stats", "false"),
                         Map.entry("kv-cache-dtype", "auto"),
-                        Map.entry("load-format", "auto"),
                         Map.entry("tokenizer-mode", "auto"),
                         Map.entry("data-parallel-size", "1"),
                         Map.entry("disable-uvicorn-access-log", "true"),

@@ -18,6 +18,7 @@ import dev.skein.protocol.v1.StatisticsResponse;
 import dev.skein.protocol.v1.TokenizerModel;
 import dev.skein.protocol.v1.TokenizerRequest;
 import dev.skein.protocol.v1.WorkerGrpcClient;
+import dev.skein.worker.LoadFormat;
 import dev.skein.worker.Worker;
 import dev.skein.worker.WorkerListener;
 import dev.skein.worker.WorkerOptions;
@@ -66,7 +67,23 @@ final class WorkerServiceTest {
 
     static WorkerOptions options(Path model) {
         return new WorkerOptions(
-                model, 1, "java", ENDLESS, 4, 64, 64 << 20, 3, true, false, null, 20, 1, "127.0.0.1", 0, TOKEN);
+                model,
+                LoadFormat.AUTO,
+                1,
+                "java",
+                ENDLESS,
+                4,
+                64,
+                64 << 20,
+                3,
+                true,
+                false,
+                null,
+                20,
+                1,
+                "127.0.0.1",
+                0,
+                TOKEN);
     }
 
     @BeforeEach
