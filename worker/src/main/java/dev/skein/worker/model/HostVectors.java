@@ -47,7 +47,8 @@ final class HostVectors {
         return values;
     }
 
-    private static float element(HostMatrix vector, long i) {
+    /** An element of a vector, or of a matrix counted on over its rows. */
+    static float element(HostMatrix vector, long i) {
         return switch (vector.type()) {
             case F32 -> vector.data().getAtIndex(FLOAT, i);
             case F16 -> Float.float16ToFloat(vector.data().getAtIndex(SHORT, i));

@@ -22,7 +22,7 @@ final class HuggingFaceConfig implements Settings {
     /** What asks for another computation unless it is null. */
     private static final List<String> CHANGES_RESULTS = List.of("attn_logit_softcapping", "final_logit_softcapping");
 
-    private static final List<String> QUANTISERS = List.of("fp8", "compressed-tensors");
+    private static final List<String> QUANTISERS = List.of("fp8", "compressed-tensors", "awq");
 
     private static final Map<Family, Map<Setting, Integer>> USUAL = Map.of(
             Family.LLAMA, Map.of(Setting.CONTEXT, 2048),
@@ -81,7 +81,28 @@ final class HuggingFaceConfig implements Settings {
     private static void requireKnown(ConfigObject quantisation) {
         String method = quantisation.text("quant_method").orElseThrow(() -> quantisation.missing("quant_method"));
         if (!QUANTISERS.contains(method)) {
-            throw quantisation.refused("quant_method", method, "only FP8 is supported, by " + QUANTISERS);
+            throw quantisation.refused(
+                    "quant_method", method, "of quantised weights only FP8 and AWQ are read, by " + QUANTISERS);
+        }
+        if (method.equals("awq")) {
+            requireGemm(quantisation);
+        }
+    }
+
+    /** AWQ has other layouts; nothing in the tensors tells them apart. */
+    private static void requireGemm(ConfigObject quantisation) {
+        String version = quantisation.text("version").orElse("gemm");
+        if (!version.equalsIgnoreCase("gemm")) {
+            throw quantisation.refused("version", version, "only gemm is supported");
+        }
+        for (String key : List.of("bits", "w_bit")) {
+            int bits = quantisation.integer(key, 0, 1 << 8).orElse(4);
+            if (bits != 4) {
+                throw quantisation.refused(key, bits, "only 4 is supported");
+            }
+        }
+        if (!quantisation.flag("zero_point").orElse(true)) {
+            throw quantisation.refused("zero_point", false, "only weights with zero points are supported");
         }
     }
 

@@ -100,7 +100,8 @@ public final class HuggingFaceFolder implements Checkpoint {
     public Set<String> tensors() {
         Set<String> all = new LinkedHashSet<>();
         for (String name : files.names()) {
-            String ours = names.ours(name).orElse(name);
+            String ours =
+                    names.ours(name.replaceFirst("\\.qweight$", ".weight")).orElse(name);
             if (!beside(name) && !(config.tied() && ours.equals("output.weight"))) {
                 all.add(ours);
             }
@@ -111,17 +112,35 @@ public final class HuggingFaceFolder implements Checkpoint {
     /** Whether a text model is computed without a tensor, or it belongs to another that is read with it. */
     private boolean beside(String name) {
         return BESIDE.matcher(name).matches()
+                || name.endsWith(".qzeros") && files.has(name.replace(".qzeros", ".qweight"))
+                || name.endsWith(".scales") && files.has(name.replace(".scales", ".qweight"))
                 || name.endsWith(".weight_scale") && files.has(name.replace("_scale", ""))
                 || name.endsWith(".weight_scale_inv") && files.has(name.replace("_scale_inv", ""));
     }
 
     @Override
     public ElementType type(String name, int rows, int columns) {
+        if (packed(name)) {
+            Awq.of(files, stem(name), rows, columns);
+            return ElementType.Q4_1;
+        }
         return element(tensor(name, rows, columns));
+    }
+
+    private boolean packed(String name) {
+        return name.endsWith(".weight") && Awq.holds(files, stem(name));
+    }
+
+    private String stem(String name) {
+        String theirs = names.theirs(name);
+        return theirs.substring(0, theirs.length() - ".weight".length());
     }
 
     @Override
     public HostMatrix matrix(String name, int rows, int columns) {
+        if (packed(name)) {
+            return Awq.of(files, stem(name), rows, columns).toQ41(name);
+        }
         SafetensorsTensor tensor = tensor(name, rows, columns);
         if (tensor.type() == SafetensorsType.F8_E4M3) {
             return Fp8.toBf16(tensor.name(), rows, columns, files.data(tensor), scale(tensor, rows, columns));
@@ -182,7 +201,10 @@ public final class HuggingFaceFolder implements Checkpoint {
 
     @Override
     public long parameters() {
-        return files.tensors().stream().mapToLong(SafetensorsTensor::elements).sum();
+        return files.tensors().stream()
+                .filter(tensor -> !beside(tensor.name()))
+                .mapToLong(tensor -> tensor.elements() * (tensor.name().endsWith(".qweight") ? Awq.PER_INT : 1))
+                .sum();
     }
 
     @Override
@@ -192,6 +214,9 @@ public final class HuggingFaceFolder implements Checkpoint {
 
     @Override
     public String quantization() {
+        if (files.names().stream().anyMatch(name -> name.endsWith(".qweight"))) {
+            return "AWQ";
+        }
         Map<String, Long> bytes = files.tensors().stream()
                 .collect(Collectors.groupingBy(
                         tensor -> tensor.type().name(), Collectors.summingLong(SafetensorsTensor::bytes)));
