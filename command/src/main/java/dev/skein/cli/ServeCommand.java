@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
@@ -188,8 +189,20 @@ final class ServeCommand {
                         settings.get(ServeSettings.SHUTDOWN_TIMEOUT)),
                 new GatewayOptions.Logs(
                         settings.get(ServeSettings.LOG_REQUESTS), !settings.get(ServeSettings.DISABLE_LOG_STATS)),
+                cacheLabels(settings),
                 Version.TEXT,
                 SkeinHome.of(System.getenv()).libraries());
+    }
+
+    /// As vLLM writes them, which is as Python does.
+    private static Map<String, String> cacheLabels(Settings settings) {
+        return Map.of(
+                "cache_dtype",
+                settings.get(ServeSettings.KV_CACHE_DTYPE),
+                "enable_prefix_caching",
+                settings.get(ServeSettings.PREFIX_CACHING) ? "True" : "False",
+                "gpu_memory_utilization",
+                settings.find(ServeSettings.GPU_MEMORY_UTILIZATION).orElse(0.0).toString());
     }
 
     /// As vLLM: unless told otherwise a model is called what the command called it.

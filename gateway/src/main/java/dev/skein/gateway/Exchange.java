@@ -4,6 +4,7 @@ import dev.skein.gateway.json.JsonWriter;
 import dev.skein.gateway.openai.ApiException;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import java.util.HexFormat;
@@ -295,6 +296,11 @@ final class Exchange {
     }
 
     private void end(Buffer body) {
+        if (request.method() == HttpMethod.HEAD) {
+            response.putHeader(HttpHeaders.CONTENT_LENGTH, Integer.toString(body.length()));
+            response.end();
+            return;
+        }
         sent += body.length();
         response.end(body);
     }

@@ -67,6 +67,7 @@ final class Front extends VerticleBase {
         desk = made;
         vertx.setPeriodic(SWEEP_MILLIS, _ -> connections.sweep());
         if (shared.options().logs().statistics()) {
+            made.tell(log::info);
             vertx.setPeriodic(STATISTICS_MILLIS, _ -> made.tell(log::info));
         }
         HttpServerOptions http = new HttpServerOptions()

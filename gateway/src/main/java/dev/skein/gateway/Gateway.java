@@ -180,7 +180,7 @@ public final class Gateway implements AutoCloseable {
     private Shared.Serving serving(ServedModel model) {
         Preparation preparation = new Preparation(model, options.api().responseRole(), Clock.systemDefaultZone());
         Rehearsal.of(model, preparation, shared.json());
-        EngineMetrics engineMetrics = new EngineMetrics(model.name());
+        EngineMetrics engineMetrics = new EngineMetrics(model.name(), options.cacheLabels());
         shared.registry().register(engineMetrics);
         return new Shared.Serving(
                 model,

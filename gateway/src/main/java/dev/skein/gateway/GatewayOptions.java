@@ -6,6 +6,7 @@ import dev.skein.gateway.openai.SamplingDefaults;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param access who may call
  * @param limits bounds on what a client may send or hold
  * @param logs what is logged beside what goes wrong
+ * @param cacheLabels settings of the groups' caches, told as labels of {@code vllm:cache_config_info}
  * @param version answered by {@code /version}
  * @param cache folder where the tokenizer's native library is unpacked
  */
@@ -29,6 +31,7 @@ public record GatewayOptions(
         Access access,
         Limits limits,
         Logs logs,
+        Map<String, String> cacheLabels,
         String version,
         Path cache) {
 
@@ -38,6 +41,7 @@ public record GatewayOptions(
         requireNonNull(access, "access is null");
         requireNonNull(limits, "limits is null");
         requireNonNull(logs, "logs is null");
+        cacheLabels = Map.copyOf(cacheLabels);
         requireNonNull(version, "version is null");
         requireNonNull(cache, "cache is null");
         check(!host.isBlank(), "host is empty; give an address such as 127.0.0.1 or 0.0.0.0");
@@ -54,36 +58,41 @@ public record GatewayOptions(
                 Access.defaults(),
                 Limits.defaults(),
                 Logs.defaults(),
+                Map.of(),
                 "dev",
                 Path.of(System.getProperty("java.io.tmpdir"), "skein"));
     }
 
     public GatewayOptions withAddress(String host, int port) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
     }
 
     public GatewayOptions withApi(Api api) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
     }
 
     public GatewayOptions withAccess(Access access) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
     }
 
     public GatewayOptions withLimits(Limits limits) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
     }
 
     public GatewayOptions withLogs(Logs logs) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
+    }
+
+    public GatewayOptions withCacheLabels(Map<String, String> labels) {
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, labels, version, cache);
     }
 
     public GatewayOptions withVersion(String version) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
     }
 
     public GatewayOptions withCache(Path cache) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
     }
 
     /**

@@ -35,7 +35,8 @@ record Prepared(
                 .setRequestId(sequences() == 1 ? id : id + "-" + sequence)
                 .setSampling(sampling(sequence))
                 .setMaxTokens(maxTokens.get(sequence / decoding.n()))
-                .setPriority(decoding.priority());
+                .setPriority(decoding.priority())
+                .setCacheSalt(decoding.cacheSalt());
         for (int token : prompt(sequence).ids()) {
             request.addPrompt(token);
         }

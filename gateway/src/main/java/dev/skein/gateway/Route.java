@@ -51,11 +51,11 @@ enum Route {
     }
 
     boolean takes(String method) {
-        return methods.contains(method);
+        return methods.contains(method) || method.equals("HEAD") && methods.contains("GET");
     }
 
     String methods() {
-        return String.join(", ", methods);
+        return String.join(", ", methods) + (methods.contains("GET") ? ", HEAD" : "");
     }
 
     boolean open() {

@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -47,6 +48,39 @@ class CompletionTest {
         return event.replaceAll("\"id\":\"cmpl-[0-9a-f]{32}\",", "\"id\":\"I\",")
                 .replaceAll("\"created\":[0-9]{10},", "\"created\":0,")
                 .replaceAll("skein-1\\.2\\.3-[0-9a-f]{8}", "F");
+    }
+
+    @Test
+    void requestsOfOneSaltShareTheirCache() throws Exception {
+        AtomicReference<String> salt = new AtomicReference<>();
+        stage.worker.script = call -> {
+            salt.set(call.request.getCacheSalt());
+            call.end();
+        };
+        stage.post("/v1/completions", "{\"prompt\":\"x\",\"cache_salt\":\"mine\"}");
+        assertThat(salt.get()).isEqualTo("mine");
+        stage.post("/v1/completions", "{\"prompt\":\"x\"}");
+        assertThat(salt.get()).isEmpty();
+    }
+
+    @Test
+    void offsetsCountTheTextsOwnCharacters() throws Exception {
+        stage.worker.script = call -> {
+            GenerateResponse.Builder all = GenerateResponse.newBuilder();
+            for (int id : TinyModel.ids("né€\uD83D\uDE00x")) {
+                all.addTokens(Token.newBuilder()
+                        .setId(id)
+                        .setLogprobs(Logprobs.newBuilder().setLogprob(-1)));
+            }
+            call.end(all.setFinish(FakeWorker.finish(FinishReason.FINISH_REASON_LENGTH)));
+        };
+        for (String names : List.of("false", "true")) {
+            JsonNode body = stage.json(stage.post(
+                    "/v1/completions",
+                    "{\"prompt\":\"a\",\"logprobs\":0,\"return_tokens_as_token_ids\":" + names + "}"));
+            assertThat(body.at("/choices/0/text").asString()).isEqualTo("né€\uD83D\uDE00x");
+            assertThat(body.at("/choices/0/logprobs/text_offset").toString()).isEqualTo("[0,1,2,2,3,3,3,4,4,4,4]");
+        }
     }
 
     @Test

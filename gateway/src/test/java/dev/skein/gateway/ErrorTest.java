@@ -70,6 +70,8 @@ class ErrorTest {
                 "\"messages\":[{\"role\":\"user\",\"content\":3}] | messages.0.content | must be a string or a list of parts",
                 "\"messages\":[{\"role\":\"user\"}]      | messages.0.content       | is required",
                 "\"messages\":[{\"role\":\"user\",\"content\":null}] | messages.0.content | is required",
+                "\"reasoning_effort\":\"huge\"            | reasoning_effort         | must be one of none, minimal, low, medium, high, xhigh, max, got the string \"huge\"",
+                "\"reasoning_effort\":1                  | reasoning_effort         | must be one of none",
                 "\"chat_template_kwargs\":3              | chat_template_kwargs     | must be an object",
             })
     void wrongTypesAreCountedAndNamed(String field, String param, String words) throws Exception {
@@ -125,7 +127,9 @@ class ErrorTest {
                 "\"logprobs\":true,\"top_logprobs\":21       | top_logprobs           | must be 0 to 20",
                 "\"stream_options\":{}                       | stream_options         | only for streams",
                 "\"stream\":true,\"prompt_logprobs\":1       | prompt_logprobs        | does not go with a stream",
-                "\"truncate_prompt_tokens\":-2               | truncate_prompt_tokens | got -2",
+                "\"truncate_prompt_tokens\":-2               | truncate_prompt_tokens | must be -1 (what the context holds) or at least 0, got -2",
+                "\"truncate_prompt_tokens\":0                | messages               | The prompt is empty",
+                "\"cache_salt\":\"\"                        | cache_salt             | must have 1 to 4096 characters",
                 "\"continue_final_message\":true,\"add_generation_prompt\":true | continue_final_message | cannot both be true",
                 "\"chat_template\":\"x\"                     | chat_template          | --trust-request-chat-template",
                 "\"messages\":[]                             | messages               | is empty",
@@ -153,7 +157,6 @@ class ErrorTest {
                 "logprob_token_ids:[1]",
                 "bad_words:[\"x\"]",
                 "kv_transfer_params:{\"a\":1}",
-                "cache_salt:\"x\"",
                 "stream_interval:5",
                 "audio:{}",
                 "modalities:[\"audio\"]",

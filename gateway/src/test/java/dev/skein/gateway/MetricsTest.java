@@ -30,7 +30,8 @@ class MetricsTest {
 
     @BeforeAll
     static void scrape() throws Exception {
-        stage = new Stage();
+        stage = new Stage(
+                options -> options.withCacheLabels(Map.of("cache_dtype", "auto", "enable_prefix_caching", "True")));
         stage.worker.statistics = StatisticsResponse.newBuilder()
                 .setRunning(3)
                 .setWaiting(4)
@@ -90,9 +91,8 @@ class MetricsTest {
         assertThat(value("vllm:kv_cache_usage_perc" + LABELS)).isEqualTo(0.25);
         assertThat(value("vllm:gpu_cache_usage_perc" + LABELS)).isEqualTo(0.25);
         assertThat(value("vllm:num_requests_swapped" + LABELS)).isZero();
-        assertThat(value(
-                        "vllm:cache_config_info{block_size=\"16\",cache_dtype=\"auto\",enable_prefix_caching=\"False\","
-                                + "engine=\"0\",gpu_memory_utilization=\"0.0\",num_gpu_blocks=\"64\"}"))
+        assertThat(value("vllm:cache_config_info{block_size=\"16\",cache_dtype=\"auto\",enable_prefix_caching=\"True\","
+                        + "engine=\"0\",num_gpu_blocks=\"64\"}"))
                 .isEqualTo(1);
         assertThat(value("vllm:num_requests_waiting_by_reason{engine=\"0\",model_name=\"tiny\",reason=\"capacity\"}"))
                 .isEqualTo(4);

@@ -383,6 +383,23 @@ class ServerTest {
     }
 
     @Test
+    void headAnswersAsGetDoesWithoutABody() throws Exception {
+        for (String path : List.of("/health", "/version", "/v1/models", "/metrics")) {
+            HttpResponse<String> response =
+                    stage.send(stage.to(path).method("HEAD", HttpRequest.BodyPublishers.noBody()));
+            assertThat(response.statusCode()).as(path).isEqualTo(200);
+            assertThat(response.body()).isEmpty();
+        }
+        try (Socket socket = connect(stage)) {
+            write(socket, "HEAD /version HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            assertThat(readAll(socket)).contains("content-length: 19").endsWith("\r\n\r\n");
+        }
+        assertThat(stage.send(stage.to("/v1/completions").method("HEAD", HttpRequest.BodyPublishers.noBody()))
+                        .statusCode())
+                .isEqualTo(405);
+    }
+
+    @Test
     void smallAnswers() throws Exception {
         assertThat(stage.get("/health").body()).isEmpty();
         assertThat(stage.get("/ping").statusCode()).isEqualTo(200);

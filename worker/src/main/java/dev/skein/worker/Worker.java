@@ -248,7 +248,12 @@ public final class Worker implements AutoCloseable {
         if (!failure.complete(reason)) {
             return;
         }
-        log.error("worker=failed reason=\"{}\"", reason, avoidable(cause) ? null : cause);
+        // Whoever started this worker tells people the reason; only a defect needs its trace.
+        if (avoidable(cause)) {
+            log.debug("worker=failed reason=\"{}\"", reason);
+        } else {
+            log.error("worker=failed reason=\"{}\"", reason, cause);
+        }
         listening.thenAccept(server -> server.failed(reason));
         ready.completeExceptionally(new IllegalStateException(reason, cause));
         tell(new WorkerListener.Failed(reason));

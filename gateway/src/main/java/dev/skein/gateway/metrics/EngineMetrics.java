@@ -11,6 +11,7 @@ import io.prometheus.metrics.model.snapshots.MetricSnapshot;
 import io.prometheus.metrics.model.snapshots.MetricSnapshots;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.ToDoubleFunction;
 
 /**
@@ -19,6 +20,7 @@ import java.util.function.ToDoubleFunction;
  */
 public final class EngineMetrics implements MultiCollector {
     private final String model;
+    private final Labels cacheLabels;
     // Written before a scrape, read by it, on whichever event loops these run.
     private volatile List<StatisticsResponse> engines = List.of();
 
@@ -27,9 +29,15 @@ public final class EngineMetrics implements MultiCollector {
     // a counter must not.
     private volatile List<Long> computed = List.of();
 
-    /** @param model the first served name */
-    public EngineMetrics(String model) {
+    /**
+     * @param model the first served name
+     * @param cacheLabels what else {@code cache_config_info} tells
+     */
+    public EngineMetrics(String model, Map<String, String> cacheLabels) {
         this.model = model;
+        this.cacheLabels = Labels.of(
+                cacheLabels.keySet().toArray(String[]::new),
+                cacheLabels.values().toArray(String[]::new));
     }
 
     /** @param statistics of each group, in order */
@@ -164,18 +172,13 @@ public final class EngineMetrics implements MultiCollector {
         for (int i = 0; i < engines.size(); i++) {
             gauge.dataPoint(GaugeSnapshot.GaugeDataPointSnapshot.builder()
                     .labels(Labels.of(
-                            "engine",
-                            Integer.toString(i),
-                            "block_size",
-                            Integer.toString(engines.get(i).getBlockSize()),
-                            "num_gpu_blocks",
-                            Integer.toString(engines.get(i).getBlocksTotal()),
-                            "cache_dtype",
-                            "auto",
-                            "enable_prefix_caching",
-                            "False",
-                            "gpu_memory_utilization",
-                            "0.0"))
+                                    "engine",
+                                    Integer.toString(i),
+                                    "block_size",
+                                    Integer.toString(engines.get(i).getBlockSize()),
+                                    "num_gpu_blocks",
+                                    Integer.toString(engines.get(i).getBlocksTotal()))
+                            .merge(cacheLabels))
                     .value(1)
                     .build());
         }

@@ -22,6 +22,8 @@ public record ChatRequest(
         Map<String, @Nullable Object> variables,
         boolean generationPrompt,
         boolean continueFinal) {
+    private static final List<String> EFFORTS = List.of("none", "minimal", "low", "medium", "high", "xhigh", "max");
+
     // What a template gets from the server and the body's own fields, never from chat_template_kwargs.
     private static final Set<String> OURS =
             Set.of("messages", "conversation", "tools", "bos_token", "eos_token", "chat_template", "tokenize");
@@ -64,7 +66,11 @@ public record ChatRequest(
             variables.put("documents", body.raw("documents"));
         }
         if (body.has("reasoning_effort")) {
-            variables.put("reasoning_effort", body.text("reasoning_effort"));
+            Object effort = body.raw("reasoning_effort");
+            if (!(effort instanceof String) || !EFFORTS.contains(effort)) {
+                body.wrong("reasoning_effort", "one of " + String.join(", ", EFFORTS), effort);
+            }
+            variables.put("reasoning_effort", effort);
         }
         Object extra = body.raw("chat_template_kwargs");
         if (extra instanceof Map<?, ?> map) {

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param show what of it goes into the answer
  * @param truncation how a long prompt is cut; null to refuse it
  * @param addSpecialTokens whether prompts get the ids that begin and end a text
+ * @param cacheSalt only requests of the same salt share what is cached of their prompts; empty for none
  * @param requestId the client's own name for the request
  */
 public record Decoding(
@@ -29,6 +30,7 @@ public record Decoding(
         @Nullable Truncation truncation,
         boolean addSpecialTokens,
         long priority,
+        String cacheSalt,
         @Nullable String requestId) {
 
     /**

@@ -21,6 +21,7 @@ final class DecodingFields {
     // What a stop string holds back is text that the client waits for.
     private static final int LONGEST_STOP = 4096;
     private static final int LONGEST_REQUEST_ID = 200;
+    private static final int LONGEST_SALT = 4096;
 
     private final Fields body;
     private final RequestRules rules;
@@ -36,6 +37,7 @@ final class DecodingFields {
         String model = body.text("model");
         Long n = body.integer("n");
         Long priority = body.integer("priority");
+        String salt = body.text("cache_salt");
         String requestId = body.text("request_id");
         boolean addSpecialTokens = body.flag("add_special_tokens", !chat);
         Decoding.Truncation truncation = truncation();
@@ -45,6 +47,9 @@ final class DecodingFields {
         int choices = choices(n, sampling);
         TextStream.Rules text = text(sampling, maxTokens);
         body.check();
+        if (salt != null && (salt.isEmpty() || salt.length() > LONGEST_SALT)) {
+            throw bad("cache_salt", "cache_salt must have 1 to 4096 characters, got " + salt.length());
+        }
         if (requestId != null && requestId.length() > LONGEST_REQUEST_ID) {
             throw bad("request_id", "request_id has " + requestId.length() + " characters; it may have 200");
         }
@@ -59,6 +64,7 @@ final class DecodingFields {
                 truncation,
                 addSpecialTokens,
                 priority == null ? 0 : priority,
+                salt == null ? "" : salt,
                 requestId);
     }
 
@@ -85,10 +91,12 @@ final class DecodingFields {
         if (tokens == null) {
             return null;
         }
-        if (tokens != -1) {
-            between("truncate_prompt_tokens", tokens, 1, Integer.MAX_VALUE);
+        if (tokens < -1) {
+            throw bad(
+                    "truncate_prompt_tokens",
+                    "truncate_prompt_tokens must be -1 (what the context holds) or at least 0, got " + tokens);
         }
-        return new Decoding.Truncation(tokens.intValue(), !"right".equals(side));
+        return new Decoding.Truncation((int) Math.min(tokens, Integer.MAX_VALUE), !"right".equals(side));
     }
 
     private @Nullable Integer maxTokens(boolean echo) {

@@ -60,11 +60,11 @@ final class LogprobsWriter {
         out.name("text_offset").beginArray();
         for (int id : ids) {
             out.value(offset);
-            offset += characters(name(id));
+            offset += vocabulary.characters(id);
         }
         for (Token token : tokens) {
             out.value(offset);
-            offset += characters(name(token.getId()));
+            offset += vocabulary.characters(token.getId());
         }
         out.endArray().name("token_logprobs").beginArray();
         for (int i = 0; i < ids.length; i++) {
@@ -142,11 +142,6 @@ final class LogprobsWriter {
 
     private String name(int id) {
         return asIds ? "token_id:" + id : vocabulary.text(id);
-    }
-
-    // As Python counts them, which is what clients index by.
-    private static int characters(String text) {
-        return text.codePointCount(0, text.length());
     }
 
     private static float floor(float logprob) {

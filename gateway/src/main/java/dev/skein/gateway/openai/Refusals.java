@@ -30,7 +30,6 @@ final class Refusals {
             "thinking_token_budget",
             "mm_processor_kwargs",
             "media_io_kwargs",
-            "cache_salt",
             "logits_processors");
 
     private Refusals() {}

@@ -34,6 +34,7 @@ public record TokenizeRequest(String model, What what, boolean addSpecialTokens,
             null,
             false,
             0,
+            "",
             null);
 
     /** @throws ApiException if it cannot be served */

@@ -83,6 +83,17 @@ public final class Vocabulary {
         return escaped.toString();
     }
 
+    /** Characters that begin in {@code id}, as Python counts them: those of all ids are as many as their text has. */
+    public int characters(int id) {
+        int begun = 0;
+        for (byte b : bytes(id)) {
+            if ((b & 0xC0) != 0x80) {
+                begun++;
+            }
+        }
+        return begun;
+    }
+
     /** The text of whole {@code ids}. */
     public String decode(int[] ids, boolean skipSpecial) {
         Utf8Gate gate = new Utf8Gate();
