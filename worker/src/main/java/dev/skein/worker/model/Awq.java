@@ -85,12 +85,12 @@ record Awq(Packed weights, Packed zeros, HostMatrix scales) {
         }
     }
 
-    /** Rows are outputs then, as everywhere else. In memory that lives as long as the matrix. */
-    HostMatrix toQ41(String name) {
+    /** Rows are outputs then, as everywhere else. */
+    HostMatrix toQ41(String name, Arena into) {
         int rows = weights.columns;
         int columns = weights.rows;
         int group = columns / scales.rows();
-        MemorySegment out = Arena.ofAuto().allocate(rows * ElementType.Q4_1.rowBytes(columns), Float.BYTES);
+        MemorySegment out = into.allocate(rows * ElementType.Q4_1.rowBytes(columns), Float.BYTES);
         long at = 0;
         for (int row = 0; row < rows; row++) {
             for (int column = 0; column < columns; column += BLOCK) {

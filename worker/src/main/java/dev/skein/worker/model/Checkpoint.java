@@ -2,6 +2,7 @@ package dev.skein.worker.model;
 
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
+import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Set;
@@ -13,7 +14,7 @@ import java.util.Set;
  * blk.3.attn_q.weight}, {@code output_norm.weight}. What a name stands for is also one: a norm's weight is what its row
  * is multiplied by, and the rows of queries and keys lie as {@link ModelConfig#rope} says.
  *
- * <p>Owns the mappings of its files: matrices are views of them and die with {@link #close}. Safe to read from several
+ * <p>Owns the mappings of its files: matrices that are views of them die with {@link #close}. Safe to read from several
  * threads.
  */
 public sealed interface Checkpoint extends AutoCloseable permits GgufCheckpoint, HuggingFaceFolder, DummyFolder {
@@ -50,16 +51,17 @@ public sealed interface Checkpoint extends AutoCloseable permits GgufCheckpoint,
     ElementType type(String name, int rows, int columns);
 
     /**
-     * The tensor of that name. What needs no conversion is a view of its file.
+     * The tensor of that name: a view of its file, or what was made of it.
      *
+     * @param made what is made of it lies there
      * @throws CheckpointException if it is not there, or not `rows` rows of `columns`
      */
-    HostMatrix matrix(String name, int rows, int columns);
+    HostMatrix matrix(String name, int rows, int columns, Arena made);
 
     /** Elements of all tensors. */
     long parameters();
 
-    /** Bytes of all tensors. */
+    /** Bytes of all tensors as they are computed with. */
     long tensorBytes();
 
     /** The type of most bytes outside the embedding and the head, which are often kept finer. */

@@ -79,10 +79,10 @@ public final class DummyFolder implements Checkpoint {
     }
 
     @Override
-    public HostMatrix matrix(String name, int rows, int columns) {
+    public HostMatrix matrix(String name, int rows, int columns, Arena made) {
         int exponent = Math.getExponent(Math.sqrt(3.0 / columns));
         long bytes = 2L * rows * columns;
-        MemorySegment data = Arena.ofAuto().allocate(bytes, Float.BYTES);
+        MemorySegment data = made.allocate(bytes, Float.BYTES);
         if (name.endsWith("norm.weight")) {
             fillWithOnes(data);
         } else {

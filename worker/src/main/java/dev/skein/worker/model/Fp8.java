@@ -35,9 +35,8 @@ final class Fp8 {
         return E4M3[bits & 0xff];
     }
 
-    /** In memory that lives as long as the matrix. */
-    static HostMatrix toBf16(String name, int rows, int columns, MemorySegment data, Scale scale) {
-        MemorySegment out = Arena.ofAuto().allocate(2L * rows * columns, Float.BYTES);
+    static HostMatrix toBf16(String name, int rows, int columns, MemorySegment data, Scale scale, Arena into) {
+        MemorySegment out = into.allocate(2L * rows * columns, Float.BYTES);
         for (int row = 0; row < rows; row++) {
             long at = (long) row * columns;
             for (int column = 0; column < columns; column++) {

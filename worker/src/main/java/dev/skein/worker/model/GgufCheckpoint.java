@@ -2,6 +2,7 @@ package dev.skein.worker.model;
 
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
+import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.LinkedHashSet;
@@ -74,11 +75,15 @@ public final class GgufCheckpoint implements Checkpoint {
 
     @Override
     public ElementType type(String name, int rows, int columns) {
-        return matrix(name, rows, columns).type();
+        return find(name, rows, columns).type();
     }
 
     @Override
-    public HostMatrix matrix(String name, int rows, int columns) {
+    public HostMatrix matrix(String name, int rows, int columns, Arena made) {
+        return find(name, rows, columns);
+    }
+
+    private HostMatrix find(String name, int rows, int columns) {
         ModelConfig.Experts experts = config.experts();
         ExpertTensors.Place place =
                 experts == null || files.tensor(name).isPresent() ? null : ExpertTensors.place(name);

@@ -2,6 +2,7 @@ package dev.skein.worker.model;
 
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
+import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
@@ -137,13 +138,13 @@ public final class HuggingFaceFolder implements Checkpoint {
     }
 
     @Override
-    public HostMatrix matrix(String name, int rows, int columns) {
+    public HostMatrix matrix(String name, int rows, int columns, Arena made) {
         if (packed(name)) {
-            return Awq.of(files, stem(name), rows, columns).toQ41(name);
+            return Awq.of(files, stem(name), rows, columns).toQ41(name, made);
         }
         SafetensorsTensor tensor = tensor(name, rows, columns);
         if (tensor.type() == SafetensorsType.F8_E4M3) {
-            return Fp8.toBf16(tensor.name(), rows, columns, files.data(tensor), scale(tensor, rows, columns));
+            return Fp8.toBf16(tensor.name(), rows, columns, files.data(tensor), scale(tensor, rows, columns), made);
         }
         HostMatrix matrix = new HostMatrix(tensor.name(), element(tensor), rows, columns, files.data(tensor));
         // Gemma's norms multiply by one more than what its files hold.
@@ -209,7 +210,9 @@ public final class HuggingFaceFolder implements Checkpoint {
 
     @Override
     public long tensorBytes() {
-        return files.tensors().stream().mapToLong(SafetensorsTensor::bytes).sum();
+        return files.tensors().stream()
+                .mapToLong(tensor -> tensor.type() == SafetensorsType.F8_E4M3 ? 2 * tensor.bytes() : tensor.bytes())
+                .sum();
     }
 
     @Override

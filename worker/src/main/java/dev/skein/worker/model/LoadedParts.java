@@ -8,12 +8,12 @@ import dev.skein.compute.HostMatrix;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.Weight;
 import dev.skein.worker.model.Architecture.LoadProgress;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.IntFunction;
-import java.util.stream.Stream;
 
 /** Copies weights into a backend, and makes its buffers. */
 final class LoadedParts implements Parts {
@@ -37,45 +37,56 @@ final class LoadedParts implements Parts {
 
     @Override
     public Weight weight(Matrix... stacked) {
-        return backend.weight(Stream.of(stacked).map(this::read).toList());
+        try (Arena made = Arena.ofConfined()) {
+            return backend.weight(read(List.of(stacked), made));
+        }
     }
 
     @Override
     public Weight gatedWeight(Matrix gate, Matrix up) {
-        return backend.gatedWeight(read(gate), read(up));
+        try (Arena made = Arena.ofConfined()) {
+            return backend.gatedWeight(read(gate, made), read(up, made));
+        }
     }
 
+    /** A backend may go on reading it. */
     @Override
     public Weight table(Matrix matrix) {
-        return backend.table(read(matrix));
+        return backend.table(read(matrix, Arena.ofAuto()));
     }
 
     @Override
     public Weight vector(String name, int length) {
-        return backend.vector(read(new Matrix(name, 1, length)));
+        try (Arena made = Arena.ofConfined()) {
+            return backend.vector(read(new Matrix(name, 1, length), made));
+        }
     }
 
     @Override
     public Weight stackedVector(Matrix... stacked) {
-        return backend.vector(
-                HostVectors.stacked(Stream.of(stacked).map(this::read).toList()));
+        try (Arena made = Arena.ofConfined()) {
+            return backend.vector(HostVectors.stacked(read(List.of(stacked), made)));
+        }
     }
 
     @Override
     public ExpertWeights experts(List<Matrix> gate, List<Matrix> up, List<Matrix> down) {
-        return backend.experts(
-                gate.stream().map(this::read).toList(),
-                up.stream().map(this::read).toList(),
-                down.stream().map(this::read).toList());
+        try (Arena made = Arena.ofConfined()) {
+            return backend.experts(read(gate, made), read(up, made), read(down, made));
+        }
+    }
+
+    private List<HostMatrix> read(List<Matrix> wanted, Arena made) {
+        return wanted.stream().map(each -> read(each, made)).toList();
+    }
+
+    private HostMatrix read(Matrix wanted, Arena made) {
+        return checkpoint.matrix(wanted.name(), wanted.rows(), wanted.columns(), made);
     }
 
     @Override
     public ElementType type(Matrix wanted) {
         return checkpoint.type(wanted.name(), wanted.rows(), wanted.columns());
-    }
-
-    private HostMatrix read(Matrix wanted) {
-        return checkpoint.matrix(wanted.name(), wanted.rows(), wanted.columns());
     }
 
     @Override

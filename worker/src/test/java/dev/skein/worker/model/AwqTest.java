@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -106,7 +107,7 @@ final class AwqTest {
             assertThat(checkpoint.tensors()).containsExactly("blk.0.attn_q.weight");
             assertThat(checkpoint.parameters()).isEqualTo(IN * OUT);
             assertThat(checkpoint.quantization()).isEqualTo("AWQ");
-            HostMatrix matrix = checkpoint.matrix("blk.0.attn_q.weight", OUT, IN);
+            HostMatrix matrix = checkpoint.matrix("blk.0.attn_q.weight", OUT, IN, Arena.ofAuto());
             for (int out = 0; out < OUT; out++) {
                 for (int in = 0; in < IN; in++) {
                     float scale = scales[in / GROUP][out];

@@ -7,6 +7,7 @@ import dev.skein.compute.ElementType;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.cpu.JavaBackend;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
@@ -44,12 +45,13 @@ final class DummyFolderTest {
         Files.writeString(
                 folder.resolve("config.json"), new FamilyModel("llama").config().toString());
         try (DummyFolder dummy = DummyFolder.open(folder)) {
-            MemorySegment one = dummy.matrix("blk.0.attn_q.weight", 600, 768).data();
-            assertThat(one.mismatch(
-                            dummy.matrix("blk.0.attn_q.weight", 600, 768).data()))
+            MemorySegment one = dummy.matrix("blk.0.attn_q.weight", 600, 768, Arena.ofAuto())
+                    .data();
+            assertThat(one.mismatch(dummy.matrix("blk.0.attn_q.weight", 600, 768, Arena.ofAuto())
+                            .data()))
                     .isEqualTo(-1);
-            assertThat(one.mismatch(
-                            dummy.matrix("blk.1.attn_q.weight", 600, 768).data()))
+            assertThat(one.mismatch(dummy.matrix("blk.1.attn_q.weight", 600, 768, Arena.ofAuto())
+                            .data()))
                     .isNotNegative();
             double squares = 0;
             for (int i = 0; i < 600 * 768; i++) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.skein.compute.ElementType;
+import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -61,9 +62,9 @@ final class GgufFilesTest {
             assertThat(parts.parameters()).isEqualTo(whole.parameters());
             assertThat(parts.config().layers()).isEqualTo(whole.config().layers());
             assertThat(Architecture.of(parts).vocabularySize()).isEqualTo(TinyLlama.VOCABULARY);
-            assertThat(parts.matrix("output_norm.weight", 1, TinyLlama.HIDDEN)
+            assertThat(parts.matrix("output_norm.weight", 1, TinyLlama.HIDDEN, Arena.ofAuto())
                             .data()
-                            .mismatch(whole.matrix("output_norm.weight", 1, TinyLlama.HIDDEN)
+                            .mismatch(whole.matrix("output_norm.weight", 1, TinyLlama.HIDDEN, Arena.ofAuto())
                                     .data()))
                     .isEqualTo(-1);
         }

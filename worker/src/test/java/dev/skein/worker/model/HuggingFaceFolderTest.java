@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -203,7 +204,7 @@ final class HuggingFaceFolderTest {
     }
 
     private static float element(Checkpoint checkpoint, String part, int row, int column) {
-        HostMatrix matrix = checkpoint.matrix("blk.0.%s.weight".formatted(part), 300, 130);
+        HostMatrix matrix = checkpoint.matrix("blk.0.%s.weight".formatted(part), 300, 130, Arena.ofAuto());
         return Float.intBitsToFloat(matrix.data().getAtIndex(ValueLayout.JAVA_SHORT, row * 130L + column) << 16);
     }
 }
