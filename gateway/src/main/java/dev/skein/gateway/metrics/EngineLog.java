@@ -11,7 +11,7 @@ import java.util.Optional;
  * thread-safe.
  */
 public final class EngineLog {
-    private record Seen(long nanos, long prompt, long generated, boolean active) {}
+    private record Seen(long nanos, StatisticsResponse said, boolean active) {}
 
     private final Map<Integer, Seen> seen = new HashMap<>();
 
@@ -23,10 +23,10 @@ public final class EngineLog {
      */
     public Optional<String> line(int engine, StatisticsResponse now, long nanos) {
         Seen before = seen.get(engine);
-        long prompt = before == null ? 0 : since(before.prompt, now.getPromptTokens());
-        long generated = before == null ? 0 : since(before.generated, now.getGenerationTokens());
+        long prompt = before == null ? 0 : since(before.said.getPromptTokens(), now.getPromptTokens());
+        long generated = before == null ? 0 : since(before.said.getGenerationTokens(), now.getGenerationTokens());
         boolean active = prompt + generated + now.getRunning() + now.getWaiting() > 0;
-        seen.put(engine, new Seen(nanos, now.getPromptTokens(), now.getGenerationTokens(), active));
+        seen.put(engine, new Seen(nanos, now, active));
         if (before == null || !active && !before.active) {
             return Optional.empty();
         }
@@ -34,13 +34,20 @@ public final class EngineLog {
         return Optional.of(String.format(
                 Locale.ROOT,
                 "Engine %03d: Avg prompt throughput: %.1f tokens/s, Avg generation throughput: %.1f tokens/s,"
-                        + " Running: %d reqs, Waiting: %d reqs, KV cache usage: %.1f%%",
+                        + " Running: %d reqs, Waiting: %d reqs, KV cache usage: %.1f%%, Prefix cache hit rate: %.1f%%",
                 engine,
                 prompt / seconds,
                 generated / seconds,
                 now.getRunning(),
                 now.getWaiting(),
-                now.getBlocksTotal() == 0 ? 0 : 100.0 * now.getBlocksUsed() / now.getBlocksTotal()));
+                percent(now.getBlocksUsed(), now.getBlocksTotal()),
+                percent(
+                        since(before.said.getPrefixCacheHits(), now.getPrefixCacheHits()),
+                        since(before.said.getPrefixCacheQueries(), now.getPrefixCacheQueries()))));
+    }
+
+    private static double percent(long part, long whole) {
+        return whole == 0 ? 0 : 100.0 * part / whole;
     }
 
     // A worker that was started again counts from nothing.

@@ -18,6 +18,8 @@ class EngineLogTest {
                 .setWaiting(running / 2)
                 .setBlocksUsed(running)
                 .setBlocksTotal(16)
+                .setPrefixCacheQueries(prompt)
+                .setPrefixCacheHits(prompt / 2)
                 .build();
     }
 
@@ -26,7 +28,8 @@ class EngineLogTest {
         assertThat(log.line(0, said(100, 50, 0), 0)).isEmpty();
         assertThat(log.line(0, said(150, 300, 4), 10 * SECOND))
                 .hasValue("Engine 000: Avg prompt throughput: 5.0 tokens/s, Avg generation throughput: 25.0 tokens/s,"
-                        + " Running: 4 reqs, Waiting: 2 reqs, KV cache usage: 25.0%");
+                        + " Running: 4 reqs, Waiting: 2 reqs, KV cache usage: 25.0%,"
+                        + " Prefix cache hit rate: 50.0%");
     }
 
     @Test
