@@ -97,7 +97,7 @@ final class CheckedParts implements Parts {
 
     @Override
     public ElementType type(Matrix wanted) {
-        used.add(wanted.name());
+        used.add(checkpoint.holder(wanted.name()));
         return checkpoint.type(wanted.name(), wanted.rows(), wanted.columns());
     }
 

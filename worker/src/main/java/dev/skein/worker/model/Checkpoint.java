@@ -43,6 +43,11 @@ public sealed interface Checkpoint extends AutoCloseable permits GgufCheckpoint,
     /** Names of all tensors that a model must make use of. */
     Set<String> tensors();
 
+    /** Which of them holds a matrix: its own, unless experts lie together. */
+    default String holder(String name) {
+        return name;
+    }
+
     /**
      * The type that {@link #matrix} has.
      *

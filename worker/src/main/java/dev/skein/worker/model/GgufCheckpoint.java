@@ -9,6 +9,7 @@ import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /** A model in the GGUF format: one file, or the parts that it was split into. */
 public final class GgufCheckpoint implements Checkpoint {
@@ -65,12 +66,19 @@ public final class GgufCheckpoint implements Checkpoint {
 
     @Override
     public Set<String> tensors() {
-        ModelConfig.Experts experts = config.experts();
-        Set<String> names = experts == null
-                ? new LinkedHashSet<>(files.names())
-                : new ExpertTensors(experts.count()).names(files.names());
+        Set<String> names = new LinkedHashSet<>(files.names());
         names.remove(GgufRope.FACTORS);
         return names;
+    }
+
+    @Override
+    public String holder(String name) {
+        ExpertTensors.Place place = place(name);
+        return place == null ? name : place.tensor();
+    }
+
+    private ExpertTensors.@Nullable Place place(String name) {
+        return config.experts() == null || files.tensor(name).isPresent() ? null : ExpertTensors.place(name);
     }
 
     @Override
@@ -85,8 +93,7 @@ public final class GgufCheckpoint implements Checkpoint {
 
     private HostMatrix find(String name, int rows, int columns) {
         ModelConfig.Experts experts = config.experts();
-        ExpertTensors.Place place =
-                experts == null || files.tensor(name).isPresent() ? null : ExpertTensors.place(name);
+        ExpertTensors.Place place = place(name);
         return experts == null || place == null
                 ? files.matrix(name, rows, columns)
                 : files.matrix(place.tensor(), place.index(), experts.count(), rows, columns);

@@ -56,7 +56,7 @@ final class GgufConfig implements Settings {
 
     private Family family() {
         return switch (architecture) {
-            case "llama" -> expertCount() == 0 ? Family.LLAMA : Family.MIXTRAL;
+            case "llama" -> hasExperts() ? Family.MIXTRAL : Family.LLAMA;
             case "qwen2" -> Family.QWEN2;
             case "qwen3" -> Family.QWEN3;
             case "qwen3moe" -> Family.QWEN3_MOE;
@@ -94,7 +94,7 @@ final class GgufConfig implements Settings {
         if (family != Family.GEMMA3) {
             refused.add(WINDOW);
         }
-        if (family != Family.MIXTRAL && family != Family.QWEN3_MOE && expertCount() > 0) {
+        if (family != Family.MIXTRAL && family != Family.QWEN3_MOE && hasExperts()) {
             refused.add(EXPERTS);
         }
         for (String key : refused) {
@@ -155,24 +155,26 @@ final class GgufConfig implements Settings {
                 .collect(Collectors.toSet());
     }
 
-    private int expertCount() {
-        return keys.integer(key(EXPERTS), 0, Setting.EXPERTS.most()).orElse(0);
+    /** Some files without experts say 0. */
+    private boolean hasExperts() {
+        return keys.integer(key(EXPERTS), 0, Setting.EXPERTS.most()).orElse(0) > 0;
     }
 
     private @Nullable Experts experts() {
-        if (expertCount() == 0) {
+        if (!hasExperts()) {
             return null;
         }
+        int count = expertCount();
         int chosen = required(Setting.EXPERTS_CHOSEN);
-        if (chosen > expertCount()) {
-            throw refused(Setting.EXPERTS_CHOSEN, chosen, "there are %d experts".formatted(expertCount()));
+        if (chosen > count) {
+            throw refused(Setting.EXPERTS_CHOSEN, chosen, "there are %d experts".formatted(count));
         }
         int gating = keys.integer(key("expert_gating_func"), 0, 1 << 8).orElse(SOFTMAX);
         if (gating != SOFTMAX) {
             throw refused("expert_gating_func", gating, "only %d, softmax, is supported".formatted(SOFTMAX));
         }
         return new Experts(
-                expertCount(),
+                count,
                 chosen,
                 integer(Setting.EXPERT_FEED_FORWARD).orElseGet(() -> required(Setting.FEED_FORWARD)),
                 keys.flag(key("expert_weights_norm")).orElse(true),

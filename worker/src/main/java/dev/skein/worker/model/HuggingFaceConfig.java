@@ -242,7 +242,7 @@ final class HuggingFaceConfig implements Settings {
         if (family != Family.MIXTRAL && family != Family.QWEN3_MOE) {
             return null;
         }
-        int count = required(Setting.EXPERTS);
+        int count = expertCount();
         int chosen = required(Setting.EXPERTS_CHOSEN);
         if (chosen > count) {
             throw refused(Setting.EXPERTS_CHOSEN, chosen, "there are %d experts".formatted(count));

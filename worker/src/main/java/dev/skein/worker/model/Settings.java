@@ -4,6 +4,9 @@ import java.util.OptionalInt;
 
 /** A configuration's integers, and the complaints about them in the words of their format. */
 interface Settings {
+    /** Of all layers; the largest models of today have some 25,000. */
+    int MAX_EXPERTS = 1 << 17;
+
     /**
      * Empty where it is missing.
      *
@@ -19,6 +22,17 @@ interface Settings {
 
     default int required(Setting setting) {
         return integer(setting).orElseThrow(() -> missing(setting));
+    }
+
+    /** How many experts a layer has, and all layers together as many as can be looked for one by one. */
+    default int expertCount() {
+        int count = required(Setting.EXPERTS);
+        int layers = required(Setting.LAYERS);
+        if ((long) count * layers > MAX_EXPERTS) {
+            throw refused(
+                    Setting.EXPERTS, count, "%d layers may have %d experts at most".formatted(layers, MAX_EXPERTS));
+        }
+        return count;
     }
 
     /** The heads, with 1 / sqrt(size) as scale. */

@@ -9,15 +9,20 @@ import dev.skein.compute.Rope;
 import dev.skein.worker.model.ModelConfig.Heads;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Random;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Configurations as they are published, older and newer spellings of the same, and ones that must be refused. */
 final class HuggingFaceConfigTest {
+    private static final int MUTATIONS = 1_000;
+    private static final String NOISE = "0123456789-.e\"[]{}:,ntf ";
+
     private static final String SIZES =
             "\"hidden_size\":128,\"num_hidden_layers\":4,\"num_attention_heads\":4,\"num_key_value_heads\":2,"
                     + "\"intermediate_size\":96,\"max_position_embeddings\":4096,\"vocab_size\":100";
@@ -163,6 +168,10 @@ final class HuggingFaceConfigTest {
                 Arguments.of("llama", ",'quantization_config':{'quant_method':'gptq'}", "quant_method is gptq"),
                 Arguments.of("qwen3", ",'layer_types':['full_attention']", "layer_types is [full_attention]"),
                 Arguments.of("qwen3", ",'layer_types':[1,2,3,4]", "it must be of strings"),
+                Arguments.of(
+                        "mixtral",
+                        ",'num_local_experts':4097",
+                        "num_local_experts is 4097, but it may be from 1 to 4096"),
                 Arguments.of("mixtral", ",'num_experts_per_tok':9", "num_experts_per_tok is 9, but there are 8"),
                 Arguments.of("gemma3_text", ",'final_logit_softcapping':30.0", "final_logit_softcapping is set"));
     }
@@ -174,6 +183,45 @@ final class HuggingFaceConfigTest {
                 .isInstanceOf(CheckpointException.class)
                 .hasMessageStartingWith("config.json: ")
                 .hasMessageContaining(named);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "mistral", "mixtral", "qwen2", "qwen3", "qwen3moe", "gemma3"})
+    void aSpoiltFileIsReadOrRefusedByName(String family) {
+        byte[] whole = new FamilyModel(family).config().toString().getBytes(StandardCharsets.UTF_8);
+        long seed = System.nanoTime();
+        System.out.printf("HuggingFaceConfigTest: spoilt files of %s from seed %d%n", family, seed);
+        Random random = new Random(seed);
+        int refused = 0;
+        for (int i = 0; i < MUTATIONS; i++) {
+            byte[] bytes = whole.clone();
+            for (int changes = 1 + random.nextInt(3); changes > 0; changes--) {
+                // Mostly digits and signs, which keep it JSON.
+                bytes[random.nextInt(bytes.length)] = (byte) NOISE.charAt(random.nextInt(NOISE.length()));
+            }
+            refused += understood(bytes) ? 0 : 1;
+        }
+        assertThat(refused).isBetween(MUTATIONS / 10, MUTATIONS - 1);
+    }
+
+    private static boolean understood(byte[] bytes) {
+        try {
+            Path file = Path.of("config.json");
+            ModelConfig config =
+                    new HuggingFaceConfig(new ConfigObject(file, "", JsonFiles.object(file, "the file", bytes))).read();
+            assertThat(config.attention(config.layers() - 1).fusedColumns()).isPositive();
+            return true;
+        } catch (CheckpointException refused) {
+            assertThat(refused).hasMessageStartingWith("config.json: ");
+            return false;
+        }
+    }
+
+    @Test
+    void expertsAreBoundedInAll() {
+        String layers = SIZES.replace("\"num_hidden_layers\":4", "\"num_hidden_layers\":64");
+        assertThatThrownBy(() -> read("{\"model_type\":\"mixtral\",\"num_local_experts\":4096,%s}".formatted(layers)))
+                .hasMessageContaining("num_local_experts is 4096, but 64 layers may have 131072 experts at most");
     }
 
     @Test
