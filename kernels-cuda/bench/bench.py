@@ -146,6 +146,42 @@ class Bench:
                 flops = 2 * rows * columns * tokens
                 self.row(name, ours, theirs, flops if tokens > 64 else size, "TFLOP/s" if tokens > 64 else "TB/s")
 
+    def four_bits(self):
+        """Beside bf16 of the same shape: PyTorch has no product of four bits."""
+        for rows, columns in ((8192, 8192), (4096, 14336)):
+            groups, size = columns // 64, rows * columns * 5 // 8
+            count = self.copies(size)
+            file = torch.randint(0, 256, (rows, columns // 32, 20), dtype=torch.uint8, device=CUDA)
+            scales = torch.randn(rows, columns // 32, 2, device=CUDA).half() / 64
+            file[:, :, :4] = scales.view(torch.uint8)
+            at = file.data_ptr()
+            weights = [torch.zeros(rows // 16 * groups * 640, dtype=torch.uint8, device=CUDA) for _ in range(count)]
+            self.device.stream = torch.cuda.current_stream().cuda_stream
+            for weight in weights:
+                self.device.launch("skein_group_rows", (-(-columns // 32 // 256), rows, 1), 256, at, L(columns // 32 * 20), I(1),
+                                   weight.data_ptr(), I(columns // 16), I(rows), I(0), I(0), I(0))
+            torch.cuda.synchronize()
+            nibbles = torch.cat([file[:, :, 4:] & 15, file[:, :, 4:] >> 4], 2).float()
+            plain = (nibbles * scales[:, :, :1].float() + scales[:, :, 1:].float()).bfloat16().view(rows, columns)
+            peers = [plain.clone() for _ in range(self.copies(2 * rows * columns))]
+            for tokens in (1, 8, 16, 64):
+                name = f"four bits {rows} x {columns}, {tokens} rows"
+                if not self.want(name):
+                    continue
+                x = torch.randn(tokens, columns, dtype=torch.bfloat16, device=CUDA)
+                out = torch.full((tokens, rows), float("nan"), device=CUDA)
+                peer = torch.empty(tokens, rows, dtype=torch.bfloat16, device=CUDA)
+                kernel, of_tokens = ("8", 8) if tokens <= 8 else ("16", 16) if tokens <= 16 else ("64", 64)
+                ours = lambda w: self.device.launch(
+                    "skein_matmul_q4_" + kernel, (-(-tokens // of_tokens), rows // 16), 256, w.data_ptr(), x.data_ptr(),
+                    out.data_ptr(), I(rows), I(columns // 16), I(tokens), I(FLOAT), overlap=True)
+                self.device.stream = torch.cuda.current_stream().cuda_stream
+                ours(weights[0])
+                torch.cuda.synchronize()
+                self.check(name, out, x.float() @ plain.float().t(), 1e-4)
+                self.row(name, [lambda w=w: ours(w) for w in weights],
+                         [lambda w=w: torch.mm(x, w.t(), out=peer) for w in peers], size, "TB/s")
+
     def gated(self):
         rows, columns = 14336, 4096
         for tokens in (1, 16, 64, 2048):
@@ -326,7 +362,7 @@ class Bench:
 def main():
     bench = Bench(sys.argv[1], sys.argv[2:])
     bench.ceilings()
-    for part in (bench.products, bench.gated, bench.attention, bench.prompt, bench.rows_of_activations, bench.sampling):
+    for part in (bench.products, bench.four_bits, bench.gated, bench.attention, bench.prompt, bench.rows_of_activations, bench.sampling):
         part()
         torch.cuda.empty_cache()
 

@@ -146,6 +146,13 @@ inline uint16_t emulated_bf16(float x) {
     return (u & 0x7fffffffu) > 0x7f800000u ? 0x7fff : (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
+inline uint32_t emulated_half(float x) {
+    _Float16 h = (_Float16)x;
+    uint16_t bits;
+    memcpy(&bits, &h, 2);
+    return bits;
+}
+
 void emulated_mma(float (&d)[4], const uint4& a, uint32_t b0, uint32_t b1);
 uint32_t emulated_transpose(uint32_t pair);
 void emulated_copy_async(void* shared, const void* global, bool there);

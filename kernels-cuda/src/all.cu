@@ -20,6 +20,9 @@ namespace matmul {
 namespace matmul_many {
 #include "matmul_many.cu"
 }
+namespace quantised {
+#include "quantised.cu"
+}
 namespace experts {
 #include "experts.cu"
 }

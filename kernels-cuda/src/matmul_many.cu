@@ -72,7 +72,7 @@ extern "C" __global__ void __launch_bounds__(512, 1)
     int lane = threadIdx.x % WARP;
     int rowTile = warp / 4 * 2;      // of the block's eight
     int firstToken = warp % 4 * 32;  // of the block's 128
-    int slice = (kTiles + SLICES - 1) / SLICES;
+    int slice = slice_tiles(kTiles);
     int sliceSteps = (slice + STEP - 1) / STEP;
     int steps = SLICES * sliceSteps;
     Copier copier(weight, x, rowTiles, kTiles, tokens);

@@ -17,7 +17,7 @@ struct Loads {
     int end;
 
     __device__ Loads(const uint4* weight, int rowTiles, int kTiles) {
-        int slice = (kTiles + SLICES - 1) / SLICES;
+        int slice = slice_tiles(kTiles);
         k = min((int)threadIdx.x / WARP * slice, kTiles);
         end = min(k + slice, kTiles);
 #pragma unroll
@@ -38,15 +38,51 @@ struct Loads {
     }
 };
 
+// Adds up the warps' slices in order and stores them.
+template <int ROW_TILES, int TOKEN_TILES, typename OutRow>
+__device__ inline void add_slices(const float (&sum)[ROW_TILES][TOKEN_TILES][4], void* out, int rows, int rowTiles,
+                                  int tokens, int mode, OutRow out_row) {
+    constexpr int TILES = ROW_TILES * TOKEN_TILES;
+    constexpr int AT_ONCE = TILES < REDUCED_TILES ? TILES : REDUCED_TILES;
+    __shared__ float4 part[SLICES][AT_ONCE][WARP];
+    int warp = threadIdx.x / WARP;
+    int lane = threadIdx.x % WARP;
+    int firstToken = blockIdx.x * TOKEN_TILES * 8 + lane % 4 * 2;
+#pragma unroll
+    for (int from = 0; from < TILES; from += AT_ONCE) {
+        if (from > 0) {
+            __syncthreads();
+        }
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            const float(&s)[4] = sum[(from + i) / TOKEN_TILES][(from + i) % TOKEN_TILES];
+            part[warp][i][lane] = make_float4(s[0], s[1], s[2], s[3]);
+        }
+        __syncthreads();
+        for (int i = warp; i < AT_ONCE; i += SLICES) {
+            float4 s = part[0][i][lane];
+#pragma unroll
+            for (int w = 1; w < SLICES; w++) {
+                float4 p = part[w][i][lane];
+                s.x = __fadd_rn(s.x, p.x);
+                s.y = __fadd_rn(s.y, p.y);
+                s.z = __fadd_rn(s.z, p.z);
+                s.w = __fadd_rn(s.w, p.w);
+            }
+            int at = blockIdx.y * ROW_TILES + (from + i) / TOKEN_TILES;
+            int token = firstToken + (from + i) % TOKEN_TILES * 8;
+            if (at < rowTiles) {
+                store4(out, rows, at, lane / 4, token, tokens, s, mode, out_row);
+            }
+        }
+    }
+}
+
 // x_row and out_row say in which rows of x and out a token of this product is.
 template <int ROW_TILES, int TOKEN_TILES, typename XRow, typename OutRow>
 __device__ inline void multiply(Loads<ROW_TILES>& loads, const bf16* x, void* out, int rows, int rowTiles, int kTiles,
                                 int tokens, int mode, XRow x_row, OutRow out_row) {
     constexpr int STEPS = Loads<ROW_TILES>::STEPS;
-    constexpr int TILES = ROW_TILES * TOKEN_TILES;
-    constexpr int AT_ONCE = TILES < REDUCED_TILES ? TILES : REDUCED_TILES;
-    __shared__ float4 part[SLICES][AT_ONCE][WARP];
-    int warp = threadIdx.x / WARP;
     int lane = threadIdx.x % WARP;
     int g = lane / 4;
     int t = lane % 4;
@@ -81,32 +117,5 @@ __device__ inline void multiply(Loads<ROW_TILES>& loads, const bf16* x, void* ou
             loads.held[i] = next[i];
         }
     }
-#pragma unroll
-    for (int from = 0; from < TILES; from += AT_ONCE) {
-        if (from > 0) {
-            __syncthreads();
-        }
-#pragma unroll
-        for (int i = 0; i < AT_ONCE; i++) {
-            const float(&s)[4] = sum[(from + i) / TOKEN_TILES][(from + i) % TOKEN_TILES];
-            part[warp][i][lane] = make_float4(s[0], s[1], s[2], s[3]);
-        }
-        __syncthreads();
-        for (int i = warp; i < AT_ONCE; i += SLICES) {
-            float4 s = part[0][i][lane];
-#pragma unroll
-            for (int w = 1; w < SLICES; w++) {
-                float4 p = part[w][i][lane];
-                s.x = __fadd_rn(s.x, p.x);
-                s.y = __fadd_rn(s.y, p.y);
-                s.z = __fadd_rn(s.z, p.z);
-                s.w = __fadd_rn(s.w, p.w);
-            }
-            int at = blockIdx.y * ROW_TILES + (from + i) / TOKEN_TILES;
-            int token = firstToken + (from + i) % TOKEN_TILES * 8 + 2 * t;
-            if (at < rowTiles) {
-                store4(out, rows, at, g, token, tokens, s, mode, out_row);
-            }
-        }
-    }
+    add_slices(sum, out, rows, rowTiles, tokens, mode, out_row);
 }

@@ -52,6 +52,16 @@ __device__ inline uint32_t pack(float low, float high) {
 
 __device__ inline bf16 to_bf16(float x) { return bf16{(uint16_t)pack(x, 0.f)}; }
 
+__device__ inline uint32_t float_to_half(float x) {
+#ifdef SKEIN_EMULATED
+    return emulated_half(x);
+#else
+    uint16_t h;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(x));
+    return h;
+#endif
+}
+
 // d += a b for a 16 x 16 tile a in registers and 16 x 8 b; fp32 sums. Lane (g = lane / 4, t = lane % 4) holds rows g and
 // g + 8 of d at columns 2t and 2t + 1, and of b column g at rows 2t, 2t + 1 (b0) and 2t + 8, 2t + 9 (b1).
 __device__ inline void mma(float (&d)[4], const uint4& a, uint32_t b0, uint32_t b1) {

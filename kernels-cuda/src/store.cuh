@@ -2,8 +2,14 @@
 #pragma once
 #include "skein.cuh"
 
-// Of the columns; each is summed up by itself, in rising order, and then the slices in order.
+// Of the columns; each is summed up by itself, in rising order, and then the slices in order. A slice is whole groups of
+// SLICE_UNIT tiles, so that weights whose tiles come four at a time have the same slices; the last ones may be empty.
 constexpr int SLICES = 8;
+constexpr int SLICE_UNIT = 4;
+
+__device__ inline int slice_tiles(int kTiles) {
+    return (kTiles + SLICES * SLICE_UNIT - 1) / (SLICES * SLICE_UNIT) * SLICE_UNIT;
+}
 
 // What becomes of a sum.
 enum Store {

@@ -213,6 +213,33 @@ class KernelTest(unittest.TestCase):
                     self.near(from_bf16(self.read(out, (tokens, rows), np.uint16)), expected,
                               np.abs(expected) / 200 + 1e-3, f"{kernel}: {rows} x {columns}, {tokens} tokens")
 
+    def test_four_bits_give_the_bits_of_tiles(self):
+        for rows, columns in ((16, 32), (37, 96), (24, 576), (16, 2112)):
+            for name, file, row_bytes, values in self.files(rows, columns):
+                if name not in ("Q4_0", "Q4_1"):
+                    continue
+                for gated in (0, 1):
+                    plain = to_bf16(values)
+                    tiled = tiles(self.gated(plain, plain) if gated else plain)
+                    row_tiles, groups = tiled.shape[0], -(-columns // 64)
+                    at = self.device.put(np.zeros(row_tiles * groups * 640, np.uint8))
+                    for lower in (0, 8)[:1 + gated]:
+                        self.device.launch("skein_group_rows", (1, rows, 1), 32, self.device.put(file), L(row_bytes),
+                                           I(name == "Q4_1"), at, I(columns // 16), I(rows), I(0), I(gated), I(lower))
+                    expanded = self.device.put(np.concatenate([tiled.ravel() * 0, np.full(GUARD, 0xFFFF, np.uint16)]))
+                    self.device.launch("skein_expand_q4", (-(-groups // 8), row_tiles), 256, at, expanded, I(columns // 16))
+                    np.testing.assert_array_equal(from_bf16(self.read(expanded, tiled.shape, np.uint16)), from_bf16(tiled), name)
+                    mode = GATED if gated else FLOAT
+                    for kernel, of_tokens in (("8", 8), ("16", 16), ("64", 64)):
+                        for tokens in (1, 9, 70):
+                            x = to_bf16(self.random.standard_normal((tokens, columns)))
+                            outs = [self.out((tokens, rows), np.uint16 if gated else F) for _ in range(2)]
+                            self.matmul("16", tiled, x, outs[0], rows, mode)
+                            self.device.launch("skein_matmul_q4_" + kernel, (-(-tokens // of_tokens), row_tiles), 256, at,
+                                               self.device.put(x), outs[1], I(rows), I(columns // 16), I(tokens), I(mode))
+                            expected, got = (self.read(o, (tokens, rows), np.uint16 if gated else np.uint32) for o in outs)
+                            np.testing.assert_array_equal(got, expected, f"{name}, {rows} x {columns}, {tokens} tokens")
+
     # Experts
 
     def test_experts(self):

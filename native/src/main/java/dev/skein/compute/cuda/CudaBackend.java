@@ -25,8 +25,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One GPU. Weights of whatever type are kept as bf16, and so are keys and values; sums, the residual stream and logits are
- * 32-bit floats. An operation is launched when it is enqueued; only {@link #finish} waits.
+ * One GPU. Weights of Q4_0 and Q4_1 are kept as they are; those of other types become bf16, and so do keys and values; sums, the
+ * residual stream and logits are 32-bit floats. An operation is launched when it is enqueued; only {@link #finish} waits.
  *
  * <p>A step whose ids, positions, slots or blocks are out of range fails as a {@link ComputeException} of {@link #finish}, and
  * nothing that would have read them is launched. So does NaN among logits.
@@ -68,7 +68,7 @@ public final class CudaBackend implements Backend {
         stream = context.stream();
         CudaKernels kernels = context.kernels(image);
         loader = new CudaLoader(context, stream, kernels);
-        matmul = new CudaMatmul(kernels);
+        matmul = new CudaMatmul(context, kernels);
         attention = new CudaAttention(context, kernels);
         ropes = new CudaRopes(context, stream);
         step = new CudaStep(context);
@@ -137,7 +137,7 @@ public final class CudaBackend implements Backend {
     public Weight gatedWeight(HostMatrix gate, HostMatrix up) {
         enter();
         checkGated(gate, up);
-        return own(loader.gatedTiles(List.of(gate), List.of(up)));
+        return own(loader.gatedTiles(gate, up));
     }
 
     @Override

@@ -1,10 +1,12 @@
 package dev.skein.compute.cuda;
 
+import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.cuda.CudaContext.DeviceMemory;
 import dev.skein.compute.cuda.CudaWeight.Form;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Brings matrices from a mapped file to the device as they are, piece by piece through two pinned buffers, and has them
@@ -12,6 +14,8 @@ import java.util.List;
  */
 final class CudaLoader {
     private static final long PIECE_BYTES = 16L << 20;
+    private static final Set<ElementType> FOUR_BITS = Set.of(ElementType.Q4_0, ElementType.Q4_1);
+    private static final int FOUR_BIT_BLOCK = 32;
     private static final int THREADS = 256;
     private static final int MOST_Y = 65535;
 
@@ -19,6 +23,7 @@ final class CudaLoader {
     private final CudaStream stream;
     private final CudaKernel tileRows;
     private final CudaKernel plainRows;
+    private final CudaKernel groupRows;
     private final Piece[] pieces = new Piece[2];
     private int next;
 
@@ -35,11 +40,13 @@ final class CudaLoader {
         this.stream = stream;
         tileRows = kernels.kernel("skein_tile_rows");
         plainRows = kernels.kernel("skein_plain_rows");
+        groupRows = kernels.kernel("skein_group_rows");
     }
 
     CudaWeight tiles(List<HostMatrix> stacked) {
         int rows = stacked.stream().mapToInt(HostMatrix::rows).reduce(0, Math::addExact);
-        CudaWeight weight = zeros(Form.TILES, rows, stacked.getFirst().columns(), 1);
+        CudaWeight weight =
+                zeros(Form.TILES, fourBits(stacked), rows, stacked.getFirst().columns(), 1);
         int first = 0;
         for (HostMatrix matrix : stacked) {
             tile(matrix, weight, first, 0);
@@ -48,10 +55,21 @@ final class CudaLoader {
         return weight;
     }
 
+    CudaWeight gatedTiles(HostMatrix gate, HostMatrix up) {
+        CudaWeight weight = zeros(Form.GATED_TILES, fourBits(List.of(gate, up)), gate.rows(), gate.columns(), 1);
+        tile(gate, weight, 0, 0);
+        tile(up, weight, 0, CudaWeight.TILE / 2);
+        return weight;
+    }
+
+    private static boolean fourBits(List<HostMatrix> matrices) {
+        return matrices.stream().allMatch(matrix -> FOUR_BITS.contains(matrix.type()));
+    }
+
     /** Each gate with its up, one pair after the other. */
     CudaWeight gatedTiles(List<HostMatrix> gates, List<HostMatrix> ups) {
         HostMatrix first = gates.getFirst();
-        CudaWeight all = zeros(Form.GATED_TILES, first.rows(), first.columns(), gates.size());
+        CudaWeight all = zeros(Form.GATED_TILES, false, first.rows(), first.columns(), gates.size());
         for (int i = 0; i < gates.size(); i++) {
             tile(gates.get(i), all.of(i, gates.size()), 0, 0);
             tile(ups.get(i), all.of(i, gates.size()), 0, CudaWeight.TILE / 2);
@@ -62,7 +80,7 @@ final class CudaLoader {
     /** One after the other, each in tiles of its own. */
     CudaWeight tilesEach(List<HostMatrix> matrices) {
         HostMatrix first = matrices.getFirst();
-        CudaWeight all = zeros(Form.TILES, first.rows(), first.columns(), matrices.size());
+        CudaWeight all = zeros(Form.TILES, false, first.rows(), first.columns(), matrices.size());
         for (int i = 0; i < matrices.size(); i++) {
             tile(matrices.get(i), all.of(i, matrices.size()), 0, 0);
         }
@@ -70,18 +88,30 @@ final class CudaLoader {
     }
 
     /** Rows beyond the last fill a tile with zeros. */
-    private CudaWeight zeros(Form form, int rows, int columns, int count) {
-        DeviceMemory memory = context.allocate(Math.multiplyExact(CudaWeight.bytes(form, rows, columns), (long) count));
+    private CudaWeight zeros(Form form, boolean fourBits, int rows, int columns, int count) {
+        DeviceMemory memory =
+                context.allocate(Math.multiplyExact(CudaWeight.bytes(form, fourBits, rows, columns), (long) count));
         stream.fill(memory, 0);
-        return new CudaWeight(form, rows, columns, memory);
+        return new CudaWeight(form, fourBits, rows, columns, memory);
     }
 
     private void tile(HostMatrix matrix, CudaWeight weight, int firstRow, int lower) {
-        boolean gated = weight.form() == Form.GATED_TILES;
+        int gated = weight.form() == Form.GATED_TILES ? 1 : 0;
         each(matrix, (from, first, count) -> {
-            head(tileRows, matrix, from).with(weight.memory()).with(weight.columnTiles());
-            tileRows.with(count).with(firstRow + first).with(gated ? 1 : 0).with(lower);
-            launch(tileRows, matrix.columns(), count);
+            if (weight.fourBits()) {
+                int minimum = matrix.type() == ElementType.Q4_1 ? 1 : 0;
+                groupRows
+                        .with(from)
+                        .with(matrix.type().rowBytes(matrix.columns()))
+                        .with(minimum);
+                groupRows.with(weight.memory()).with(weight.columnTiles());
+                groupRows.with(count).with(firstRow + first).with(gated).with(lower);
+                launch(groupRows, matrix.columns() / FOUR_BIT_BLOCK, count);
+            } else {
+                head(tileRows, matrix, from).with(weight.memory()).with(weight.columnTiles());
+                tileRows.with(count).with(firstRow + first).with(gated).with(lower);
+                launch(tileRows, matrix.columns(), count);
+            }
         });
     }
 
@@ -92,7 +122,7 @@ final class CudaLoader {
             plainRows.with(matrix.columns()).with(count);
             launch(plainRows, matrix.columns(), count);
         });
-        return new CudaWeight(Form.TABLE, matrix.rows(), matrix.columns(), memory);
+        return new CudaWeight(Form.TABLE, false, matrix.rows(), matrix.columns(), memory);
     }
 
     CudaWeight vector(float[] values) {
@@ -102,7 +132,7 @@ final class CudaLoader {
         host.copyFrom(MemorySegment.ofArray(values));
         stream.copyUp(host, memory, 0);
         stream.record(piece.used);
-        return new CudaWeight(Form.VECTOR, 1, values.length, memory);
+        return new CudaWeight(Form.VECTOR, false, 1, values.length, memory);
     }
 
     private static CudaKernel head(CudaKernel kernel, HostMatrix matrix, DeviceMemory from) {
@@ -111,9 +141,10 @@ final class CudaLoader {
                 .with(matrix.type().ordinal());
     }
 
-    private void launch(CudaKernel kernel, int columns, int rows) {
+    /** A thread for each of so many pieces of a row. */
+    private void launch(CudaKernel kernel, int pieces, int rows) {
         int z = (rows + MOST_Y - 1) / MOST_Y;
-        kernel.launch(stream, (columns + THREADS - 1) / THREADS, (rows + z - 1) / z, z, THREADS, 0);
+        kernel.launch(stream, (pieces + THREADS - 1) / THREADS, (rows + z - 1) / z, z, THREADS, 0);
     }
 
     private void each(HostMatrix matrix, Sink sink) {

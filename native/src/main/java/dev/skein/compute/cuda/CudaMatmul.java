@@ -1,9 +1,10 @@
 package dev.skein.compute.cuda;
 
 import dev.skein.compute.Activation;
+import dev.skein.compute.cuda.CudaContext.DeviceMemory;
 import java.util.List;
 
-/** Launches {@code matmul.cu} and {@code matmul_many.cu}: the kernel for so many rows. All give the same bits. */
+/** Launches {@code matmul.cu}, {@code matmul_many.cu} and {@code quantised.cu}: the kernel for so many rows. All give the same bits. */
 final class CudaMatmul {
     /** What becomes of a sum: {@code Store} of {@code store.cuh}. */
     enum Store {
@@ -28,28 +29,56 @@ final class CudaMatmul {
     /** A kernel and what one of its blocks does. */
     private record Variant(CudaKernel kernel, int rows, int rowTiles, int threads, int shared) {}
 
-    private final List<Variant> variants;
+    /** Up to so many rows, weights of four bits are expanded in registers each time; for more, once to memory. */
+    private static final int EXPANDED_BEYOND = 256;
 
-    CudaMatmul(CudaKernels kernels) {
-        variants = List.of(
-                new Variant(kernels.kernel("skein_matmul_8"), 8, 1, 256, 0),
-                new Variant(kernels.kernel("skein_matmul_16"), 16, 1, 256, 0),
-                new Variant(kernels.kernel("skein_matmul_32"), 32, 2, 256, 0),
-                new Variant(kernels.kernel("skein_matmul_64"), 64, 2, 256, 0),
+    private static final int THREADS = 256;
+    private static final int GROUPS_A_BLOCK = 8;
+
+    private final List<Variant> tiles;
+    private final List<Variant> fourBits;
+    private final CudaKernel expand;
+    private final CudaScratch expanded;
+
+    CudaMatmul(CudaContext context, CudaKernels kernels) {
+        tiles = List.of(
+                new Variant(kernels.kernel("skein_matmul_8"), 8, 1, THREADS, 0),
+                new Variant(kernels.kernel("skein_matmul_16"), 16, 1, THREADS, 0),
+                new Variant(kernels.kernel("skein_matmul_32"), 32, 2, THREADS, 0),
+                new Variant(kernels.kernel("skein_matmul_64"), 64, 2, THREADS, 0),
                 new Variant(kernels.kernel("skein_matmul_many"), 128, 8, 512, 64 << 10));
+        fourBits = List.of(
+                new Variant(kernels.kernel("skein_matmul_q4_8"), 8, 1, THREADS, 0),
+                new Variant(kernels.kernel("skein_matmul_q4_16"), 16, 1, THREADS, 0),
+                new Variant(kernels.kernel("skein_matmul_q4_64"), 64, 1, THREADS, 0));
+        expand = kernels.kernel("skein_expand_q4");
+        expanded = new CudaScratch(context);
     }
 
     void enqueue(CudaStream stream, CudaWeight weight, long x, CudaBuffer out, int rows, Store store) {
-        Variant variant = variant(rows);
-        variant.kernel
-                .with(weight.memory())
-                .with(x)
-                .with(out.memory())
-                .with(weight.rows())
-                .with(weight.rowTiles())
-                .with(weight.columnTiles())
-                .with(rows)
-                .with(store.ordinal());
+        if (weight.fourBits() && rows <= EXPANDED_BEYOND) {
+            Variant variant = variant(fourBits, rows);
+            variant.kernel.with(weight.memory()).with(x).with(out.memory()).with(weight.rows());
+            variant.kernel.with(weight.columnTiles()).with(rows).with(store.ordinal());
+            launch(stream, variant, weight, rows);
+            return;
+        }
+        Variant variant = variant(tiles, rows);
+        variant.kernel.with(weight.fourBits() ? expand(stream, weight) : weight.memory());
+        variant.kernel.with(x).with(out.memory()).with(weight.rows()).with(weight.rowTiles());
+        variant.kernel.with(weight.columnTiles()).with(rows).with(store.ordinal());
+        launch(stream, variant, weight, rows);
+    }
+
+    private DeviceMemory expand(CudaStream stream, CudaWeight weight) {
+        DeviceMemory to = expanded.atLeast(weight.tileBytes());
+        expand.with(weight.memory()).with(to).with(weight.columnTiles());
+        int blocks = (weight.columnGroups() + GROUPS_A_BLOCK - 1) / GROUPS_A_BLOCK;
+        expand.launch(stream, blocks, weight.rowTiles(), 1, THREADS, 0);
+        return to;
+    }
+
+    private static void launch(CudaStream stream, Variant variant, CudaWeight weight, int rows) {
         variant.kernel.launch(
                 stream,
                 (rows + variant.rows - 1) / variant.rows,
@@ -59,7 +88,7 @@ final class CudaMatmul {
                 variant.shared);
     }
 
-    private Variant variant(int rows) {
+    private static Variant variant(List<Variant> variants, int rows) {
         for (Variant variant : variants) {
             if (rows <= variant.rows) {
                 return variant;

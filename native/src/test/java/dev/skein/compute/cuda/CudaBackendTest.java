@@ -18,11 +18,15 @@ import dev.skein.compute.cuda.MiniModel.Part;
 import dev.skein.compute.cuda.MiniModel.Sequence;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** The backend against plain Java, and against itself with the same tokens in other steps. */
 class CudaBackendTest {
@@ -30,6 +34,7 @@ class CudaBackendTest {
     private static final float ROUNDED = 0.1f;
 
     private static final long SEED = 7;
+    private static final int VOCABULARY = 20;
 
     private CudaBackend backend;
 
@@ -102,6 +107,108 @@ class CudaBackendTest {
         assertThat(model.step(List.of(new Part(sequences.get(1), 40, 50), new Part(one, 139, 140)))[1])
                 .as("beside another")
                 .isEqualTo(whole);
+    }
+
+    /** Rows of all counts at which another kernel takes over, of weights in four bits and of the same weights as bf16. */
+    @ParameterizedTest
+    @EnumSource(names = {"Q4_0", "Q4_1"})
+    void fourBitsGiveTheBitsOfBf16(ElementType type) {
+        int rows = 21;
+        int columns = 96;
+        Random random = new Random(SEED);
+        try (Arena arena = Arena.ofShared()) {
+            HostMatrix quantised = quantised(arena, random, type, rows, columns);
+            HostMatrix expanded = expanded(arena, quantised);
+            HostMatrix square = quantised(arena, random, type, columns, columns);
+            HostMatrix squareExpanded = expanded(arena, square);
+            HostMatrix input = table(arena, random, columns);
+            Weight table = backend.table(input);
+            List<Weight> weights =
+                    List.of(backend.weight(List.of(quantised, quantised)), backend.weight(List.of(expanded, expanded)));
+            List<Weight> gated =
+                    List.of(backend.gatedWeight(square, square), backend.gatedWeight(squareExpanded, squareExpanded));
+            assertThat(weights.get(0).bytes()).isLessThan(weights.get(1).bytes());
+            for (int tokens : new int[] {1, 9, 33, 257}) {
+                assertThat(product(weights.get(0), gated.get(0), table, tokens))
+                        .as("%d tokens", tokens)
+                        .isEqualTo(product(weights.get(1), gated.get(1), table, tokens));
+            }
+        }
+    }
+
+    /** Logprobs of some of what a gated product, then a plain one, make of rows. */
+    private List<Float> product(Weight weight, Weight gated, Weight table, int tokens) {
+        Buffer x = backend.buffer(tokens, table.columns());
+        Buffer inner = backend.buffer(tokens, gated.rows());
+        Buffer logits = backend.buffer(tokens, weight.rows());
+        Buffer gathered = backend.buffer(tokens, weight.rows());
+        StepInputs step = new StepInputs(new StepInputs.Limits(tokens, tokens, tokens, tokens, 1));
+        for (int token = 0; token < tokens; token++) {
+            step.sequence();
+            step.block(token);
+            step.token(token % VOCABULARY, 0, token);
+            if (token % 16 == (tokens - 1) % 16) {
+                int output = step.output();
+                step.set(output, StepInputs.Output.TARGET, token % weight.rows());
+                step.set(output, StepInputs.Output.LOGPROBS, 0);
+            }
+        }
+        backend.begin(step);
+        backend.embed(table, 1, x);
+        backend.gatedMatmul(gated, Activation.SILU, x, inner);
+        backend.matmul(weight, inner, logits);
+        backend.gather(logits, gathered);
+        backend.sample(gathered);
+        StepOutputs outputs = backend.finish();
+        List<Float> all = new ArrayList<>();
+        for (int output = 0; output < step.outputs(); output++) {
+            all.add(outputs.logprob(output));
+        }
+        step.close();
+        return all;
+    }
+
+    private static HostMatrix table(Arena arena, Random random, int columns) {
+        MemorySegment data = arena.allocate(4L * VOCABULARY * columns, 4);
+        for (long i = 0; i < (long) VOCABULARY * columns; i++) {
+            data.setAtIndex(ValueLayout.JAVA_FLOAT, i, (float) random.nextGaussian());
+        }
+        return new HostMatrix("table", ElementType.F32, VOCABULARY, columns, data);
+    }
+
+    private static HostMatrix quantised(Arena arena, Random random, ElementType type, int rows, int columns) {
+        MemorySegment data = arena.allocate(rows * type.rowBytes(columns), 4);
+        for (long at = 0; at < data.byteSize(); at++) {
+            data.set(ValueLayout.JAVA_BYTE, at, (byte) random.nextInt());
+        }
+        for (long block = 0; block < data.byteSize(); block += type.blockBytes()) {
+            for (long at = block; at < block + type.blockBytes() - 16; at += 2) {
+                short half = Float.floatToFloat16((float) random.nextGaussian() / 8);
+                data.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, half);
+            }
+        }
+        return new HostMatrix("quantised", type, rows, columns, data);
+    }
+
+    private static HostMatrix expanded(Arena arena, HostMatrix quantised) {
+        boolean minimum = quantised.type() == ElementType.Q4_1;
+        int header = minimum ? 4 : 2;
+        MemorySegment data = arena.allocate(4L * quantised.rows() * quantised.columns(), 4);
+        for (int block = 0; block < quantised.rows() * quantised.columns() / 32; block++) {
+            long from = (long) block * quantised.type().blockBytes();
+            float d = half(quantised, from);
+            for (int i = 0; i < 32; i++) {
+                int both = quantised.data().get(ValueLayout.JAVA_BYTE, from + header + i % 16) & 0xFF;
+                int q = i < 16 ? both & 15 : both >> 4;
+                float value = minimum ? Math.fma(d, q, half(quantised, from + 2)) : d * (q - 8);
+                data.setAtIndex(ValueLayout.JAVA_FLOAT, 32L * block + i, value);
+            }
+        }
+        return new HostMatrix("expanded", ElementType.F32, quantised.rows(), quantised.columns(), data);
+    }
+
+    private static float half(HostMatrix matrix, long at) {
+        return Float.float16ToFloat(matrix.data().get(ValueLayout.JAVA_SHORT_UNALIGNED, at));
     }
 
     @Test

@@ -1,0 +1,64 @@
+package dev.skein.compute.cuda;
+
+import dev.skein.compute.Backend;
+import dev.skein.compute.ComputeException;
+import java.util.function.Supplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The one place that decides between a GPU and this machine's cores, and logs why. */
+public final class CudaBackends {
+    private static final Logger log = LoggerFactory.getLogger(CudaBackends.class);
+
+    /** Where to compute. */
+    public enum Device {
+        /** On the first usable GPU; without one, on the cores. */
+        AUTO,
+        CPU,
+        /** On the first usable GPU, or not at all. */
+        CUDA
+    }
+
+    private CudaBackends() {}
+
+    /**
+     * A backend on the device.
+     *
+     * @param cores makes the one that serves where no GPU does
+     * @throws ComputeException if a GPU was asked for and none can be used; the message says why
+     */
+    public static Backend choose(Device device, Supplier<Backend> cores) {
+        return switch (device) {
+            case CPU -> cores.get();
+            case AUTO, CUDA ->
+                choose(device, CudaProbe.probe(), CudaKernels.image().isPresent(), cores);
+        };
+    }
+
+    static Backend choose(Device device, CudaProbe probe, boolean kernels, Supplier<Backend> cores) {
+        return switch (probe) {
+            case CudaProbe.Absent absent -> without(device, absent.reason(), cores);
+            case CudaProbe.Present _
+            when !kernels -> without(device, "built without CUDA kernels: nvcc was missing when the build ran", cores);
+            case CudaProbe.Present present ->
+                with(device, CudaBackend.create(present.devices().getFirst().ordinal()));
+        };
+    }
+
+    private static Backend with(Device device, CudaBackend backend) {
+        log.info(
+                "backend=\"{}\" reason=\"{}\"",
+                backend.description(),
+                device == Device.CUDA ? "asked for by name" : "the first usable GPU");
+        return backend;
+    }
+
+    private static Backend without(Device device, String reason, Supplier<Backend> cores) {
+        if (device == Device.CUDA) {
+            throw new ComputeException(
+                    "cuda was asked for, but %s; auto falls back to the processor".formatted(reason), true);
+        }
+        log.info("device=cpu reason=\"{}\"", reason);
+        return cores.get();
+    }
+}
