@@ -93,7 +93,7 @@ final class Choice implements SequenceCall.Sink {
     }
 
     /** Counts it as ended for {@code reason}, unless it has its own ending. */
-    void count(String reason) {
+    void countEnd(String reason) {
         timing.ended(ending == null ? reason : ending.finishReason(), prompt.ids().length, count(), most);
     }
 
@@ -151,7 +151,7 @@ final class Choice implements SequenceCall.Sink {
             if (finish == null) {
                 cancel();
             }
-            count(ending.finishReason());
+            countEnd(ending.finishReason());
             generation.ended(finish, prompt.ids().length);
         }
     }

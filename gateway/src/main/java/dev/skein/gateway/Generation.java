@@ -155,7 +155,7 @@ final class Generation {
             answers.body(out, whole());
             exchange.json(200, out);
         }
-        count("abort");
+        countEnds("abort");
     }
 
     private Answers.Whole whole() {
@@ -185,7 +185,7 @@ final class Generation {
         } else {
             exchange.fail(error);
         }
-        count("error");
+        countEnds("error");
     }
 
     private static ApiException error(CallFailure failure) {
@@ -204,7 +204,7 @@ final class Generation {
         if (!over) {
             over = true;
             cancelAll();
-            count("abort");
+            countEnds("abort");
         }
     }
 
@@ -235,9 +235,9 @@ final class Generation {
     }
 
     /** Counts all its sequences: those without an ending ended for {@code reason}. */
-    private void count(String reason) {
+    private void countEnds(String reason) {
         for (Choice choice : choices) {
-            choice.count(reason);
+            choice.countEnd(reason);
         }
         int n = prepared.decoding().n();
         for (int first = 0; first < choices.length; first += n) {
