@@ -1,7 +1,6 @@
 package dev.skein.cli;
 
 import dev.skein.cli.model.DefaultModel;
-import dev.skein.cli.model.ModelChoice;
 import dev.skein.cli.model.SkeinHome;
 import dev.skein.cli.settings.ServeHelp;
 import dev.skein.cli.settings.ServeSettings;
@@ -135,7 +134,10 @@ final class ServeCommand {
                     throw CommandException.usage("--served-model-name takes all words that follow it, also " + name
                             + "; name the model first: skein serve " + name + " --served-model-name ...");
                 });
-        return settings.find(ServeSettings.MODEL_FILE).map(ModelChoice::file).orElseGet(ModelCommand::fetched);
+        return ModelCommand.models()
+                .path(
+                        settings.find(ServeSettings.MODEL_FILE).orElse(null),
+                        settings.find(ServeSettings.REVISION).orElse(null));
     }
 
     private static WorkerParameters worker(Settings settings, Path model) {

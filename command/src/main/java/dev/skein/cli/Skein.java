@@ -37,8 +37,9 @@ public final class Skein {
                 "bench",
                 new Entry(
                         "measure the engine, or a server beside its peer",
-                        words -> BenchCommand.run(words, ModelCommand::fetched)));
-        commands.put("model", new Entry("print the file of the default model, fetched if need be", ModelCommand::run));
+                        words -> BenchCommand.run(
+                                words, name -> ModelCommand.models().path(name, null))));
+        commands.put("model", new Entry("fetch, list, show and remove models", ModelCommand::run));
         commands.put("version", new Entry("print the version", Skein::version));
         commands.put("help", new Entry("print this, or a command's help", Skein::help));
         return commands;

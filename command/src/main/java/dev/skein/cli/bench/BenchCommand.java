@@ -3,14 +3,13 @@ package dev.skein.cli.bench;
 import dev.skein.cli.CommandException;
 import dev.skein.cli.client.Arguments;
 import dev.skein.cli.client.ServerApi;
-import dev.skein.cli.model.ModelChoice;
 import dev.skein.compute.cpu.CpuOptions;
 import io.vertx.core.json.JsonObject;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.function.Supplier;
+import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
@@ -29,7 +28,10 @@ import picocli.CommandLine;
             ""
         })
 public final class BenchCommand {
-    @CommandLine.Option(names = "--model", paramLabel = "FILE", description = "a GGUF file; default: the default model")
+    @CommandLine.Option(
+            names = "--model",
+            paramLabel = "MODEL",
+            description = "a GGUF file or ORG/NAME[:QUANT]; default: the default model")
     private @Nullable String model;
 
     @CommandLine.Option(names = "--threads", paramLabel = "N", description = "threads that compute; default: all cores")
@@ -98,14 +100,14 @@ public final class BenchCommand {
 
     private BenchCommand() {}
 
-    /// @param defaultModel fetches the default model if need be
-    public static int run(List<String> arguments, Supplier<Path> defaultModel) {
+    /// @param models finds the file of a name, null being the default model, and fetches it if need be
+    public static int run(List<String> arguments, Function<@Nullable String, Path> models) {
         BenchCommand command = new BenchCommand();
         if (Arguments.helped(command, arguments)) {
             return 0;
         }
         command.check();
-        return command.url == null ? command.engine(defaultModel) : command.servers(command.url);
+        return command.url == null ? command.engine(models) : command.servers(command.url);
     }
 
     private void check() {
@@ -119,8 +121,8 @@ public final class BenchCommand {
         }
     }
 
-    private int engine(Supplier<Path> defaultModel) {
-        Path file = model == null ? defaultModel.get() : ModelChoice.file(model);
+    private int engine(Function<@Nullable String, Path> models) {
+        Path file = models.apply(model);
         CpuOptions options;
         try {
             options = CpuOptions.defaults().withIsa(CpuOptions.isa(cpu));

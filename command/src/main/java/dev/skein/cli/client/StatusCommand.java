@@ -57,7 +57,7 @@ public final class StatusCommand {
         }
         return "skein " + status.getString("version")
                 + (model == null ? "" : "  " + named(model) + "  " + model.getString("backend"))
-                + "  requests " + status.getValue("requests") + "\n\n" + table(groups) + "\n" + table(ranks);
+                + "  requests " + status.getValue("requests") + "\n\n" + Table.text(groups) + "\n" + Table.text(ranks);
     }
 
     /// What requests call it, and its own name for itself where that is another.
@@ -99,25 +99,5 @@ public final class StatusCommand {
     private static String cell(JsonObject object, String name) {
         Object value = object.getValue(name);
         return value == null ? "-" : value.toString();
-    }
-
-    /// Columns as wide as their widest cell.
-    static String table(List<List<String>> rows) {
-        int[] widths = IntStream.range(0, rows.getFirst().size())
-                .map(column -> rows.stream()
-                        .mapToInt(row -> row.get(column).length())
-                        .max()
-                        .orElse(0))
-                .toArray();
-        StringBuilder text = new StringBuilder();
-        for (List<String> row : rows) {
-            StringBuilder line = new StringBuilder();
-            for (int column = 0; column < widths.length; column++) {
-                line.append(row.get(column))
-                        .repeat(' ', widths[column] - row.get(column).length() + 2);
-            }
-            text.append(line.toString().stripTrailing()).append('\n');
-        }
-        return text.toString();
     }
 }

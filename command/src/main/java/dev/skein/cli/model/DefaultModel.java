@@ -5,13 +5,10 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -79,10 +76,7 @@ public final class DefaultModel {
     /// One process at a time; whoever waited finds the file there.
     private Path locked(Path file) {
         try {
-            Files.createDirectories(folder);
-            try (FileChannel channel = FileChannel.open(
-                            folder.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-                    FileLock ignored = lock(channel)) {
+            try (FolderLock ignored = FolderLock.take(folder, "fetching the model", progress)) {
                 if (!stamped(file) && !intact(file)) {
                     fetch(file);
                 }
@@ -96,15 +90,6 @@ public final class DefaultModel {
             throw CommandException.failed("cannot keep the model in " + folder + ": " + e.getMessage()
                     + "; free some space or set SKEIN_HOME to another folder");
         }
-    }
-
-    private FileLock lock(FileChannel channel) throws IOException {
-        FileLock lock = channel.tryLock();
-        if (lock == null) {
-            progress.say("another skein is fetching the model; waiting for it");
-            lock = channel.lock();
-        }
-        return lock;
     }
 
     /// A file without a fitting stamp: kept if its hash is right, as when somebody put it there.

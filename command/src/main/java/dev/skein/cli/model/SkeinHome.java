@@ -20,6 +20,11 @@ public record SkeinHome(Path folder) {
         return folder.resolve("models");
     }
 
+    /// Models from hubs, by organization and name.
+    public Path hub() {
+        return folder.resolve("hub");
+    }
+
     /// Where native libraries are unpacked.
     public Path libraries() {
         return folder.resolve("lib");

@@ -13,7 +13,9 @@ public final class ServeHelp {
         StringBuilder text = new StringBuilder("""
                 skein serve [MODEL] [flags]      serve a model with OpenAI's HTTP interface
 
-                MODEL is a GGUF file. Without it SmolLM2-135M-Instruct (Q4_1, 98 MB) is fetched once and kept.
+                MODEL is a GGUF file, a Hugging Face folder, or ORG/NAME[:QUANT] on the hub whose address is in HF_ENDPOINT:
+                it is fetched once and kept, after which no network is needed (skein model --help tells more). Without
+                MODEL SmolLM2-135M-Instruct (Q4_1, 98 MB) is fetched once and kept.
                 Flags carry vLLM's names; --flag value and --flag=value, dashes and underscores all do. Switches have a
                 --no- form. Numbers take k, m, g (thousands) and K, M, G (1024s). Each flag is also a variable, such as
                 SKEIN_PORT for --port, and a key of the YAML file that --config names. The command line wins over the

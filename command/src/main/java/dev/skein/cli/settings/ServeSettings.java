@@ -27,10 +27,16 @@ public final class ServeSettings {
     public static final Setting<String> MODEL_FILE = Setting.text(
             MODEL,
             "model",
-            "FILE",
+            "MODEL",
             null,
-            "the model, a GGUF file; the word after `serve` says the same and wins."
+            "the model: a GGUF file, a folder, or ORG/NAME[:QUANT] on a hub; the word after `serve` says the same and wins."
                     + " Without either: SmolLM2-135M-Instruct, fetched once");
+    public static final Setting<String> REVISION = Setting.text(
+            MODEL,
+            "revision",
+            "REVISION",
+            null,
+            "branch, tag or commit of a model on a hub. Default: main, as it was when it was pulled last");
     public static final Setting<String> SERVED_MODEL_NAME = Setting.text(
                     MODEL,
                     "served-model-name",
@@ -300,6 +306,7 @@ public final class ServeSettings {
     /// All of them, in the order of the help text.
     public static final List<Setting<?>> ALL = List.of(
             MODEL_FILE,
+            REVISION,
             SERVED_MODEL_NAME,
             MAX_MODEL_LEN,
             LOAD_FORMAT,

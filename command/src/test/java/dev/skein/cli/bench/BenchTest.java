@@ -114,13 +114,13 @@ class BenchTest {
 
     @Test
     void wrongUseIsRefused() {
-        assertThatThrownBy(() -> BenchCommand.run(List.of("--runs", "0"), () -> Path.of("none")))
+        assertThatThrownBy(() -> BenchCommand.run(List.of("--runs", "0"), name -> Path.of("none")))
                 .hasMessageContaining("at least 1");
-        assertThatThrownBy(() -> BenchCommand.run(List.of("--peer-url", "http://a"), () -> Path.of("none")))
+        assertThatThrownBy(() -> BenchCommand.run(List.of("--peer-url", "http://a"), name -> Path.of("none")))
                 .hasMessageContaining("needs --url");
-        assertThatThrownBy(() -> BenchCommand.run(List.of("--cpu", "neon"), () -> Path.of("none")))
+        assertThatThrownBy(() -> BenchCommand.run(List.of("--cpu", "neon"), name -> Path.of("none")))
                 .hasMessageContaining("neon");
-        assertThatThrownBy(() -> BenchCommand.run(List.of("--run", "1"), () -> Path.of("none")))
+        assertThatThrownBy(() -> BenchCommand.run(List.of("--run", "1"), name -> Path.of("none")))
                 .hasMessageContaining("--runs");
     }
 }

@@ -27,6 +27,7 @@ class ServeSettingsTest {
                 .extracting(Setting::flag)
                 .containsExactly(
                         "--model",
+                        "--revision",
                         "--served-model-name",
                         "--max-model-len",
                         "--load-format",
