@@ -95,13 +95,14 @@ __device__ inline uint64_t first_to_leave() {
     return policy;
 }
 
-// 16 bytes that no kernel of the step writes, past L1.
+// 16 bytes that no kernel of the step writes, past L1. Not ld.global.nc, though it would be true: ptxas moves those behind
+// dependency_wait, and what should run ahead of the kernel before would wait for it (read in the SASS of matmul_8).
 __device__ inline uint4 load_constant(const uint4* from, uint64_t policy) {
 #ifdef SKEIN_EMULATED
     return *from;
 #else
     uint4 v;
-    asm volatile("ld.global.nc.L1::no_allocate.L2::cache_hint.v4.u32 {%0,%1,%2,%3}, [%4], %5;"
+    asm volatile("ld.global.L1::no_allocate.L2::cache_hint.v4.u32 {%0,%1,%2,%3}, [%4], %5;"
                  : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
                  : "l"(from), "l"(policy));
     return v;
