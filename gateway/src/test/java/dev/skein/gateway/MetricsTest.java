@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.skein.protocol.v1.FinishReason;
+import dev.skein.protocol.v1.SpeculationStatistics;
 import dev.skein.protocol.v1.StatisticsResponse;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
@@ -46,6 +47,11 @@ class MetricsTest {
                 .addStepTokensBuckets(7)
                 .addStepTokensBuckets(2)
                 .setStepTokensSum(21)
+                .setSpeculation(SpeculationStatistics.newBuilder()
+                        .setDrafts(10)
+                        .setDraftTokens(20)
+                        .addAcceptedAt(8)
+                        .addAcceptedAt(3))
                 .build();
         stage.worker.says("abc");
         stage.post("/v1/completions", "{\"prompt\":\"xy\",\"max_tokens\":9}");
@@ -117,6 +123,17 @@ class MetricsTest {
         assertThat(value(source.formatted("local_compute"))).isEqualTo(70);
         assertThat(value(source.formatted("local_cache_hit"))).isEqualTo(30);
         assertThat(value(source.formatted("external_kv_transfer"))).isZero();
+    }
+
+    @Test
+    void draftsAreTheWorkersOwn() {
+        assertThat(value("vllm:spec_decode_num_drafts_total" + LABELS)).isEqualTo(10);
+        assertThat(value("vllm:spec_decode_num_draft_tokens_total" + LABELS)).isEqualTo(20);
+        assertThat(value("vllm:spec_decode_num_accepted_tokens_total" + LABELS)).isEqualTo(11);
+        String position =
+                "vllm:spec_decode_num_accepted_tokens_per_pos_total{engine=\"0\",model_name=\"tiny\",position=\"%d\"}";
+        assertThat(value(position.formatted(0))).isEqualTo(8);
+        assertThat(value(position.formatted(1))).isEqualTo(3);
     }
 
     @Test

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.Stream;
 
 /**
  * What workers said of themselves last; {@link #update} before each scrape. Groups are engines, numbered in the
@@ -81,7 +82,50 @@ public final class EngineMetrics implements MultiCollector {
         all.add(promptTokensBySource(now, computed));
         all.add(sleepState(now));
         all.add(stepTokens(now));
+        if (now.stream().anyMatch(StatisticsResponse::hasSpeculation)) {
+            all.addAll(speculation(now));
+        }
         return new MetricSnapshots(all);
+    }
+
+    private List<MetricSnapshot> speculation(List<StatisticsResponse> engines) {
+        return List.of(
+                counter(
+                        engines,
+                        "spec_decode_num_drafts",
+                        "Drafts computed.",
+                        now -> now.getSpeculation().getDrafts()),
+                counter(
+                        engines,
+                        "spec_decode_num_draft_tokens",
+                        "Tokens drafted.",
+                        now -> now.getSpeculation().getDraftTokens()),
+                counter(
+                        engines,
+                        "spec_decode_num_accepted_tokens",
+                        "Drafted tokens that came true.",
+                        now -> accepted(now).mapToLong(Long::longValue).sum()),
+                acceptedAtPosition(engines));
+    }
+
+    private static Stream<Long> accepted(StatisticsResponse engine) {
+        return engine.getSpeculation().getAcceptedAtList().stream();
+    }
+
+    private CounterSnapshot acceptedAtPosition(List<StatisticsResponse> engines) {
+        CounterSnapshot.Builder counter = CounterSnapshot.builder()
+                .name("vllm:spec_decode_num_accepted_tokens_per_pos")
+                .help("Drafts that came true up to and including a position.");
+        for (int i = 0; i < engines.size(); i++) {
+            List<Long> counts = accepted(engines.get(i)).toList();
+            for (int position = 0; position < counts.size(); position++) {
+                counter.dataPoint(CounterSnapshot.CounterDataPointSnapshot.builder()
+                        .labels(labels(i).merge(Labels.of("position", Integer.toString(position))))
+                        .value(counts.get(position))
+                        .build());
+            }
+        }
+        return counter.build();
     }
 
     private static double usage(StatisticsResponse engine) {
