@@ -5,20 +5,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "blocks.h"
 #include "skein_cpu.h"
 
 #define LANES 16          /* rows of a weight that lie side by side; lanes of every sum over a row */
-#define QUANT_BLOCK 32    /* weights and activations that share a scale */
 #define CACHE_BLOCK 16    /* tokens */
 #define ATTENTION_TILE 64 /* tokens between two moves of a softmax's maximum */
 #define ATTENTION_CHUNK 256
 #define MAX_THREADS 256
 
 /*
- * Groups of 16 rows, each `group_bytes`. In a quantised group come first all blocks' integers: for each, k by fours, 16
- * lanes of 4 bytes; 4-bit ones hold k 0..15 low and 16..31 high. Then 16 scales for each block, then 16 minima if the
- * type has them; each part starts on a cache line. A float group has for each k 16 lanes. Rows missing in the last group
- * are 0. A gated weight alternates groups of gate and up.
+ * Groups of 16 rows, each `group_bytes`. A float group has for each k 16 lanes. In a quantised group come first all
+ * blocks' integers. A block's 32 columns are 8 fours, and a line of 64 bytes is the bytes of a four for all 16 rows: 8
+ * lines if integers have 8 bits. Of 4 low bits there are 4 lines, line i holding fours i and i + 4 one above the other; of 2
+ * bits, low or high, 2 lines, line i holding fours i, i + 2, i + 4 and i + 6; of 1 bit 1 line, four i in bit i. Then for
+ * each block and part of it 16 scales, then as many minima if the type has them: 16-bit floats or, of a type with fine
+ * scales, signed bytes, which 16 floats for each 8 blocks multiply. Each of these starts on a cache line. Rows missing in
+ * the last group are 0. A gated weight alternates groups of gate and up.
  *
  * Where matrices of several types are one weight, it is a list of segments, each with rows of one type; where gate and up
  * differ, each is a weight of its own that is not gated, the first of which knows the second.
@@ -32,6 +35,8 @@ struct skein_weight {
     int32_t blocks; /* in a row */
     int64_t scales; /* where they start in a group */
     int64_t minima;
+    int64_t coarse_scales; /* of 8 blocks, with fine scales */
+    int64_t coarse_minima;
     int64_t group_bytes;
     uint8_t *data;
     int32_t first;  /* row of the whole product at which the segment's start */
@@ -59,8 +64,8 @@ struct skein_cache {
 typedef struct {
     float scale;
     float scaled_sum;    /* scale * sum of v */
-    int32_t minus_8_sum; /* what a zero point of 8 takes away, and one of 128 */
-    int32_t minus_128_sum;
+    int32_t minus_8_sum;    /* -8 * sum of v: what a zero point of 8 takes away */
+    int32_t minus_8_second; /* that of the second half */
 } quant_meta;
 
 typedef struct {

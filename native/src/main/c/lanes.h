@@ -86,6 +86,13 @@ INLINE uint64_t s_total(vsum s) { return (uint64_t)_mm512_reduce_add_epi64(_mm51
 INLINE vi i_madd16(vi a, vi b) { return _mm512_madd_epi16(a, b); }
 INLINE vi i_maddu8(vi a, vi b) { return _mm512_maddubs_epi16(a, b); }
 INLINE vi i_add16(vi a, vi b) { return _mm512_add_epi16(a, b); }
+INLINE vi i_or(vi a, vi b) { return _mm512_or_si512(a, b); }
+#define i_shift_left16(a, n) _mm512_slli_epi16(a, n)
+/* In each 16 bytes, those of a table at the low 4 bits. */
+INLINE vi i_look_up(const uint8_t *table, vi a) {
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const void *)table)), a);
+}
+INLINE vf f_bytes(const int8_t *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p))); }
 INLINE vi i_abs8(vi a) { return _mm512_abs_epi8(a); }
 INLINE vi i_flip8(vi a) { return _mm512_xor_si512(a, _mm512_set1_epi8((char)0x80)); }
 /* a with its sign turned where b's is negative. */
@@ -174,6 +181,12 @@ INLINE uint64_t s_total(vsum s) {
 INLINE vi i_madd16(vi a, vi b) { return _mm256_madd_epi16(a, b); }
 INLINE vi i_maddu8(vi a, vi b) { return _mm256_maddubs_epi16(a, b); }
 INLINE vi i_add16(vi a, vi b) { return _mm256_add_epi16(a, b); }
+INLINE vi i_or(vi a, vi b) { return _mm256_or_si256(a, b); }
+#define i_shift_left16(a, n) _mm256_slli_epi16(a, n)
+INLINE vi i_look_up(const uint8_t *table, vi a) {
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)table)), a);
+}
+INLINE vf f_bytes(const int8_t *p) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p))); }
 INLINE vi i_abs8(vi a) { return _mm256_abs_epi8(a); }
 INLINE vi i_flip8(vi a) { return _mm256_xor_si256(a, _mm256_set1_epi8((char)0x80)); }
 INLINE vi i_sign8(vi a, vi b) { return _mm256_sign_epi8(a, b); }

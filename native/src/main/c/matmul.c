@@ -20,22 +20,38 @@ INLINE vi four(const int8_t *p) {
     return i_all(x);
 }
 
+/* What a zero point adds to the integer sum of a part of a block. */
+INLINE vi zero_sum(const int zero, const int parts, const int part, const quant_meta *meta) {
+    if (zero == 0) return i_zero();
+    int minus_8 = meta->minus_8_sum;
+    if (parts == 2) minus_8 = part == 0 ? minus_8 - meta->minus_8_second : meta->minus_8_second;
+    vi sum = i_all(minus_8);
+    switch (zero) {
+        case 4: return i_shift_right(sum, 1);
+        case 16: return i_shift_left(sum, 1);
+        case 32: return i_shift_left(sum, 2);
+        case 128: return i_shift_left(sum, 4);
+        default: return sum;
+    }
+}
+
 #ifdef __AVX512VNNI__
 #define TOGETHER 4 /* rows whose chains of dot products are interleaved, to hide their latency */
 
-/* Exact sums over a block of q (v less the zero point) for R rows; w is q as unsigned bytes. */
-INLINE void dots(const int type, const int R, const vi w[8], const int8_t *v, const quant_meta *meta, size_t blocks, vi *out) {
+/* Exact sums over a part of a block of q (v less the zero point) for R rows; w is q as unsigned bytes. */
+INLINE void dots(const int type, const int R, const int part, const vi w[8], const int8_t *v, const quant_meta *meta,
+                 size_t blocks, vi *out) {
+    const quant_traits traits = traits_of(type);
+    const int fours = 8 / traits.parts;
     vi high[TOGETHER];
     vi low[TOGETHER];
 #pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
         high[r] = i_zero();
-        low[r] = type == SKEIN_Q4_0   ? i_all(meta[r * blocks].minus_8_sum)
-                 : type == SKEIN_Q8_0 ? i_all(meta[r * blocks].minus_128_sum)
-                                      : i_zero();
+        low[r] = zero_sum(traits.zero, traits.parts, part, meta + r * blocks);
     }
 #pragma GCC unroll 8
-    for (int c = 0; c < 8; c++) {
+    for (int c = part * fours; c < (part + 1) * fours; c++) {
 #pragma GCC unroll 4
         for (int r = 0; r < R; r++) {
             high[r] = _mm512_dpbusd_epi32(high[r], w[c], four(v + r * blocks * 64 + 4 * c));
@@ -46,19 +62,25 @@ INLINE void dots(const int type, const int R, const vi w[8], const int8_t *v, co
     for (int r = 0; r < R; r++) out[r] = i_add(i_shift_left(high[r], 7), low[r]);
 }
 #else
-/* Nibbles times signed bytes: 16 products of 15 x 127 fit 16 bits. */
-INLINE vi dot4(const vi w[8], const int8_t *v, const quant_meta *meta, int zero) {
-    vi high = i_maddu8(w[0], four(v));
-    vi low = i_maddu8(w[0], four(v + 32));
+/* Of up to 6 bits times signed bytes: so many fours' products fit 16 bits together. */
+INLINE vi dot_small(const int bits, const int from, const int to, const vi w[8], const int8_t *v, vi zero) {
+    const int together = bits <= 4 ? 8 : bits == 5 ? 4 : 2;
+    vi high = i_zero();
+    vi low = zero;
 #pragma GCC unroll 8
-    for (int c = 1; c < 8; c++) {
-        high = i_add16(high, i_maddu8(w[c], four(v + 4 * c)));
-        low = i_add16(low, i_maddu8(w[c], four(v + 32 + 4 * c)));
+    for (int c = from; c < to;) {
+        vi high16 = i_maddu8(w[c], four(v + 4 * c));
+        vi low16 = i_maddu8(w[c], four(v + 32 + 4 * c));
+        const int end = c + together < to ? c + together : to;
+#pragma GCC unroll 8
+        for (c++; c < end; c++) {
+            high16 = i_add16(high16, i_maddu8(w[c], four(v + 4 * c)));
+            low16 = i_add16(low16, i_maddu8(w[c], four(v + 32 + 4 * c)));
+        }
+        high = i_add(high, i_madd16(high16, ONES16));
+        low = i_add(low, i_madd16(low16, ONES16));
     }
-    high = i_shift_left(i_madd16(high, ONES16), 7);
-    low = i_madd16(low, ONES16);
-    if (zero) low = i_add(low, i_all(meta->minus_8_sum));
-    return i_add(high, low);
+    return i_add(i_shift_left(high, 7), low);
 }
 
 /* Bytes: 2 products of 128 x 127 fit 16 bits, with the sign moved to v. */
@@ -76,62 +98,98 @@ INLINE vi dot8(const vi w[8], const int8_t *v) {
 }
 
 #define TOGETHER 1
-INLINE void dots(const int type, const int R, const vi w[8], const int8_t *v, const quant_meta *meta, size_t blocks, vi *out) {
+INLINE void dots(const int type, const int R, const int part, const vi w[8], const int8_t *v, const quant_meta *meta,
+                 size_t blocks, vi *out) {
+    const quant_traits traits = traits_of(type);
+    const int fours = 8 / traits.parts;
     for (int r = 0; r < R; r++) {
         const int8_t *x = v + r * blocks * 64;
-        out[r] = type == SKEIN_Q8_0 ? dot8(w, x) : dot4(w, x, meta + r * blocks, type == SKEIN_Q4_0);
+        if (traits.zero == 128) {
+            out[r] = dot8(w, x);
+        } else {
+            vi zero = zero_sum(traits.zero, traits.parts, part, meta + r * blocks);
+            out[r] = dot_small(traits.low + traits.high, part * fours, (part + 1) * fours, w, x, zero);
+        }
     }
 }
 #endif
 
-INLINE void unpack(int type, const uint8_t *q, vi w[8]) {
-    if (type == SKEIN_Q8_0) {
-#pragma GCC unroll 8
-        for (int c = 0; c < 8; c++) w[c] = i_load(q + 64 * c);
-        return;
-    }
+/* The integers of a block as unsigned bytes. */
+INLINE void unpack(const int type, const uint8_t *q, vi w[8]) {
+    const quant_traits traits = traits_of(type);
+    const uint8_t *high = q + 64 * traits.low;
     vi nibble = i_all(0x0F0F0F0F);
-#pragma GCC unroll 4
-    for (int c = 0; c < 4; c++) {
-        vi pair = i_load(q + 64 * c);
-        w[c] = i_and(pair, nibble);
-        w[c + 4] = i_and(i_shift_right16(pair, 4), nibble);
+    vi pair = i_all(0x03030303);
+#pragma GCC unroll 8
+    for (int c = 0; c < 8; c++) {
+        if (traits.low == 8) w[c] = i_load(q + 64 * c);
+        if (traits.low == 4) w[c] = i_and(i_shift_right16(i_load(q + 64 * (c % 4)), c / 4 * 4), nibble);
+        if (traits.low == 2) w[c] = i_and(i_shift_right16(i_load(q + 64 * (c % 2)), c / 2 * 2), pair);
+        if (traits.high == 1) {
+            vi bit = i_and(i_shift_right16(i_load(high), c), i_all(0x01010101));
+            w[c] = i_or(w[c], i_shift_left16(bit, traits.low));
+        }
+        if (traits.high == 2) {
+            vi bits = i_and(i_shift_right16(i_load(high + 64 * (c % 2)), c / 2 * 2), pair);
+            w[c] = i_or(w[c], i_shift_left16(bits, traits.low));
+        }
+        if (traits.table) w[c] = i_look_up(NONLINEAR, w[c]);
     }
+}
+
+/* 16 scales, or minima, of a part of a block. */
+INLINE vf scales_at(const int fine, const uint8_t *group, int64_t at, int64_t coarse, size_t b, size_t index, int lanes) {
+    if (!fine) return f_half((const uint16_t *)(group + at) + index * LANES + lanes);
+    vf by = f_half((const uint16_t *)(group + coarse) + b / 8 * LANES + lanes);
+    return f_mul(by, f_bytes((const int8_t *)(group + at) + index * LANES + lanes));
+}
+
+/* What a minimum is multiplied by: the sum of a part of the activations. */
+INLINE float part_sum(const int parts, const int part, const quant_meta *meta) {
+    if (parts == 1) return meta->scaled_sum;
+    int minus_8 = part == 0 ? meta->minus_8_sum - meta->minus_8_second : meta->minus_8_second;
+    return meta->scale * (float)(minus_8 / -8);
 }
 
 /* out[r][16] = group times R quantised rows, whose strides follow from the number of blocks. */
 INLINE void quant_tile(const int type, const int R, const skein_weight *weight, const uint8_t *group, const int8_t *v,
                        const quant_meta *meta, float *out) {
-    const int block_bytes = type == SKEIN_Q8_0 ? 512 : 256;
+    const quant_traits traits = traits_of(type);
+    const int block_bytes = 64 * (traits.low + traits.high);
     const size_t blocks = (size_t)weight->blocks;
-    const uint16_t *scales = (const uint16_t *)(group + weight->scales);
-    const uint16_t *minima = (const uint16_t *)(group + weight->minima);
-    for (int part = 0; part < PARTS; part++) {
+    for (int half = 0; half < PARTS; half++) {
         vf sum[TILE_ROWS];
 #pragma GCC unroll 12
         for (int r = 0; r < R; r++) sum[r] = f_zero();
         for (size_t b = 0; b < blocks; b++) {
-            const uint8_t *q = group + b * block_bytes + part * 4 * W;
-            for (int c = 0; c < block_bytes && part == 0; c += 64) _mm_prefetch((const char *)q + AHEAD + c, _MM_HINT_T0);
+            const uint8_t *q = group + b * block_bytes + half * 4 * W;
+            for (int c = 0; c < block_bytes && half == 0; c += 64) _mm_prefetch((const char *)q + AHEAD + c, _MM_HINT_T0);
             vi w[8];
             unpack(type, q, w);
-            vf d = f_half(scales + b * LANES + part * W);
-            vf m = type == SKEIN_Q4_1 ? f_half(minima + b * LANES + part * W) : f_zero();
+#pragma GCC unroll 2
+            for (int part = 0; part < traits.parts; part++) {
+                const size_t index = b * (size_t)traits.parts + (size_t)part;
+                vf d = scales_at(traits.fine, group, weight->scales, weight->coarse_scales, b, index, half * W);
+                vf m = f_zero();
+                if (traits.minimum) {
+                    m = scales_at(traits.fine, group, weight->minima, weight->coarse_minima, b, index, half * W);
+                }
 #pragma GCC unroll 12
-            for (int r = 0; r < R; r += TOGETHER) {
-                const int few = R - r < TOGETHER ? R - r : TOGETHER;
-                const quant_meta *at = meta + (size_t)r * blocks + b;
-                vi dot[TOGETHER];
-                dots(type, few, w, v + ((size_t)r * blocks + b) * 64, at, blocks, dot);
+                for (int r = 0; r < R; r += TOGETHER) {
+                    const int few = R - r < TOGETHER ? R - r : TOGETHER;
+                    const quant_meta *at = meta + (size_t)r * blocks + b;
+                    vi dot[TOGETHER];
+                    dots(type, few, part, w, v + ((size_t)r * blocks + b) * 64, at, blocks, dot);
 #pragma GCC unroll 4
-                for (int i = 0; i < few; i++, at += blocks) {
-                    sum[r + i] = f_fma(i_to_f(dot[i]), f_mul(d, f_all(at->scale)), sum[r + i]);
-                    if (type == SKEIN_Q4_1) sum[r + i] = f_fma(m, f_all(at->scaled_sum), sum[r + i]);
+                    for (int i = 0; i < few; i++, at += blocks) {
+                        sum[r + i] = f_fma(i_to_f(dot[i]), f_mul(d, f_all(at->scale)), sum[r + i]);
+                        if (traits.minimum) sum[r + i] = f_fma(m, f_all(part_sum(traits.parts, part, at)), sum[r + i]);
+                    }
                 }
             }
         }
 #pragma GCC unroll 12
-        for (int r = 0; r < R; r++) f_store(out + r * LANES + part * W, sum[r]);
+        for (int r = 0; r < R; r++) f_store(out + r * LANES + half * W, sum[r]);
     }
 }
 
@@ -148,14 +206,28 @@ INLINE void quant_tile(const int type, const int R, const skein_weight *weight, 
 #define QUANT_CASES(type) QUANT_CASE(type, 1) QUANT_CASE(type, 2) QUANT_CASE(type, 3) QUANT_CASE(type, 4)
 #endif
 
-#define QUANT_TILE(name, type)                                                                           \
-    static void name(const skein_weight *weight, const uint8_t *group, const int8_t *v, const quant_meta *meta, int rows, \
-                     float *out) {                                                                       \
-        switch (rows) { QUANT_CASES(type) }                                                              \
+#define QUANT_TILE(type)                                                                                    \
+    static void tile_##type(const skein_weight *weight, const uint8_t *group, const int8_t *v, const quant_meta *meta, \
+                            int rows, float *out) {                                                         \
+        switch (rows) { QUANT_CASES(SKEIN_##type) }                                                         \
     }
-QUANT_TILE(tile_q4_0, SKEIN_Q4_0)
-QUANT_TILE(tile_q4_1, SKEIN_Q4_1)
-QUANT_TILE(tile_q8_0, SKEIN_Q8_0)
+QUANT_TILE(Q8_0)
+QUANT_TILE(Q4_0)
+QUANT_TILE(Q4_1)
+QUANT_TILE(Q5_0)
+QUANT_TILE(Q5_1)
+QUANT_TILE(Q2_K)
+QUANT_TILE(Q3_K)
+QUANT_TILE(Q4_K)
+QUANT_TILE(Q5_K)
+QUANT_TILE(Q6_K)
+QUANT_TILE(IQ4_NL)
+
+typedef void (*quant_tile_of)(const skein_weight *, const uint8_t *, const int8_t *, const quant_meta *, int, float *);
+
+/* From SKEIN_Q8_0 on. */
+static const quant_tile_of quant_tiles[] = {tile_Q8_0, tile_Q4_0, tile_Q4_1, tile_Q5_0, tile_Q5_1,  tile_Q2_K,
+                                            tile_Q3_K, tile_Q4_K, tile_Q5_K, tile_Q6_K, tile_IQ4_NL};
 
 INLINE vf float_weights(const int type, const uint8_t *p, int part) {
     if (type == SKEIN_F32) return f_load((const float *)p + part * W);
@@ -228,16 +300,7 @@ static void quantised_tile(const product *p, const skein_weight *weight, int gro
     const uint8_t *data = weight->data + group * weight->group_bytes;
     const int8_t *v = p->quantised.v + (size_t)row * weight->blocks * 64;
     const quant_meta *meta = p->quantised.meta + (size_t)row * weight->blocks;
-    switch (weight->type) {
-        case SKEIN_Q4_0:
-            tile_q4_0(weight, data, v, meta, rows, out);
-            break;
-        case SKEIN_Q4_1:
-            tile_q4_1(weight, data, v, meta, rows, out);
-            break;
-        default:
-            tile_q8_0(weight, data, v, meta, rows, out);
-    }
+    quant_tiles[weight->type - SKEIN_Q8_0](weight, data, v, meta, rows, out);
 }
 
 static void floats_tile(const product *p, const skein_weight *weight, int group, int groups, int row, int rows, float *out) {
@@ -306,7 +369,7 @@ static void float_units(const product *p, int from, int to, int row, int rows) {
 }
 
 static void tile_of_either(const product *p, const skein_weight *weight, int group, int row, int rows, float *out) {
-    if (weight->type >= SKEIN_Q8_0) {
+    if (is_quantised(weight->type)) {
         quantised_tile(p, weight, group, row, rows, out);
     } else {
         floats_tile(p, weight, group, 1, row, rows, out);
@@ -327,8 +390,8 @@ static void apart_units(const product *p, int from, int to, int row, int rows) {
 void KERNEL(matmul)(const skein_weight *weight, int kind, int activation, const float *x, quant_rows quantised, int rows,
                     int from, int to, float *out) {
     product p = {weight, x, quantised, kind, activation, out};
-    int is_quantised = weight->type >= SKEIN_Q8_0;
-    int tile = is_quantised && !weight->up ? TILE_ROWS : FLOAT_ROWS;
+    int quantised_type = is_quantised(weight->type);
+    int tile = quantised_type && !weight->up ? TILE_ROWS : FLOAT_ROWS;
     int64_t unit_bytes = weight->group_bytes * (weight->gated ? 2 : 1) + (weight->up ? weight->up->group_bytes : 0);
     int chunk = (int)(CHUNK_BYTES / unit_bytes);
     if (chunk < 1) chunk = 1;
@@ -338,7 +401,7 @@ void KERNEL(matmul)(const skein_weight *weight, int kind, int activation, const 
             int count = rows - row < tile ? rows - row : tile;
             if (weight->up) {
                 apart_units(&p, unit, end, row, count);
-            } else if (is_quantised) {
+            } else if (quantised_type) {
                 quantised_units(&p, unit, end, row, count);
             } else {
                 float_units(&p, unit, end, row, count);

@@ -8,19 +8,16 @@ static uint16_t bits16(const uint8_t *p) {
 }
 
 static void embed_blocks(int type, const uint8_t *row, int columns, float *out) {
-    int head = type == SKEIN_Q4_1 ? 4 : 2;
-    int bytes = type == SKEIN_Q8_0 ? 34 : head + 16;
-    for (int b = 0; b < columns / QUANT_BLOCK; b++, row += bytes, out += QUANT_BLOCK) {
-        float d = half_to_float(bits16(row));
-        float m = type == SKEIN_Q4_1 ? half_to_float(bits16(row + 2)) : 0;
-        const uint8_t *q = row + head;
+    quant_traits traits = traits_of(type);
+    file_block block;
+    for (int b = 0; b < columns / QUANT_BLOCK; b++, out += QUANT_BLOCK) {
+        read_block(type, row, b, &block);
         for (int i = 0; i < QUANT_BLOCK; i++) {
-            if (type == SKEIN_Q8_0) {
-                out[i] = d * (int8_t)q[i];
-            } else {
-                int nibble = i < 16 ? q[i] & 15 : q[i - 16] >> 4;
-                out[i] = type == SKEIN_Q4_0 ? d * (nibble - 8) : d * nibble + m;
-            }
+            int part = traits.parts == 2 && i >= QUANT_BLOCK / 2;
+            int q = traits.table ? NONLINEAR[block.q[i]] : block.q[i];
+            float value = half_to_float(block.scale) * block.scales[part] * (float)(q - traits.zero);
+            /* Subtracted, so that zeros have the sign that others give them. */
+            out[i] = traits.minimum ? value - half_to_float(block.minimum) * (float)-block.minima[part] : value;
         }
     }
 }
@@ -40,10 +37,8 @@ static void embed_row(int type, const void *table, int64_t id, int columns, floa
                 memcpy(out + i, &wide, 4);
             }
             break;
-        default: {
-            int64_t bytes = type == SKEIN_Q8_0 ? 34 : type == SKEIN_Q4_0 ? 18 : 20;
-            embed_blocks(type, p + id * (columns / QUANT_BLOCK) * bytes, columns, out);
-        }
+        default:
+            embed_blocks(type, p + id * file_row_bytes(type, columns), columns, out);
     }
 }
 
@@ -97,18 +92,19 @@ INLINE void quantise_block(const float *x, int8_t *v, quant_meta *meta) {
     if (magnitude < 0x1p-100f) return;
     meta->scale = magnitude / 16256.0f;
     vf inverse = f_all(16256.0f / magnitude);
-    vi sums = i_zero();
+    vi sums[2] = {i_zero(), i_zero()};
     for (int i = 0; i < QUANT_BLOCK; i += W) {
         vi value = f_to_i(f_mul(f_load(x + i), inverse));
         vi low = i_sub(i_and(i_add(value, i_all(64)), i_all(127)), i_all(64));
-        sums = i_add(sums, value);
+        sums[i / 16] = i_add(sums[i / 16], value);
         i_store_bytes(v + i, i_shift_right(i_sub(value, low), 7));
         i_store_bytes(v + 32 + i, low);
     }
-    int sum = i_sum(sums);
+    int second = i_sum(sums[1]);
+    int sum = i_sum(sums[0]) + second;
     meta->scaled_sum = meta->scale * (float)sum;
     meta->minus_8_sum = -8 * sum;
-    meta->minus_128_sum = -128 * sum;
+    meta->minus_8_second = -8 * second;
 }
 
 void KERNEL(quantise)(const float *x, int columns, int8_t *v, quant_meta *meta) {

@@ -294,40 +294,55 @@ typedef struct {
     skein_weight *weight;
 } packing;
 
-static int row_bytes(int type, int columns) {
-    static const int bytes[] = {4, 2, 2, 34, 18, 20};
-    return type >= SKEIN_Q8_0 ? columns / QUANT_BLOCK * bytes[type] : columns * bytes[type];
-}
-
 /* A row of the result in the file, or NULL where the last group has no more. */
 static const uint8_t *source_row(const packing *p, int group, int lane) {
-    int bytes = row_bytes(p->weight->type, p->weight->columns);
+    int64_t bytes = file_row_bytes(p->weight->type, p->weight->columns);
     int row = (p->weight->gated ? group / 2 : group) * LANES + lane;
     if (p->weight->gated) {
-        return row < p->weight->rows ? (const uint8_t *)p->parts[group % 2].data + (size_t)row * (size_t)bytes : NULL;
+        return row < p->weight->rows ? (const uint8_t *)p->parts[group % 2].data + row * bytes : NULL;
     }
     for (int i = 0; i < p->count; i++) {
-        if (row < p->parts[i].rows) return (const uint8_t *)p->parts[i].data + (size_t)row * (size_t)bytes;
+        if (row < p->parts[i].rows) return (const uint8_t *)p->parts[i].data + row * bytes;
         row -= p->parts[i].rows;
     }
     return NULL;
 }
 
+/* One row's share of a block: see skein_weight. */
+static void pack_integers(const quant_traits *traits, const uint8_t *q, uint8_t *out) {
+    uint8_t *high = out + 64 * traits->low;
+    for (int c = 0; c < 8; c++, q += 4) {
+        for (int i = 0; i < 4; i++) {
+            if (traits->low == 8) out[64 * c + i] = q[i];
+            if (traits->low == 4) out[64 * (c % 4) + i] |= (uint8_t)((q[i] & 15) << c / 4 * 4);
+            if (traits->low == 2) out[64 * (c % 2) + i] |= (uint8_t)((q[i] & 3) << c / 2 * 2);
+            if (traits->high == 1) high[i] |= (uint8_t)(q[i] >> traits->low << c);
+            if (traits->high == 2) high[64 * (c % 2) + i] |= (uint8_t)(q[i] >> traits->low << c / 2 * 2);
+        }
+    }
+}
+
+static void pack_scales(const quant_traits *traits, int b, int lane, uint16_t coarse, const int8_t *fine, uint8_t *at,
+                        uint8_t *coarse_at) {
+    if (!traits->fine) {
+        memcpy(at + (b * LANES + lane) * 2, &coarse, 2);
+        return;
+    }
+    memcpy(coarse_at + (b / 8 * LANES + lane) * 2, &coarse, 2);
+    for (int part = 0; part < traits->parts; part++) at[(b * traits->parts + part) * LANES + lane] = (uint8_t)fine[part];
+}
+
 static void pack_quants(const packing *p, int lane, const uint8_t *row, uint8_t *out) {
     const skein_weight *w = p->weight;
-    int head = w->type == SKEIN_Q4_1 ? 4 : 2;
-    int bytes = w->type == SKEIN_Q8_0 ? 32 : 16;
-    uint16_t *scales = (uint16_t *)(out + w->scales);
-    uint16_t *minima = (uint16_t *)(out + w->minima);
-    for (int b = 0; b < w->blocks; b++, row += head + bytes) {
-        memcpy(scales + b * LANES + lane, row, 2);
-        if (w->type == SKEIN_Q4_1) memcpy(minima + b * LANES + lane, row + 2, 2);
-        uint8_t *to = out + (size_t)b * LANES * (size_t)bytes + lane * 4;
-        for (int c = 0; c < bytes / 4; c++) {
-            uint32_t four;
-            memcpy(&four, row + head + 4 * c, 4);
-            if (w->type == SKEIN_Q8_0) four ^= 0x80808080u; /* q + 128 */
-            memcpy(to + c * 64, &four, 4);
+    quant_traits traits = traits_of(w->type);
+    int bytes = 64 * (traits.low + traits.high);
+    file_block block;
+    for (int b = 0; b < w->blocks; b++) {
+        read_block(w->type, row, b, &block);
+        pack_integers(&traits, block.q, out + (size_t)b * (size_t)bytes + lane * 4);
+        pack_scales(&traits, b, lane, block.scale, block.scales, out + w->scales, out + w->coarse_scales);
+        if (traits.minimum) {
+            pack_scales(&traits, b, lane, block.minimum, block.minima, out + w->minima, out + w->coarse_minima);
         }
     }
 }
@@ -349,7 +364,7 @@ static void pack(void *argument, int thread) {
         for (int lane = 0; lane < LANES; lane++) {
             const uint8_t *row = source_row(p, (int)group, lane);
             if (!row) continue;
-            if (p->weight->type >= SKEIN_Q8_0) {
+            if (is_quantised(p->weight->type)) {
                 pack_quants(p, lane, row, out);
             } else {
                 pack_floats(p, lane, row, out);
@@ -358,30 +373,30 @@ static void pack(void *argument, int thread) {
     }
 }
 
+static int64_t whole_lines(int64_t bytes) { return (bytes + 63) & ~(int64_t)63; }
+
 static void lay_out(skein_weight *w) {
-    int64_t scale_bytes = ((int64_t)w->blocks * LANES * 2 + 63) & ~(int64_t)63;
-    switch (w->type) {
-        case SKEIN_F32:
-            w->group_bytes = (int64_t)w->columns * LANES * 4;
-            break;
-        case SKEIN_F16:
-        case SKEIN_BF16:
-            w->group_bytes = (int64_t)w->columns * LANES * 2;
-            break;
-        default:
-            w->scales = (int64_t)w->blocks * LANES * (w->type == SKEIN_Q8_0 ? 32 : 16);
-            w->minima = w->scales + scale_bytes;
-            w->group_bytes = w->minima + (w->type == SKEIN_Q4_1 ? scale_bytes : 0);
+    quant_traits traits = traits_of(w->type);
+    if (!is_quantised(w->type)) {
+        w->group_bytes = (int64_t)w->columns * LANES * traits.bytes;
+        return;
     }
+    int64_t scale_bytes = whole_lines((int64_t)w->blocks * traits.parts * LANES * (traits.fine ? 1 : 2));
+    int64_t coarse_bytes = traits.fine ? whole_lines((int64_t)w->blocks / 8 * LANES * 2) : 0;
+    w->scales = (int64_t)w->blocks * 64 * (traits.low + traits.high);
+    w->coarse_scales = w->scales + scale_bytes;
+    w->minima = w->coarse_scales + coarse_bytes;
+    w->coarse_minima = w->minima + scale_bytes;
+    w->group_bytes = traits.minimum ? w->coarse_minima + coarse_bytes : w->minima;
 }
 
 static int check_parts(const skein_matrix *parts, int32_t count, int32_t gated) {
     if (count < 1 || (gated && count != 2)) return SKEIN_BAD_ARGUMENT;
     int64_t rows = 0;
     for (int i = 0; i < count; i++) {
-        if (parts[i].type < SKEIN_F32 || parts[i].type > SKEIN_Q4_1) return SKEIN_BAD_ARGUMENT;
+        if (parts[i].type < SKEIN_F32 || parts[i].type > LAST_TYPE) return SKEIN_BAD_ARGUMENT;
         if (parts[i].rows < 1 || parts[i].columns < 1 || parts[i].columns != parts[0].columns) return SKEIN_BAD_ARGUMENT;
-        if (parts[i].type >= SKEIN_Q8_0 && parts[i].columns % QUANT_BLOCK != 0) return SKEIN_BAD_ARGUMENT;
+        if (parts[i].columns % traits_of(parts[i].type).elements != 0) return SKEIN_BAD_ARGUMENT;
         rows += parts[i].rows;
     }
     if (gated && parts[0].rows != parts[1].rows) return SKEIN_BAD_ARGUMENT;
@@ -400,7 +415,7 @@ static int segment(skein_cpu *cpu, const skein_matrix *parts, int count, int gat
     w->groups = (w->rows + LANES - 1) / LANES * (gated ? 2 : 1);
     w->blocks = w->columns / QUANT_BLOCK;
     w->stride = w->rows;
-    w->uses = w->type >= SKEIN_Q8_0 ? USES_QUANTS : USES_FLOATS;
+    w->uses = is_quantised(w->type) ? USES_QUANTS : USES_FLOATS;
     lay_out(w);
     w->data = weight_memory(cpu, (size_t)(w->groups * w->group_bytes));
     if (!w->data) {

@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this file changes its meaning. */
-#define SKEIN_ABI 2
+#define SKEIN_ABI 3
 
 enum skein_status {
     SKEIN_OK = 0,
@@ -38,7 +38,22 @@ enum skein_status {
 enum skein_isa { SKEIN_ISA_AUTO = 0, SKEIN_ISA_AVX2 = 1, SKEIN_ISA_AVX512 = 2, SKEIN_ISA_VNNI = 3 };
 
 /* In the order of dev.skein.compute.ElementType. */
-enum skein_type { SKEIN_F32 = 0, SKEIN_F16 = 1, SKEIN_BF16 = 2, SKEIN_Q8_0 = 3, SKEIN_Q4_0 = 4, SKEIN_Q4_1 = 5 };
+enum skein_type {
+    SKEIN_F32 = 0,
+    SKEIN_F16 = 1,
+    SKEIN_BF16 = 2,
+    SKEIN_Q8_0 = 3,
+    SKEIN_Q4_0 = 4,
+    SKEIN_Q4_1 = 5,
+    SKEIN_Q5_0 = 6,
+    SKEIN_Q5_1 = 7,
+    SKEIN_Q2_K = 8,
+    SKEIN_Q3_K = 9,
+    SKEIN_Q4_K = 10,
+    SKEIN_Q5_K = 11,
+    SKEIN_Q6_K = 12,
+    SKEIN_IQ4_NL = 13
+};
 
 typedef struct skein_cpu skein_cpu;
 typedef struct skein_weight skein_weight;

@@ -1,8 +1,9 @@
 package dev.skein.compute;
 
 /**
- * How a matrix's elements lie in a model file. Quantised types hold rows in blocks of 32 elements; layouts are those of
- * the GGUF specification (ggml-org/ggml, docs/gguf.md) and of the block structures it names.
+ * How a matrix's elements lie in a model file. Quantised types hold rows in blocks of 32 or 256 elements; layouts are
+ * those of the GGUF specification (ggml-org/ggml, docs/gguf.md) and of the block structures it names. Of an element w, q
+ * is its integer, d an F16 scale and m an F16 minimum of a block, and s and t are small integers of a part of a block.
  */
 public enum ElementType {
     F32(1, 4),
@@ -13,7 +14,23 @@ public enum ElementType {
     /** An F16 scale d and 32 nibbles q, element i low in byte i, element i + 16 high: w = d (q - 8). */
     Q4_0(32, 18),
     /** F16 scale d, F16 minimum m and nibbles as in Q4_0: w = d q + m. */
-    Q4_1(32, 20);
+    Q4_1(32, 20),
+    /** F16 scale d, fifth bits of 32 integers, nibbles as in Q4_0: w = d (q - 16). */
+    Q5_0(32, 22),
+    /** F16 scale d, F16 minimum m, fifth bits and nibbles: w = d q + m. */
+    Q5_1(32, 24),
+    /** 16 parts of 16 integers of 2 bits, each with s and t of 4 bits: w = (d s) q - (m t). */
+    Q2_K(256, 84),
+    /** 16 parts of 16 integers of 3 bits, each with s of 6 bits: w = (d (s - 32)) (q - 4). */
+    Q3_K(256, 110),
+    /** 8 parts of 32 integers of 4 bits, each with s and t of 6 bits: w = (d s) q - (m t). */
+    Q4_K(256, 144),
+    /** 8 parts of 32 integers of 5 bits, each with s and t of 6 bits: w = (d s) q - (m t). */
+    Q5_K(256, 176),
+    /** 16 parts of 16 integers of 6 bits, each with a signed byte s: w = (d s) (q - 32). */
+    Q6_K(256, 210),
+    /** As Q4_0, but the nibbles are places in a table of 16 unevenly spaced integers: w = d table[q]. */
+    IQ4_NL(32, 18);
 
     private final int blockElements;
     private final int blockBytes;

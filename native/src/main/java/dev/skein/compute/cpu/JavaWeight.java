@@ -1,6 +1,5 @@
 package dev.skein.compute.cpu;
 
-import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.Weight;
 import java.lang.foreign.Arena;
@@ -91,32 +90,33 @@ final class JavaWeight implements Weight {
 
     private static void timesBlocks(HostMatrix part, float[][] x, float[][] out, int from) {
         QuantisedRow[] quantised = Arrays.stream(x).map(QuantisedRow::new).toArray(QuantisedRow[]::new);
-        int[] q = new int[QuantisedRow.BLOCK];
+        HostBlock block = new HostBlock(part);
         for (int row = 0; row < part.rows(); row++) {
-            for (int block = 0; block < part.columns() / QuantisedRow.BLOCK; block++) {
-                HostRows.quants(part, row, block, q);
-                float d = HostRows.scale(part, row, block);
-                float m = HostRows.minimum(part, row, block);
+            for (int b = 0; b < part.columns() / HostBlock.SIZE; b++) {
+                block.read(row, b);
                 for (int token = 0; token < x.length; token++) {
-                    out[token][from + row] = addBlock(out[token][from + row], q, d, quantised[token], block);
-                    if (part.type() == ElementType.Q4_1) {
-                        out[token][from + row] = addMinimum(out[token][from + row], m, quantised[token], block);
-                    }
+                    out[token][from + row] = addBlock(out[token][from + row], block, quantised[token], b);
                 }
             }
         }
     }
 
-    private static float addBlock(float sum, int[] q, float d, QuantisedRow x, int block) {
-        int dot = 0;
-        int at = block * QuantisedRow.BLOCK;
-        for (int i = 0; i < QuantisedRow.BLOCK; i++) {
-            dot += q[i] * x.v[at + i];
+    private static float addBlock(float before, HostBlock block, QuantisedRow x, int b) {
+        float sum = before;
+        int size = HostBlock.SIZE / block.parts();
+        for (int part = 0; part < block.parts(); part++) {
+            int dot = 0;
+            int all = 0;
+            for (int i = part * size; i < (part + 1) * size; i++) {
+                int v = x.v[b * HostBlock.SIZE + i];
+                dot += block.q[i] * v;
+                all += v;
+            }
+            sum = Math.fma((float) dot, block.scale[part] * x.scale[b], sum);
+            if (block.hasMinimum()) {
+                sum = Math.fma(block.minimum[part], x.scale[b] * all, sum);
+            }
         }
-        return Math.fma((float) dot, d * x.scale[block], sum);
-    }
-
-    private static float addMinimum(float sum, float m, QuantisedRow x, int block) {
-        return Math.fma(m, x.scale[block] * x.sum[block], sum);
+        return sum;
     }
 }

@@ -15,14 +15,11 @@ final class QuantisedRow {
 
     final int[] v;
     final float[] scale;
-    /** Sum of v of each block. */
-    final int[] sum;
 
     QuantisedRow(float[] row) {
         int blocks = row.length / BLOCK;
         v = new int[row.length];
         scale = new float[blocks];
-        sum = new int[blocks];
         for (int block = 0; block < blocks; block++) {
             quantise(row, block);
         }
@@ -38,7 +35,6 @@ final class QuantisedRow {
             float inverse = LARGEST / largest;
             for (int i = from; i < from + BLOCK; i++) {
                 v[i] = (int) Math.rint(row[i] * inverse);
-                sum[block] += v[i];
             }
         }
     }

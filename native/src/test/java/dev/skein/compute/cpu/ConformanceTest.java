@@ -50,7 +50,8 @@ class ConformanceTest {
     @EnumSource
     void matmul(ElementType type) {
         for (int rows : new int[] {1, 3, 17, 80}) {
-            for (int columns : new int[] {32, 96, 576}) {
+            for (int least : new int[] {32, 96, 576}) {
+                int columns = Lab.whole(least, type);
                 HostMatrix matrix = lab.matrix(type, rows, columns);
                 Weight weight = backend.weight(List.of(matrix));
                 assertThat(weight.rows()).isEqualTo(rows);
@@ -90,12 +91,13 @@ class ConformanceTest {
     @ParameterizedTest
     @EnumSource
     void stackedRowsLieBelowEachOther(ElementType type) {
-        HostMatrix one = lab.matrix(type, 5, 64);
-        HostMatrix other = lab.matrix(type, 19, 64);
+        int columns = Lab.whole(64, type);
+        HostMatrix one = lab.matrix(type, 5, columns);
+        HostMatrix other = lab.matrix(type, 19, columns);
         Weight stacked = backend.weight(List.of(one, other));
         Weight first = backend.weight(List.of(one));
         Weight second = backend.weight(List.of(other));
-        HostBuffer x = Lab.buffer(backend, lab.rows(3, 64));
+        HostBuffer x = Lab.buffer(backend, lab.rows(3, columns));
         HostBuffer both = (HostBuffer) backend.buffer(3, 24);
         HostBuffer top = (HostBuffer) backend.buffer(3, 5);
         HostBuffer bottom = (HostBuffer) backend.buffer(3, 19);
@@ -113,10 +115,10 @@ class ConformanceTest {
     @ParameterizedTest
     @EnumSource
     void gatedMatmul(ElementType type) {
-        HostMatrix gate = lab.matrix(type, 37, 96);
-        HostMatrix up = lab.matrix(type, 37, 96);
+        HostMatrix gate = lab.matrix(type, 37, Lab.whole(96, type));
+        HostMatrix up = lab.matrix(type, 37, Lab.whole(96, type));
         Weight weight = backend.gatedWeight(gate, up);
-        float[][] x = lab.rows(4, 96);
+        float[][] x = lab.rows(4, Lab.whole(96, type));
         HostBuffer in = Lab.buffer(backend, x);
         HostBuffer out = (HostBuffer) backend.buffer(4, 37);
         backend.begin(Lab.step(4));
@@ -311,11 +313,12 @@ class ConformanceTest {
     @ParameterizedTest
     @EnumSource
     void embedAndGather(ElementType type) {
-        HostMatrix matrix = lab.matrix(type, 7, 96);
+        int columns = Lab.whole(96, type);
+        HostMatrix matrix = lab.matrix(type, 7, columns);
         Weight table = backend.table(matrix);
-        HostBuffer out = (HostBuffer) backend.buffer(5, 96);
-        HostBuffer gathered = (HostBuffer) backend.buffer(2, 96);
-        HostBuffer threefold = (HostBuffer) backend.buffer(5, 96);
+        HostBuffer out = (HostBuffer) backend.buffer(5, columns);
+        HostBuffer gathered = (HostBuffer) backend.buffer(2, columns);
+        HostBuffer threefold = (HostBuffer) backend.buffer(5, columns);
         StepInputs step = new StepInputs(new StepInputs.Limits(5, 1, 2, 1, 1));
         step.sequence();
         step.block(0);
@@ -336,7 +339,7 @@ class ConformanceTest {
         backend.begin(step);
         backend.embed(table, 3f, threefold);
         backend.finish();
-        for (int i = 0; i < 96; i++) {
+        for (int i = 0; i < columns; i++) {
             assertThat(threefold.row(4)[i]).isEqualTo(3f * out.row(4)[i]);
         }
         assertThat(gathered.row(0)).isEqualTo(out.row(1));

@@ -6,6 +6,7 @@ import dev.skein.compute.StepInputs;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.Random;
 
 /** Makes random matrices, rows and steps for tests. */
@@ -47,6 +48,13 @@ final class Lab implements AutoCloseable {
         return new HostMatrix(type + " " + rows + " x " + columns, type, rows, columns, data);
     }
 
+    /** Columns, or as many more as make whole blocks of all types. */
+    static int whole(int columns, ElementType... types) {
+        int unit =
+                Arrays.stream(types).mapToInt(ElementType::blockElements).max().orElse(1);
+        return (columns + unit - 1) / unit * unit;
+    }
+
     private void block(ElementType type, MemorySegment data, long at) {
         switch (type) {
             case F32 -> data.set(ValueLayout.JAVA_FLOAT_UNALIGNED, at, (float) random.nextGaussian());
@@ -54,26 +62,27 @@ final class Lab implements AutoCloseable {
             case BF16 ->
                 data.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, (short)
                         (Float.floatToRawIntBits((float) random.nextGaussian()) >> 16));
-            case Q8_0, Q4_0 -> {
-                half(data, at, (float) random.nextGaussian() / 16);
-                quants(data, at + 2, at + type.blockBytes());
-            }
-            case Q4_1 -> {
-                half(data, at, (float) random.nextGaussian() / 16);
-                half(data, at + 2, (float) random.nextGaussian());
-                quants(data, at + 4, at + type.blockBytes());
-            }
+            case Q8_0, Q4_0, Q5_0, IQ4_NL -> quants(type, data, at, 0, -1);
+            case Q4_1, Q5_1, Q4_K, Q5_K -> quants(type, data, at, 0, 2);
+            case Q2_K -> quants(type, data, at, 80, 82);
+            case Q3_K -> quants(type, data, at, 108, -1);
+            case Q6_K -> quants(type, data, at, 208, -1);
+        }
+    }
+
+    /** Random bytes, but for a scale and, if its place is not negative, a minimum. */
+    private void quants(ElementType type, MemorySegment data, long at, int scaleAt, int minimumAt) {
+        for (int i = 0; i < type.blockBytes(); i++) {
+            data.set(ValueLayout.JAVA_BYTE, at + i, (byte) random.nextInt());
+        }
+        half(data, at + scaleAt, (float) random.nextGaussian() / 16);
+        if (minimumAt >= 0) {
+            half(data, at + minimumAt, (float) random.nextGaussian());
         }
     }
 
     private static void half(MemorySegment data, long at, float value) {
         data.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, Float.floatToFloat16(value));
-    }
-
-    private void quants(MemorySegment data, long from, long to) {
-        for (long at = from; at < to; at++) {
-            data.set(ValueLayout.JAVA_BYTE, at, (byte) random.nextInt());
-        }
     }
 
     /** What a row of the matrix stands for. */

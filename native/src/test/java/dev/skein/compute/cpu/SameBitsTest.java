@@ -45,10 +45,11 @@ class SameBitsTest {
     @EnumSource
     void products(ElementType type) {
         for (int[] shape : new int[][] {{1, 32}, {17, 64}, {300, 96}, {33, 1536}}) {
-            HostMatrix gate = lab.matrix(type, shape[0], shape[1]);
-            HostMatrix up = lab.matrix(type, shape[0], shape[1]);
+            int columns = Lab.whole(shape[1], type);
+            HostMatrix gate = lab.matrix(type, shape[0], columns);
+            HostMatrix up = lab.matrix(type, shape[0], columns);
             for (int tokens : new int[] {1, 2, 5, 17}) {
-                float[][] x = lab.rows(tokens, shape[1]);
+                float[][] x = lab.rows(tokens, columns);
                 float[][] residual = lab.rows(tokens, shape[0]);
                 assertThat(products(backend, gate, up, x, residual))
                         .as("%s, %d tokens, seed %d", gate.name(), tokens, lab.seed())
@@ -62,10 +63,11 @@ class SameBitsTest {
     void productsOfTwoTypes() {
         for (ElementType one : ElementType.values()) {
             for (ElementType other : ElementType.values()) {
-                HostMatrix gate = lab.matrix(one, 19, 64);
-                HostMatrix up = lab.matrix(other, 19, 64);
-                for (int tokens : new int[] {1, 6, 40}) {
-                    float[][] x = lab.rows(tokens, 64);
+                int columns = Lab.whole(64, one, other);
+                HostMatrix gate = lab.matrix(one, 19, columns);
+                HostMatrix up = lab.matrix(other, 19, columns);
+                for (int tokens : new int[] {1, 14}) {
+                    float[][] x = lab.rows(tokens, columns);
                     float[][] residual = lab.rows(tokens, 19);
                     assertThat(products(backend, gate, up, x, residual))
                             .as("%s over %s, %d tokens, seed %d", one, other, tokens, lab.seed())
@@ -123,11 +125,13 @@ class SameBitsTest {
         ElementType[] types = ElementType.values();
         for (int tokens : new int[] {1, 2, 13, 90}) {
             for (int i = 0; i < types.length; i++) {
-                Experts experts = new Experts(11, types[i], types[(i + tokens) % types.length]);
-                float[][] x = lab.rows(tokens, 96);
+                ElementType back = types[(i + tokens) % types.length];
+                int columns = Lab.whole(96, types[i]);
+                Experts experts = new Experts(11, types[i], back, Lab.whole(64, back), columns);
+                float[][] x = lab.rows(tokens, columns);
                 float[][] logits = lab.rows(tokens, 11);
                 logits[tokens / 2] = new float[11];
-                float[][] residual = lab.rows(tokens, 96);
+                float[][] residual = lab.rows(tokens, columns);
                 Routing routing =
                         new Routing(1 + lab.random().nextInt(11), lab.random().nextBoolean());
                 float[][] expected = experts(oracle, experts, routing, logits, x, residual);
@@ -151,10 +155,16 @@ class SameBitsTest {
         final List<HostMatrix> up;
         final List<HostMatrix> down;
 
-        Experts(int count, ElementType in, ElementType back) {
-            gate = Stream.generate(() -> lab.matrix(in, 64, 96)).limit(count).toList();
-            up = Stream.generate(() -> lab.matrix(in, 64, 96)).limit(count).toList();
-            down = Stream.generate(() -> lab.matrix(back, 96, 64)).limit(count).toList();
+        Experts(int count, ElementType in, ElementType back, int inner, int hidden) {
+            gate = Stream.generate(() -> lab.matrix(in, inner, hidden))
+                    .limit(count)
+                    .toList();
+            up = Stream.generate(() -> lab.matrix(in, inner, hidden))
+                    .limit(count)
+                    .toList();
+            down = Stream.generate(() -> lab.matrix(back, hidden, inner))
+                    .limit(count)
+                    .toList();
         }
     }
 
@@ -209,9 +219,10 @@ class SameBitsTest {
     @ParameterizedTest
     @EnumSource
     void aRowIsTheSameInAnyCompany(ElementType type) {
-        HostMatrix gate = lab.matrix(type, 81, 160);
-        HostMatrix up = lab.matrix(type, 81, 160);
-        float[][] x = lab.rows(129, 160);
+        int columns = Lab.whole(160, type);
+        HostMatrix gate = lab.matrix(type, 81, columns);
+        HostMatrix up = lab.matrix(type, 81, columns);
+        float[][] x = lab.rows(129, columns);
         float[][] residual = lab.rows(129, 81);
         float[][] together = products(backend, gate, up, x, residual);
         for (int size : new int[] {1, 8, 64}) {
