@@ -148,6 +148,11 @@ final class CudaLoader {
     }
 
     private void each(HostMatrix matrix, Sink sink) {
+        if (matrix.type().compareTo(ElementType.Q4_1) > 0) {
+            throw new IllegalArgumentException(
+                    "%s is %s, which only the CPU kernels read; the GPU's read types up to %s"
+                            .formatted(matrix.name(), matrix.type(), ElementType.Q4_1));
+        }
         long rowBytes = matrix.type().rowBytes(matrix.columns());
         int atOnce = (int) Math.clamp(PIECE_BYTES / rowBytes, 1, matrix.rows());
         for (int first = 0; first < matrix.rows(); first += atOnce) {

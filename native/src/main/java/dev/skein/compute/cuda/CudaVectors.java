@@ -18,7 +18,7 @@ final class CudaVectors {
                 case F32 -> matrix.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * i);
                 case F16 -> Float.float16ToFloat(matrix.data().get(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i));
                 case BF16 -> Float.intBitsToFloat(matrix.data().get(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i) << 16);
-                case Q8_0, Q4_0, Q4_1 ->
+                default ->
                     throw new IllegalArgumentException(
                             "%s is %s; vectors are F32, F16 or BF16".formatted(matrix.name(), matrix.type()));
             };

@@ -58,11 +58,12 @@ class SameBitsTest {
         }
     }
 
-    /** Gate and up, and stacked matrices, of every two types. */
+    /** Gate and up, and stacked matrices, of each type with a float type, the one after it and one with fine scales. */
     @Test
     void productsOfTwoTypes() {
         for (ElementType one : ElementType.values()) {
-            for (ElementType other : ElementType.values()) {
+            ElementType next = ElementType.values()[(one.ordinal() + 1) % ElementType.values().length];
+            for (ElementType other : List.of(ElementType.F16, next, ElementType.Q6_K)) {
                 int columns = Lab.whole(64, one, other);
                 HostMatrix gate = lab.matrix(one, 19, columns);
                 HostMatrix up = lab.matrix(other, 19, columns);

@@ -60,7 +60,7 @@ final class EngineTest {
     // The same whatever else happens
 
     @ParameterizedTest
-    @EnumSource(ElementType.class)
+    @EnumSource(mode = EnumSource.Mode.MATCH_NONE, names = ".*_K") // whose blocks are wider than the model
     void answersDoNotDependOnBatchChunksOrPreemption(ElementType type) {
         Path path = TinyLlama.untied(type, 11).write(folder.resolve(type + ".gguf"));
         for (Sampling sampling : List.of(GREEDY, SEEDED)) {

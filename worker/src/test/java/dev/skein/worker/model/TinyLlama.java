@@ -111,6 +111,12 @@ public final class TinyLlama {
                 case Q8_0 -> block(data, random, 0.5f / 128, Float.NaN, 32);
                 case Q4_0 -> block(data, random, 0.5f / 8, Float.NaN, 16);
                 case Q4_1 -> block(data, random, 1f / 15, -0.5f, 16);
+                case Q5_0 -> block(data, random, 0.5f / 16, Float.NaN, 20);
+                case Q5_1 -> block(data, random, 1f / 31, -0.5f, 20);
+                case IQ4_NL -> block(data, random, 0.5f / 128, Float.NaN, 16);
+                case Q4_K -> block(data, random, 1f / 15 / 63, 0.5f / 63, 140);
+                case Q5_K -> block(data, random, 1f / 31 / 63, 0.5f / 63, 172);
+                case Q2_K, Q3_K, Q6_K -> fill(data, random, type.blockBytes());
             }
         }
         return data.array();
@@ -121,6 +127,10 @@ public final class TinyLlama {
         if (!Float.isNaN(minimum)) {
             data.putShort(Float.floatToFloat16(minimum));
         }
+        fill(data, random, quants);
+    }
+
+    private static void fill(ByteBuffer data, Random random, int quants) {
         byte[] bytes = new byte[quants];
         random.nextBytes(bytes);
         data.put(bytes);
