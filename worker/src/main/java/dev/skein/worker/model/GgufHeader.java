@@ -4,6 +4,7 @@ import dev.skein.compute.ElementType;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -176,8 +177,8 @@ final class GgufHeader {
                     TensorTypes.unsupportedName(number).orElseGet(() -> "type " + Integer.toUnsignedString(number));
             return new CheckpointException(
                     file,
-                    "%s of tensor %s is not supported yet; F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are"
-                            .formatted(type, name));
+                    "%s of tensor %s is not supported yet; %s are"
+                            .formatted(type, name, Arrays.toString(ElementType.values())));
         });
     }
 
