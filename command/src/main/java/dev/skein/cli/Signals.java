@@ -6,15 +6,15 @@ import sun.misc.Signal;
 
 /// Hears SIGINT and SIGTERM. A shutdown hook would not do: it hears only the first, and a second one must end what the
 /// first one began.
-final class Signals {
-    static final int INTERRUPT = 2;
+public final class Signals {
+    public static final int INTERRUPT = 2;
     static final int TERMINATE = 15;
 
     private Signals() {}
 
     /// @param first called with the signal's number, on a thread of its own
     /// @param again called for every later signal
-    static void handle(IntConsumer first, IntConsumer again) {
+    public static void handle(IntConsumer first, IntConsumer again) {
         AtomicInteger heard = new AtomicInteger();
         for (String name : new String[] {"INT", "TERM"}) {
             Signal.handle(new Signal(name), signal -> {

@@ -19,6 +19,7 @@ class ArchitectureTest {
     private static final String WORKER = "dev.skein.worker..";
     private static final String COMPUTE = "dev.skein.compute..";
     private static final String PROTOCOL = "dev.skein.protocol..";
+    private static final String LOADTEST = "dev.skein.loadtest..";
     private static final String COMMAND = "dev.skein.cli..";
 
     @Test
@@ -28,21 +29,21 @@ class ArchitectureTest {
                 .resideInAPackage(GATEWAY)
                 .should()
                 .dependOnClassesThat()
-                .resideInAnyPackage(SCHEDULER, WORKER, COMPUTE, COMMAND)
+                .resideInAnyPackage(SCHEDULER, WORKER, COMPUTE, LOADTEST, COMMAND)
                 .check(SKEIN);
         noClasses()
                 .that()
                 .resideInAPackage(SCHEDULER)
                 .should()
                 .dependOnClassesThat()
-                .resideInAnyPackage(GATEWAY, WORKER, COMPUTE, COMMAND)
+                .resideInAnyPackage(GATEWAY, WORKER, COMPUTE, LOADTEST, COMMAND)
                 .check(SKEIN);
         noClasses()
                 .that()
                 .resideInAPackage(WORKER)
                 .should()
                 .dependOnClassesThat()
-                .resideInAnyPackage(GATEWAY, SCHEDULER, COMMAND)
+                .resideInAnyPackage(GATEWAY, SCHEDULER, LOADTEST, COMMAND)
                 .check(SKEIN);
     }
 
@@ -53,14 +54,25 @@ class ArchitectureTest {
                 .resideInAPackage(PROTOCOL)
                 .should()
                 .dependOnClassesThat()
-                .resideInAnyPackage(GATEWAY, SCHEDULER, WORKER, COMPUTE, COMMAND)
+                .resideInAnyPackage(GATEWAY, SCHEDULER, WORKER, COMPUTE, LOADTEST, COMMAND)
                 .check(SKEIN);
         noClasses()
                 .that()
                 .resideInAPackage(COMPUTE)
                 .should()
                 .dependOnClassesThat()
-                .resideInAnyPackage(GATEWAY, SCHEDULER, WORKER, PROTOCOL, COMMAND)
+                .resideInAnyPackage(GATEWAY, SCHEDULER, WORKER, PROTOCOL, LOADTEST, COMMAND)
+                .check(SKEIN);
+    }
+
+    @Test
+    void theLoadTestKnowsNobody() {
+        noClasses()
+                .that()
+                .resideInAPackage(LOADTEST)
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage(GATEWAY, SCHEDULER, WORKER, COMPUTE, PROTOCOL, COMMAND)
                 .check(SKEIN);
     }
 
@@ -102,6 +114,15 @@ class ArchitectureTest {
                         "java.net..",
                         "java.nio..",
                         "java.time..")
+                .check(SKEIN);
+        noClasses()
+                .that()
+                .resideInAnyPackage(
+                        "dev.skein.loadtest.plan..", "dev.skein.loadtest.measure..", "dev.skein.loadtest.report..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage(
+                        "io.vertx.core.http..", "io.netty..", "java.util.concurrent..", "java.net..", "java.nio.file..")
                 .check(SKEIN);
         noClasses()
                 .that()

@@ -4,6 +4,8 @@ import dev.skein.compute.Backend;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.cpu.CpuBackends;
 import dev.skein.compute.cpu.CpuOptions;
+import dev.skein.loadtest.measure.Samples;
+import dev.skein.loadtest.report.Figure;
 import dev.skein.worker.engine.Completion;
 import dev.skein.worker.engine.Engine;
 import dev.skein.worker.engine.EngineException;

@@ -1,189 +1,178 @@
 package dev.skein.cli.bench;
 
 import dev.skein.cli.CommandException;
-import dev.skein.cli.client.ServerApi;
-import io.vertx.core.json.JsonObject;
-import java.io.BufferedReader;
+import dev.skein.cli.Signals;
+import dev.skein.cli.client.Arguments;
+import dev.skein.cli.model.Progress;
+import dev.skein.loadtest.Address;
+import dev.skein.loadtest.LoadException;
+import dev.skein.loadtest.LoadTest;
+import dev.skein.loadtest.Peer;
+import dev.skein.loadtest.report.Report;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.List;
-import java.util.Random;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.Executor;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
-import java.util.stream.Collectors;
-import java.util.stream.IntStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
 
-/// Many streaming clients at once against one server.
+/// `skein bench --url`: the terminal's side of a load test.
 final class ServerBench {
-    private static final String DATA = "data: ";
-    private static final double MILLIS = 1e6;
-    private static final double NANOS = 1e9;
-    private static final String[] WORDS = {
-        "goose", "river", "north", "wing", "early", "field", "cloud", "follow", "leader", "winter", "water", "long",
-        "light", "road", "stone", "quiet", "many", "hill", "wind", "return"
-    };
+    private static final int SIGNALLED = 128;
 
-    private final ServerApi server;
-    private final String model;
-    private final Load load;
+    @CommandLine.Option(names = "--url", paramLabel = "URL", description = "a server to measure")
+    private @Nullable String url;
 
-    /// What the clients do.
+    @CommandLine.Option(names = "--peer-url", paramLabel = "URL", description = "another, measured in turns with it")
+    private @Nullable String peerUrl;
+
+    @CommandLine.Option(
+            names = "--peer",
+            paramLabel = "COMMAND",
+            description =
+                    "start the other by this command of the shell, and end it afterwards; it answers at --peer-url,"
+                            + " or at the --port that it names")
+    private @Nullable String peer;
+
+    @CommandLine.Option(
+            names = "--peer-timeout",
+            paramLabel = "S",
+            defaultValue = "600",
+            description = "seconds that it may take to answer; default ${DEFAULT-VALUE}")
+    private int peerTimeout;
+
+    @CommandLine.Option(
+            names = "--peer-model",
+            paramLabel = "NAME",
+            description = "that the other serves; default: its first")
+    private @Nullable String peerModel;
+
+    @CommandLine.Option(names = "--api-key", paramLabel = "KEY", description = "the server's; default $SKEIN_API_KEY")
+    private @Nullable String key;
+
+    @CommandLine.Option(
+            names = "--timeout",
+            paramLabel = "SECONDS",
+            defaultValue = "300",
+            description = "of silence after which a request has failed; default ${DEFAULT-VALUE}")
+    private int timeout;
+
+    @CommandLine.Option(names = "--html", paramLabel = "FILE", description = "also write a page with charts")
+    private @Nullable Path html;
+
+    @CommandLine.Mixin
+    private final LoadFlags flags = new LoadFlags();
+
+    /// Whether a server is to be measured, rather than the engine.
     ///
-    /// @param clients that each wait for their answer before they ask again; not used with a rate
-    /// @param requests of all clients together
-    /// @param rate requests a second at random intervals, answered or not (open loop); 0 for clients that wait
-    record Load(int clients, int requests, int promptWords, int maxTokens, double rate, long seed) {}
-
-    /// One stream as its client saw it, in nanoseconds of one clock.
-    ///
-    /// @param asked when it was due; in an open loop a late start counts as waiting
-    /// @param arrivals of pieces of text, at least one
-    /// @param tokens that the server counted, or the pieces where it counts none
-    private record Stream(long asked, long[] arrivals, int tokens) {}
-
-    /// One run over all requests.
-    record Result(double tokensPerSecond, Samples firstMillis, Samples betweenMillis) {}
-
-    ServerBench(ServerApi server, Load load) {
-        this.server = server;
-        this.model = server.model();
-        this.load = load;
-    }
-
-    String model() {
-        return model;
-    }
-
-    /// @throws CommandException if a request fails: a figure over fewer requests would flatter
-    Result run(int round) {
-        long began = System.nanoTime();
-        List<Stream> streams = load.rate() > 0 ? open(round, began) : closed(round);
-        long end = streams.stream()
-                .mapToLong(s -> s.arrivals[s.arrivals.length - 1])
-                .max()
-                .orElseThrow();
-        int tokens = streams.stream().mapToInt(Stream::tokens).sum();
-        return new Result(
-                tokens * NANOS / (end - began),
-                Samples.of(streams.stream()
-                        .mapToDouble(s -> (s.arrivals[0] - s.asked) / MILLIS)
-                        .toArray()),
-                Samples.of(between(streams)));
-    }
-
-    private static double[] between(List<Stream> streams) {
-        double[] gaps = streams.stream()
-                .flatMapToDouble(s -> IntStream.range(1, s.arrivals.length)
-                        .mapToDouble(i -> (s.arrivals[i] - s.arrivals[i - 1]) / MILLIS))
-                .toArray();
-        return gaps.length == 0 ? new double[] {0} : gaps;
-    }
-
-    private List<Stream> closed(int round) {
-        Executor threads = task -> Thread.ofVirtual().start(task);
-        List<CompletableFuture<List<Stream>>> clients = IntStream.range(0, load.clients())
-                .mapToObj(client -> CompletableFuture.supplyAsync(() -> client(round, client), threads))
-                .toList();
-        return clients.stream().map(ServerBench::await).flatMap(List::stream).toList();
-    }
-
-    private List<Stream> client(int round, int client) {
-        List<Stream> streams = new ArrayList<>();
-        for (int i = client; i < load.requests(); i += load.clients()) {
-            streams.add(ask(prompt(round, i), System.nanoTime()));
+    /// @throws CommandException if only its peer is named
+    boolean asked() {
+        if (url == null && (peerUrl != null || peer != null || html != null)) {
+            throw CommandException.usage("--peer, --peer-url and --html need --url, the server to measure");
         }
-        return streams;
+        return url != null;
     }
 
-    /// The times between requests are exponential, so arrivals are a Poisson process.
-    private List<Stream> open(int round, long began) {
-        Random random = new Random(load.seed() + round);
-        Executor threads = task -> Thread.ofVirtual().start(task);
-        List<CompletableFuture<Stream>> streams = new ArrayList<>();
-        long due = began;
-        for (int i = 0; i < load.requests(); i++) {
-            long at = due;
-            String prompt = prompt(round, i);
-            LockSupport.parkNanos(Math.max(0, at - System.nanoTime()));
-            streams.add(CompletableFuture.supplyAsync(() -> ask(prompt, at), threads));
-            due += (long) (-Math.log(1 - random.nextDouble()) / load.rate() * TimeUnit.SECONDS.toNanos(1));
+    /// @param model that requests name; null for the first that the server serves
+    /// @param json where to write the report for programs: a file, or - for standard output; null for
+    ///     nowhere
+    int run(@Nullable String model, int runs, @Nullable String json) {
+        if (timeout < 1 || peerTimeout < 1) {
+            throw CommandException.usage("--timeout and --peer-timeout must be at least 1 second");
         }
-        return streams.stream().map(ServerBench::await).toList();
+        Address ours = address("--url", String.valueOf(url), Arguments.key(key), model);
+        Address other = other();
+        Progress line = new Progress(System.err, live());
+        try (LoadTest test = new LoadTest(
+                flags.load(), flags.goal(), Duration.ofSeconds(timeout), progress -> update(line, progress))) {
+            Signals.handle(_ -> test.stop(), signal -> System.exit(SIGNALLED + signal));
+            try (Peer started = other == null ? null : start(test, line, other)) {
+                Report report = test.run(ours, other, runs);
+                line.clear();
+                print(report, json);
+                return test.stopped()
+                        ? SIGNALLED + Signals.INTERRUPT
+                        : report.ended() == null ? 0 : CommandException.FAILED;
+            }
+        } catch (LoadException e) {
+            line.clear();
+            throw CommandException.failed(e.getMessage());
+        }
     }
 
-    private static <T> T await(CompletableFuture<T> future) {
+    private @Nullable Address other() {
+        if (peer == null && peerUrl == null) {
+            return null;
+        }
         try {
-            return future.join();
-        } catch (CompletionException e) {
-            if (e.getCause() instanceof CommandException refused) {
-                throw refused;
-            }
-            throw e;
+            String where = peerUrl != null ? peerUrl : Peer.url(String.valueOf(peer));
+            return address("--peer-url", where, null, peerModel);
+        } catch (IllegalArgumentException e) {
+            throw CommandException.usage(e.getMessage());
         }
     }
 
-    /// Every prompt is another, so that no cache of prefixes helps.
-    private String prompt(int round, int request) {
-        Random random = new Random(load.seed() * 1_000_003 + round * 10_007L + request);
-        return random.ints(load.promptWords(), 0, WORDS.length)
-                .mapToObj(word -> WORDS[word])
-                .collect(Collectors.joining(" "));
+    private static Address address(String flag, String url, @Nullable String key, @Nullable String model) {
+        try {
+            return new Address(url, key, model);
+        } catch (IllegalArgumentException e) {
+            throw CommandException.usage(flag + " " + e.getMessage());
+        }
     }
 
-    private Stream ask(String prompt, long asked) {
-        JsonObject body = new JsonObject()
-                .put("model", model)
-                .put("prompt", prompt)
-                .put("max_tokens", load.maxTokens())
-                .put("temperature", 0)
-                .put("ignore_eos", true)
-                .put("stream", true)
-                .put("stream_options", new JsonObject().put("include_usage", true));
-        try (InputStream stream = server.stream("/v1/completions", body)) {
-            return read(stream, asked);
+    private @Nullable Peer start(LoadTest test, Progress line, Address other) {
+        if (peer == null) {
+            return null;
+        }
+        line.say("starting the peer: " + peer);
+        return test.startPeer(peer, other, Duration.ofSeconds(peerTimeout));
+    }
+
+    /// Without a terminal nobody watches, and a log wants no such lines.
+    private static void update(Progress line, LoadTest.Progress progress) {
+        if (live()) {
+            line.update(text(progress));
+        }
+    }
+
+    private static boolean live() {
+        return System.console() != null && System.console().isTerminal();
+    }
+
+    static String text(LoadTest.Progress progress) {
+        return String.format(
+                Locale.ROOT,
+                "%s  %s  %d of %d requests, %d open%s, %.1f tok/s",
+                progress.server(),
+                progress.round() == 0 ? "warming up" : "run " + progress.round() + " of " + progress.rounds(),
+                progress.ended(),
+                progress.requests(),
+                progress.open(),
+                progress.failed() == 0 ? "" : ", " + progress.failed() + " failed",
+                progress.tokensPerSecond());
+    }
+
+    private void print(Report report, @Nullable String json) {
+        if ("-".equals(json)) {
+            System.out.println(report.json().encodePrettily());
+        } else {
+            System.out.print(report.text());
+            if (json != null) {
+                write(Path.of(json), report.json().encodePrettily() + "\n");
+            }
+        }
+        if (html != null) {
+            write(html, report.html());
+        }
+    }
+
+    static void write(Path file, String text) {
+        try {
+            Files.writeString(file, text);
+            System.err.println("skein: wrote " + file);
         } catch (IOException e) {
-            throw CommandException.failed(server.url() + " broke off: " + e.getMessage());
+            throw CommandException.failed(file + " cannot be written: " + e);
         }
-    }
-
-    private Stream read(InputStream stream, long asked) throws IOException {
-        BufferedReader lines = new BufferedReader(new InputStreamReader(stream, StandardCharsets.UTF_8));
-        long[] arrivals = new long[load.maxTokens() + 8];
-        int pieces = 0;
-        int counted = 0;
-        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-            if (!line.startsWith(DATA) || line.endsWith("[DONE]")) {
-                continue;
-            }
-            JsonObject event = new JsonObject(line.substring(DATA.length()));
-            if (event.containsKey("error")) {
-                throw CommandException.failed(server.url() + " says " + event.encode());
-            }
-            if (hasText(event) && pieces < arrivals.length) {
-                arrivals[pieces++] = System.nanoTime();
-            }
-            JsonObject usage = event.getJsonObject("usage");
-            counted = usage == null ? counted : usage.getInteger("completion_tokens", counted);
-        }
-        if (pieces == 0) {
-            throw CommandException.failed(server.url() + " answered without any text");
-        }
-        return new Stream(asked, Arrays.copyOf(arrivals, pieces), counted > 0 ? counted : pieces);
-    }
-
-    private static boolean hasText(JsonObject event) {
-        return event.getJsonArray("choices") != null
-                && !event.getJsonArray("choices").isEmpty()
-                && !event.getJsonArray("choices")
-                        .getJsonObject(0)
-                        .getString("text", "")
-                        .isEmpty();
     }
 }

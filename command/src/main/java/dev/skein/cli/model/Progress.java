@@ -42,7 +42,8 @@ public final class Progress {
         }
     }
 
-    private void clear() {
+    /// Removes the line that would have been replaced.
+    public void clear() {
         if (dirty) {
             out.print("\r\033[K");
             dirty = false;

@@ -4,123 +4,86 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.skein.cli.CommandException;
-import dev.skein.cli.client.ServerApi;
-import io.vertx.core.Vertx;
-import io.vertx.core.http.HttpServer;
-import io.vertx.core.http.HttpServerRequest;
-import io.vertx.core.json.JsonObject;
+import dev.skein.loadtest.LoadTest;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class BenchTest {
-    private final Vertx vertx = Vertx.vertx();
-    private final Set<String> prompts = ConcurrentHashMap.newKeySet();
-    private final AtomicInteger open = new AtomicInteger();
-    private final AtomicInteger most = new AtomicInteger();
-    private volatile boolean breaks;
-    private ServerApi server;
+    private static final String NOBODY = "http://127.0.0.1:1";
 
-    @BeforeEach
-    void listen() throws Exception {
-        HttpServer http = vertx.createHttpServer()
-                .requestHandler(this::answer)
-                .listen(0, "127.0.0.1")
-                .toCompletionStage()
-                .toCompletableFuture()
-                .get(30, TimeUnit.SECONDS);
-        server = new ServerApi("http://127.0.0.1:" + http.actualPort(), null);
-    }
+    @TempDir
+    Path folder;
 
-    @AfterEach
-    void close() throws Exception {
-        vertx.close().toCompletionStage().toCompletableFuture().get(30, TimeUnit.SECONDS);
-    }
-
-    /// Three pieces that the server counts as five tokens, the last a while after the first.
-    private void answer(HttpServerRequest request) {
-        if ("/v1/models".equals(request.path())) {
-            request.response().end("{\"data\":[{\"id\":\"goose\"}]}");
-            return;
-        }
-        request.body().onSuccess(body -> {
-            prompts.add(body.toJsonObject().getString("prompt"));
-            most.accumulateAndGet(open.incrementAndGet(), Math::max);
-            request.response().setChunked(true).write(piece("a") + piece("b"));
-            vertx.setTimer(20, timer -> {
-                open.decrementAndGet();
-                String end = breaks ? "data: {\"error\":{\"message\":\"lost\"}}\n\n" : piece("c") + usage();
-                request.response().end(end + "data: [DONE]\n\n");
-            });
-        });
-    }
-
-    private static String piece(String text) {
-        return "data: "
-                + new JsonObject()
-                        .put("choices", List.of(new JsonObject().put("text", text)))
-                        .encode() + "\n\n";
-    }
-
-    private static String usage() {
-        return "data: {\"choices\":[],\"usage\":{\"completion_tokens\":5}}\n\n";
+    private static int bench(List<String> arguments) {
+        return BenchCommand.run(arguments, _ -> Path.of("none"));
     }
 
     @ParameterizedTest
-    @ValueSource(doubles = {0, 500})
-    void countsWhatClientsSee(double rate) {
-        ServerBench bench = new ServerBench(server, new ServerBench.Load(3, 10, 5, 5, rate, 7));
-        ServerBench.Result result = bench.run(1);
-        assertThat(bench.model()).isEqualTo("goose");
-        assertThat(prompts).hasSize(10);
-        assertThat(result.tokensPerSecond()).isPositive().isLessThanOrEqualTo(50 / 0.02);
-        assertThat(result.firstMillis().sorted()).hasSize(10);
-        assertThat(result.betweenMillis().sorted()).hasSize(20);
-        assertThat(result.betweenMillis().most()).isGreaterThan(5);
-        if (rate == 0) {
-            assertThat(most).hasValueLessThanOrEqualTo(3);
-        }
-    }
-
-    @Test
-    void aFailedRequestFailsTheRun() {
-        breaks = true;
-        ServerBench bench = new ServerBench(server, new ServerBench.Load(2, 2, 5, 5, 0, 7));
-        assertThatThrownBy(() -> bench.run(1))
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "--runs 0|at least 1",
+                "--peer-url http://a|need --url",
+                "--peer x|need --url",
+                "--html x|need --url",
+                "--cpu neon|neon",
+                "--run 1|--runs",
+            })
+    void wrongUseIsRefused(String arguments, String message) {
+        assertThatThrownBy(() -> bench(List.of(arguments.split(" "))))
                 .isInstanceOf(CommandException.class)
-                .hasMessageContaining("lost");
+                .hasMessageContaining(message);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "--clients 0|0 clients",
+                "--requests 0|0 requests",
+                "--rate 0|rate of 0.0",
+                "--rate 5 --burstiness wild|--burstiness wild",
+                "--max-concurrency 4|needs --rate or --trace",
+                "--prompt-words many|many' is no count",
+                "--max-tokens 0|answers of 0 tokens",
+                "--endpoint embeddings|completions and chat",
+                "--extra-body 7|--extra-body 7",
+                "--goodput ttft:fast|goal 'ttft:fast'",
+                "--timeout 0|at least 1 second",
+                "--trace no-such-file|no-such-file cannot be read",
+                "--peer sleep|names no --port",
+                "--peer-url nowhere|--peer-url nowhere is no address",
+                "--clients 1|a connection refused",
+            })
+    void aWrongLoadIsRefusedBeforeAnythingIsAsked(String arguments, String message) {
+        List<String> words = new ArrayList<>(List.of("--url", NOBODY));
+        words.addAll(List.of(arguments.split(" ")));
+        assertThatThrownBy(() -> bench(words))
+                .isInstanceOf(CommandException.class)
+                .hasMessageContaining(message);
     }
 
     @Test
-    void samplesAreSortedAndSummed() {
-        Samples samples = Samples.of(5, 1, 3, 2);
-        assertThat(samples.median()).isEqualTo(2.5);
-        assertThat(samples.text()).isEqualTo("2.5 (1.0-5.0)");
-        assertThat(samples.quantile(0.5)).isEqualTo(2);
-        assertThat(samples.quantile(0.99)).isEqualTo(5);
-        assertThat(Samples.of(4, 9, 1).median()).isEqualTo(4);
-        assertThatThrownBy(Samples::of).isInstanceOf(IllegalArgumentException.class);
-        assertThat(Figure.text(List.of(new Figure("output", samples, "tok/s"))))
-                .contains("output", "2.5 (1.0-5.0) tok/s");
+    void aTraceExcludesOtherPatterns() throws Exception {
+        Path trace = folder.resolve("trace.jsonl");
+        Files.writeString(trace, "{\"timestamp\": 0, \"input_length\": 4, \"output_length\": 2}\n");
+        assertThatThrownBy(() -> bench(List.of("--url", NOBODY, "--trace", trace.toString(), "--rate", "2")))
+                .hasMessageContaining("leave out --rate");
+        assertThatThrownBy(() -> bench(List.of("--url", NOBODY, "--trace", trace.toString(), "--requests", "2")))
+                .hasMessageContaining("2 requests of a trace of 1");
     }
 
     @Test
-    void wrongUseIsRefused() {
-        assertThatThrownBy(() -> BenchCommand.run(List.of("--runs", "0"), name -> Path.of("none")))
-                .hasMessageContaining("at least 1");
-        assertThatThrownBy(() -> BenchCommand.run(List.of("--peer-url", "http://a"), name -> Path.of("none")))
-                .hasMessageContaining("needs --url");
-        assertThatThrownBy(() -> BenchCommand.run(List.of("--cpu", "neon"), name -> Path.of("none")))
-                .hasMessageContaining("neon");
-        assertThatThrownBy(() -> BenchCommand.run(List.of("--run", "1"), name -> Path.of("none")))
-                .hasMessageContaining("--runs");
+    void progressIsOneLine() {
+        assertThat(ServerBench.text(new LoadTest.Progress(NOBODY, 0, 5, 3, 8, 0, 32, 12.34)))
+                .isEqualTo(NOBODY + "  warming up  3 of 32 requests, 8 open, 12.3 tok/s");
+        assertThat(ServerBench.text(new LoadTest.Progress(NOBODY, 2, 5, 3, 8, 1, 32, 12.34)))
+                .contains("run 2 of 5", "8 open, 1 failed,");
     }
 }

@@ -1,5 +1,6 @@
-package dev.skein.cli.bench;
+package dev.skein.loadtest.report;
 
+import dev.skein.loadtest.measure.Samples;
 import io.vertx.core.json.JsonObject;
 import java.util.List;
 import java.util.Locale;
@@ -7,10 +8,11 @@ import java.util.Locale;
 /// One line of a report.
 ///
 /// @param name says what was done
+/// @param samples one of each run
 /// @param unit of the samples, such as tok/s
-record Figure(String name, Samples samples, String unit) {
+public record Figure(String name, Samples samples, String unit) {
 
-    static String text(List<Figure> figures) {
+    public static String text(List<Figure> figures) {
         StringBuilder text = new StringBuilder();
         for (Figure figure : figures) {
             text.append(
@@ -19,7 +21,7 @@ record Figure(String name, Samples samples, String unit) {
         return text.toString();
     }
 
-    static JsonObject json(List<Figure> figures) {
+    public static JsonObject json(List<Figure> figures) {
         JsonObject json = new JsonObject();
         figures.forEach(figure -> json.put(figure.name, figure.samples.json().put("unit", figure.unit)));
         return json;
