@@ -15,6 +15,7 @@ public final class TinyLlama {
     public static final int HIDDEN = 64;
     public static final int LAYERS = 2;
 
+    private static final int WIDE = 256;
     private static final int HEADS = 4;
     private static final int KV_HEADS = 2;
     private static final int HEAD_SIZE = 16;
@@ -65,6 +66,34 @@ public final class TinyLlama {
                 .text("tokenizer.chat_template", "{{ messages }}");
     }
 
+    /**
+     * A model with rows of 256, which blocks of all types divide, in one layer.
+     *
+     * @param other type of values and of what leaves the feed-forward layer
+     */
+    public static GgufWriter wide(ElementType type, ElementType other, long seed) {
+        GgufWriter file = keys();
+        for (String key : List.of("block_count", "embedding_length", "feed_forward_length")) {
+            file.without("llama." + key);
+        }
+        file.uint32("llama.block_count", 1)
+                .uint32("llama.embedding_length", WIDE)
+                .uint32("llama.feed_forward_length", WIDE);
+        Random random = new Random(seed);
+        matrix(file, random, "token_embd.weight", type, VOCABULARY, WIDE);
+        matrix(file, random, "blk.0.attn_q.weight", type, WIDE, WIDE);
+        matrix(file, random, "blk.0.attn_k.weight", type, WIDE / 2, WIDE);
+        matrix(file, random, "blk.0.attn_v.weight", other, WIDE / 2, WIDE);
+        matrix(file, random, "blk.0.attn_output.weight", type, WIDE, WIDE);
+        matrix(file, random, "blk.0.ffn_gate.weight", type, WIDE, WIDE);
+        matrix(file, random, "blk.0.ffn_up.weight", type, WIDE, WIDE);
+        matrix(file, random, "blk.0.ffn_down.weight", other, WIDE, WIDE);
+        for (String norm : List.of("blk.0.attn_norm.weight", "blk.0.ffn_norm.weight", "output_norm.weight")) {
+            vector(file, random, norm, WIDE);
+        }
+        return file;
+    }
+
     /** Adds all weights. */
     public static GgufWriter weights(GgufWriter file, ElementType type, long seed, boolean head) {
         Random random = new Random(seed);
@@ -89,11 +118,15 @@ public final class TinyLlama {
     }
 
     private static void vector(GgufWriter file, Random random, String name) {
-        ByteBuffer data = ByteBuffer.allocate(4 * HIDDEN).order(ByteOrder.LITTLE_ENDIAN);
+        vector(file, random, name, HIDDEN);
+    }
+
+    private static void vector(GgufWriter file, Random random, String name, int length) {
+        ByteBuffer data = ByteBuffer.allocate(4 * length).order(ByteOrder.LITTLE_ENDIAN);
         while (data.hasRemaining()) {
             data.putFloat(0.5f + random.nextFloat());
         }
-        file.tensor(name, ElementType.F32, data.array(), HIDDEN);
+        file.tensor(name, ElementType.F32, data.array(), length);
     }
 
     private static void matrix(GgufWriter file, Random random, String name, ElementType type, int rows, int columns) {
@@ -116,10 +149,22 @@ public final class TinyLlama {
                 case IQ4_NL -> block(data, random, 0.5f / 128, Float.NaN, 16);
                 case Q4_K -> block(data, random, 1f / 15 / 63, 0.5f / 63, 140);
                 case Q5_K -> block(data, random, 1f / 31 / 63, 0.5f / 63, 172);
-                case Q2_K, Q3_K, Q6_K -> fill(data, random, type.blockBytes());
+                case Q2_K -> scaleLast(data, random, type, 80, 0.5f / 45, 0.5f / 45);
+                case Q3_K -> scaleLast(data, random, type, 108, 0.5f / 128, Float.NaN);
+                case Q6_K -> scaleLast(data, random, type, 208, 0.5f / 32 / 127, Float.NaN);
             }
         }
         return data.array();
+    }
+
+    private static void scaleLast(
+            ByteBuffer data, Random random, ElementType type, int quants, float scale, float minimum) {
+        int start = data.position();
+        fill(data, random, type.blockBytes());
+        data.putShort(start + quants, Float.floatToFloat16(scale));
+        if (!Float.isNaN(minimum)) {
+            data.putShort(start + quants + 2, Float.floatToFloat16(minimum));
+        }
     }
 
     private static void block(ByteBuffer data, Random random, float scale, float minimum, int quants) {
