@@ -17,7 +17,7 @@ import java.util.Set;
  * <p>Owns the mappings of its files: matrices that are views of them die with {@link #close}. Safe to read from several
  * threads.
  */
-public sealed interface Checkpoint extends AutoCloseable permits GgufCheckpoint, HuggingFaceFolder, DummyFolder {
+public sealed interface Checkpoint extends AutoCloseable permits GgufCheckpoint, FolderCheckpoint {
 
     /**
      * Maps a model's files and checks their headers and configuration.

@@ -16,20 +16,15 @@ import java.util.concurrent.ConcurrentHashMap;
  * model that one does not have. The same names have the same numbers. Rows are scaled so that what a layer computes is
  * about as large as what it reads.
  */
-public final class DummyFolder implements Checkpoint {
+public final class DummyFolder extends FolderCheckpoint {
     /** A repeating pattern; odd, so that rows differ. */
     private static final int PATTERN = (1 << 18) - 1;
 
-    private final Path folder;
-    private final ConfigObject whole;
-    private final ModelConfig config;
     private final Map<String, Long> elements = new ConcurrentHashMap<>();
     private final Map<Integer, MemorySegment> patterns = new ConcurrentHashMap<>();
 
-    private DummyFolder(Path folder) {
-        this.folder = folder;
-        whole = ConfigObject.read(HuggingFaceFolder.config(folder));
-        config = new HuggingFaceConfig(whole).read();
+    private DummyFolder(FolderConfig description) {
+        super(description);
     }
 
     /**
@@ -38,32 +33,7 @@ public final class DummyFolder implements Checkpoint {
      * @throws CheckpointException if it is missing, or of a model that is not supported
      */
     public static DummyFolder open(Path folder) {
-        return new DummyFolder(folder);
-    }
-
-    @Override
-    public Path path() {
-        return folder;
-    }
-
-    @Override
-    public String name() {
-        return String.valueOf(folder.toAbsolutePath().normalize().getFileName());
-    }
-
-    @Override
-    public ModelConfig config() {
-        return config;
-    }
-
-    /** What turns text into ids and back: that of the folder. */
-    public HuggingFaceTokenizer tokenizer() {
-        return new HuggingFaceTokenizer(folder, whole);
-    }
-
-    @Override
-    public Set<Integer> endTokens() {
-        return tokenizer().endTokens(config.vocabulary());
+        return new DummyFolder(FolderConfig.read(folder));
     }
 
     /** None: there is what is asked for. */

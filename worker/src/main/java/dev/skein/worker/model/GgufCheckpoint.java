@@ -4,11 +4,8 @@ import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.LinkedHashSet;
-import java.util.Map;
 import java.util.Set;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** A model in the GGUF format: one file, or the parts that it was split into. */
@@ -111,14 +108,10 @@ public final class GgufCheckpoint implements Checkpoint {
 
     @Override
     public String quantization() {
-        Map<String, Long> bytes = files.tensors().stream()
-                .filter(tensor -> tensor.name().startsWith("blk."))
-                .collect(Collectors.groupingBy(
-                        tensor -> tensor.type().name(), Collectors.summingLong(GgufTensor::bytes)));
-        return bytes.entrySet().stream()
-                .max(Comparator.comparingLong(Map.Entry::getValue))
-                .map(Map.Entry::getKey)
-                .orElse("");
+        return MostBytes.of(
+                files.tensors().stream().filter(tensor -> tensor.name().startsWith("blk.")),
+                tensor -> tensor.type().name(),
+                GgufTensor::bytes);
     }
 
     @Override

@@ -3,35 +3,26 @@ package dev.skein.worker.model;
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import java.lang.foreign.Arena;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 
 /** A model as transformers saves it: a folder of config.json and safetensors files, with its tokenizer beside them. */
-public final class HuggingFaceFolder implements Checkpoint {
+public final class HuggingFaceFolder extends FolderCheckpoint {
     /** Rows and columns that share a scale in a matrix of 8-bit floats. */
     private static final int BLOCK = 128;
     /** What sees, what follows from the config, and scales of activations, which are not made smaller here. */
     private static final Pattern BESIDE = Pattern.compile(
             "(model\\.)?(vision_tower|multi_modal_projector)\\..*|.*\\.rotary_emb\\.inv_freq|.*\\.(input|k|v)_scale");
 
-    private final Path folder;
-    private final ConfigObject whole;
-    private final ModelConfig config;
     private final SafetensorsFiles files;
     private final HuggingFaceNames names;
 
     private HuggingFaceFolder(Path folder, SafetensorsFiles files) {
-        this.folder = folder;
+        super(FolderConfig.read(folder));
         this.files = files;
-        whole = ConfigObject.read(config(folder));
-        config = new HuggingFaceConfig(whole).read();
         names = names();
     }
 
@@ -41,7 +32,7 @@ public final class HuggingFaceFolder implements Checkpoint {
      * @throws CheckpointException if one is missing, damaged or not supported
      */
     public static HuggingFaceFolder open(Path folder) {
-        config(folder);
+        FolderConfig.file(folder);
         SafetensorsFiles files = SafetensorsFiles.open(folder);
         try {
             return new HuggingFaceFolder(folder, files);
@@ -53,7 +44,7 @@ public final class HuggingFaceFolder implements Checkpoint {
 
     /** Where a model also sees, the names of its text model's tensors have more in front. */
     private HuggingFaceNames names() {
-        Family family = config.family();
+        Family family = config().family();
         if (files.has("language_model.model.embed_tokens.weight")) {
             return new HuggingFaceNames(family, "language_model.model.", "language_model.lm_head.weight");
         }
@@ -62,48 +53,13 @@ public final class HuggingFaceFolder implements Checkpoint {
                 : new HuggingFaceNames(family, "model.", "lm_head.weight");
     }
 
-    /** The config.json of a folder, which is there. */
-    static Path config(Path folder) {
-        Path config = folder.resolve("config.json");
-        if (!Files.isRegularFile(config)) {
-            throw new CheckpointException(folder, "has no config.json: a folder is read as transformers saves a model");
-        }
-        return config;
-    }
-
-    @Override
-    public Path path() {
-        return folder;
-    }
-
-    @Override
-    public String name() {
-        return String.valueOf(folder.toAbsolutePath().normalize().getFileName());
-    }
-
-    @Override
-    public ModelConfig config() {
-        return config;
-    }
-
-    /** What turns text into ids and back. */
-    public HuggingFaceTokenizer tokenizer() {
-        return new HuggingFaceTokenizer(folder, whole);
-    }
-
-    /** Those of config.json, of generation_config.json, and the tokenizer's. */
-    @Override
-    public Set<Integer> endTokens() {
-        return tokenizer().endTokens(config.vocabulary());
-    }
-
     @Override
     public Set<String> tensors() {
         Set<String> all = new LinkedHashSet<>();
         for (String name : files.names()) {
             String ours =
                     names.ours(name.replaceFirst("\\.qweight$", ".weight")).orElse(name);
-            if (!beside(name) && !(config.tied() && ours.equals("output.weight"))) {
+            if (!beside(name) && !(config().tied() && ours.equals("output.weight"))) {
                 all.add(ours);
             }
         }
@@ -148,7 +104,7 @@ public final class HuggingFaceFolder implements Checkpoint {
         }
         HostMatrix matrix = new HostMatrix(tensor.name(), element(tensor), rows, columns, files.data(tensor));
         // Gemma's norms multiply by one more than what its files hold.
-        boolean shifted = config.family() == Family.GEMMA3 && name.endsWith("norm.weight");
+        boolean shifted = config().family() == Family.GEMMA3 && name.endsWith("norm.weight");
         return shifted ? HostVectors.plusOne(matrix) : matrix;
     }
 
@@ -220,13 +176,7 @@ public final class HuggingFaceFolder implements Checkpoint {
         if (files.names().stream().anyMatch(name -> name.endsWith(".qweight"))) {
             return "AWQ";
         }
-        Map<String, Long> bytes = files.tensors().stream()
-                .collect(Collectors.groupingBy(
-                        tensor -> tensor.type().name(), Collectors.summingLong(SafetensorsTensor::bytes)));
-        return bytes.entrySet().stream()
-                .max(Comparator.comparingLong(Map.Entry::getValue))
-                .map(Map.Entry::getKey)
-                .orElse("");
+        return MostBytes.of(files.tensors().stream(), tensor -> tensor.type().name(), SafetensorsTensor::bytes);
     }
 
     @Override

@@ -8,11 +8,10 @@ import dev.skein.protocol.v1.TokenizerModel;
 import dev.skein.worker.engine.EngineOptions;
 import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Checkpoint;
-import dev.skein.worker.model.DummyFolder;
 import dev.skein.worker.model.EndTokens;
+import dev.skein.worker.model.FolderCheckpoint;
 import dev.skein.worker.model.GgufCheckpoint;
 import dev.skein.worker.model.GgufMetadata;
-import dev.skein.worker.model.HuggingFaceFolder;
 import dev.skein.worker.model.HuggingFaceTokenizer;
 
 /** The model card and the tokenizer message of a checkpoint. */
@@ -43,8 +42,7 @@ public final class Cards {
     public static TokenizerModel tokenizer(Checkpoint checkpoint) {
         return switch (checkpoint) {
             case GgufCheckpoint gguf -> tokenizer(gguf.metadata());
-            case HuggingFaceFolder folder -> tokenizer(folder.tokenizer());
-            case DummyFolder folder -> tokenizer(folder.tokenizer());
+            case FolderCheckpoint folder -> tokenizer(folder.tokenizer());
         };
     }
 

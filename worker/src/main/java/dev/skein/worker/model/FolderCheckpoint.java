@@ -1,0 +1,39 @@
+package dev.skein.worker.model;
+
+import java.nio.file.Path;
+import java.util.Set;
+
+/** A model in a folder as transformers saves it: its config.json, and its tokenizer beside that. */
+public abstract sealed class FolderCheckpoint implements Checkpoint permits HuggingFaceFolder, DummyFolder {
+    private final FolderConfig description;
+
+    FolderCheckpoint(FolderConfig description) {
+        this.description = description;
+    }
+
+    @Override
+    public final Path path() {
+        return description.folder();
+    }
+
+    @Override
+    public final String name() {
+        return String.valueOf(path().toAbsolutePath().normalize().getFileName());
+    }
+
+    @Override
+    public final ModelConfig config() {
+        return description.config();
+    }
+
+    /** What turns text into ids and back. */
+    public final HuggingFaceTokenizer tokenizer() {
+        return new HuggingFaceTokenizer(path(), description.whole());
+    }
+
+    /** Those of config.json, of generation_config.json, and the tokenizer's. */
+    @Override
+    public final Set<Integer> endTokens() {
+        return tokenizer().endTokens(config().vocabulary());
+    }
+}
