@@ -24,7 +24,13 @@ public final class SettingsReader {
             "SKEIN_WORKER_JAVA_OPTS",
             "SKEIN_FAST_START",
             "SKEIN_STARTED_MILLIS",
-            "SKEIN_MODEL_FILE");
+            "SKEIN_MODEL_FILE",
+            "SKEIN_NVCC",
+            "SKEIN_FATBIN",
+            "SKEIN_LIBCUDA",
+            "SKEIN_BASE_URL",
+            "SKEIN_TEST_MODEL",
+            "SKEIN_TEST_SEED");
 
     private final List<Setting<?>> known;
     private final Setting<String> positional;

@@ -474,7 +474,10 @@ class PullTest {
     // --- Tools ---
 
     private Process process(String model) throws IOException {
+        // Where this test runs in a shell's background, SIGINT is ignored, and a child would inherit that.
         ProcessBuilder builder = new ProcessBuilder(
+                "env",
+                "--default-signal=INT",
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:TieredStopAtLevel=1",
                 "-cp",
