@@ -1,7 +1,7 @@
 package dev.skein.compute;
 
 /** An operation of a backend failed: the message names the call, its code and what the code means. */
-public final class ComputeException extends RuntimeException {
+public class ComputeException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     private final boolean fatal;
