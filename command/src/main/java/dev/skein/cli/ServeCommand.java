@@ -192,6 +192,7 @@ final class ServeCommand {
                 new GatewayOptions.Logs(
                         settings.get(ServeSettings.LOG_REQUESTS), !settings.get(ServeSettings.DISABLE_LOG_STATS)),
                 cacheLabels(settings),
+                settings.get(ServeSettings.SEED),
                 Version.TEXT,
                 SkeinHome.of(System.getenv()).libraries());
     }

@@ -20,8 +20,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class Choice implements SequenceCall.Sink {
     private final Generation generation;
-    private final Vocabulary vocabulary;
-    private final TextStream.Rules rules;
     private final PromptIds prompt;
     private final int index;
     private final boolean stream;
@@ -30,7 +28,7 @@ final class Choice implements SequenceCall.Sink {
     private final StringBuilder text = new StringBuilder();
     private final List<Token> tokens = new ArrayList<>();
     private List<Logprobs> promptLogprobs = List.of();
-    private TextStream decoder;
+    private final TextStream decoder;
     private @Nullable SequenceCall call;
     private @Nullable Ending ending;
     private @Nullable Finish finish;
@@ -46,8 +44,6 @@ final class Choice implements SequenceCall.Sink {
             int most,
             Timing timing) {
         this.generation = generation;
-        this.vocabulary = vocabulary;
-        this.rules = rules;
         this.prompt = prompt;
         this.index = index;
         this.stream = stream;
@@ -178,17 +174,5 @@ final class Choice implements SequenceCall.Sink {
         if (!over()) {
             generation.failed(failure);
         }
-    }
-
-    @Override
-    public boolean restart() {
-        if (shown) {
-            return false;
-        }
-        decoder = new TextStream(vocabulary, rules);
-        text.setLength(0);
-        tokens.clear();
-        promptLogprobs = List.of();
-        return true;
     }
 }

@@ -123,7 +123,12 @@ final class Front extends VerticleBase {
             throw new IllegalStateException("not started");
         }
         return new SequenceCall(
-                vertx, calls, shared.fleet(), request, shared.options().limits().groupWait(), sink);
+                vertx,
+                calls,
+                shared.fleet(),
+                shared.seeds().seeded(request),
+                shared.options().limits().groupWait(),
+                sink);
     }
 
     void later(Runnable task) {

@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param limits bounds on what a client may send or hold
  * @param logs what is logged beside what goes wrong
  * @param cacheLabels settings of the groups' caches, told as labels of {@code vllm:cache_config_info}
+ * @param seed of the seeds of requests that bring none
  * @param version answered by {@code /version}
  * @param cache folder where the tokenizer's native library is unpacked
  */
@@ -32,6 +33,7 @@ public record GatewayOptions(
         Limits limits,
         Logs logs,
         Map<String, String> cacheLabels,
+        long seed,
         String version,
         Path cache) {
 
@@ -59,40 +61,45 @@ public record GatewayOptions(
                 Limits.defaults(),
                 Logs.defaults(),
                 Map.of(),
+                0,
                 "dev",
                 Path.of(System.getProperty("java.io.tmpdir"), "skein"));
     }
 
     public GatewayOptions withAddress(String host, int port) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, seed, version, cache);
     }
 
     public GatewayOptions withApi(Api api) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, seed, version, cache);
     }
 
     public GatewayOptions withAccess(Access access) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, seed, version, cache);
     }
 
     public GatewayOptions withLimits(Limits limits) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, seed, version, cache);
     }
 
     public GatewayOptions withLogs(Logs logs) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, seed, version, cache);
     }
 
     public GatewayOptions withCacheLabels(Map<String, String> labels) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, labels, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, labels, seed, version, cache);
+    }
+
+    public GatewayOptions withSeed(long seed) {
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, seed, version, cache);
     }
 
     public GatewayOptions withVersion(String version) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, seed, version, cache);
     }
 
     public GatewayOptions withCache(Path cache) {
-        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, version, cache);
+        return new GatewayOptions(host, port, scheduler, api, access, limits, logs, cacheLabels, seed, version, cache);
     }
 
     /**

@@ -26,6 +26,7 @@ final class Shared {
     private final HttpMetrics httpMetrics = new HttpMetrics(registry);
     private final AtomicInteger requests = new AtomicInteger();
     private final AtomicLong bodyBytes = new AtomicLong();
+    private final Seeds seeds;
     // Set once, when the tokenizer is built; read by all event loops.
     private volatile @Nullable Serving serving;
 
@@ -35,6 +36,7 @@ final class Shared {
         this.pool = pool;
         this.json = new JsonReader(options.limits().nesting(), options.limits().bodyBytes());
         this.keys = new ApiKeys(options.access().apiKeys());
+        this.seeds = new Seeds(options.seed());
     }
 
     GatewayOptions options() {
@@ -68,6 +70,11 @@ final class Shared {
     /** Bytes of bodies whose requests are not over. */
     AtomicLong bodyBytes() {
         return bodyBytes;
+    }
+
+    /** For requests that bring no seed. */
+    Seeds seeds() {
+        return seeds;
     }
 
     /** Requests in flight that use the model. */

@@ -22,6 +22,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
@@ -157,28 +158,61 @@ class TrafficTest {
     }
 
     @Test
-    void aRequestWaitsForAGroupThatComesBack() throws Exception {
+    void aBodyGoesOnWithTheGroupThatComesBack() throws Exception {
         Future<HttpResponse<String>> answer = async(() -> stage.post("/v1/completions", BODY));
-        FakeWorker.Call call = stage.worker.next();
-        // Some of one body is not sent before all of it is, so it may begin anew.
-        call.say("lost");
+        stage.worker.next().say("lost and ");
         stage.scheduler.tell(FakeScheduler.gone("group-0"));
         stage.worker.close();
-        FakeWorker restarted = new FakeWorker(stage.vertx);
-        restarted.says("restarted");
-        stage.scheduler.tell(FakeScheduler.ready("group-0", restarted));
-        assertThat(stage.json(answer.get()).at("/choices/0/text").asString()).isEqualTo("restarted");
-        restarted.close();
+        try (FakeWorker restarted = new FakeWorker(stage.vertx)) {
+            restarted.says("found");
+            stage.scheduler.tell(FakeScheduler.ready("group-0", restarted));
+            assertThat(stage.json(answer.get()).at("/choices/0/text").asString())
+                    .isIn("found", "lost and found");
+        }
     }
 
     @Test
-    void aStreamWhoseWorkerDiesEndsWithAnErrorLineAndDone() throws Exception {
+    void aStreamWhoseWorkerDiesGoesOnWithAnother() throws Exception {
+        String body = "{\"prompt\":\"x\",\"stream\":true,\"max_tokens\":100}";
+        try (Socket socket = send(body, 65_536);
+                FakeWorker other = new FakeWorker(stage.vertx)) {
+            FakeWorker.Call call = stage.worker.next();
+            call.send(FakeWorker.tokens(TinyModel.ids("begun")));
+            BufferedReader reader = reader(socket);
+            readUntil(reader, "begun");
+            stage.scheduler.tell(FakeScheduler.ready("group-1", other));
+            stage.worker.close();
+
+            FakeWorker.Call rest = other.next();
+            List<Integer> begun = IntStream.of(TinyModel.ids("begun")).boxed().toList();
+            assertThat(rest.request.getResumed()).isEqualTo(begun.size());
+            assertThat(rest.request.getPromptList())
+                    .startsWith(call.request.getPromptList().toArray(Integer[]::new))
+                    .endsWith(begun.toArray(Integer[]::new))
+                    .hasSize(call.request.getPromptCount() + begun.size());
+            assertThat(call.request.getSampling().hasSeed()).isTrue();
+            assertThat(rest.request.getSampling()).isEqualTo(call.request.getSampling());
+            assertThat(rest.request.getMaxTokens()).isEqualTo(100);
+            rest.say("ended");
+            rest.end();
+            readUntil(reader, "ended");
+            readUntil(reader, "data: [DONE]");
+        }
+    }
+
+    @Test
+    void aStreamThatIsLostTwiceWithoutProgressEndsWithAnErrorLineAndDone() throws Exception {
         try (Socket socket = send(STREAM, 65_536)) {
             FakeWorker.Call call = stage.worker.next();
             call.say("begun");
             BufferedReader reader = reader(socket);
             readUntil(reader, "begun");
-            stage.worker.close();
+            AtomicInteger tries = new AtomicInteger();
+            stage.worker.script = again -> {
+                tries.incrementAndGet();
+                again.fail(GrpcStatus.INTERNAL, "the step failed");
+            };
+            call.fail(GrpcStatus.INTERNAL, "the step failed");
             String line = reader.readLine();
             while (!line.startsWith("data: ")) {
                 line = reader.readLine();
@@ -187,6 +221,7 @@ class TrafficTest {
             assertThat(error.get("type").asString()).isEqualTo("InternalServerError");
             assertThat(error.get("code").asInt()).isEqualTo(500);
             readUntil(reader, "data: [DONE]");
+            assertThat(tries).hasValue(2);
         }
     }
 

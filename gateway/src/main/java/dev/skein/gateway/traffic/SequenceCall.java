@@ -8,6 +8,7 @@ import io.vertx.grpc.client.GrpcClientRequest;
 import io.vertx.grpc.client.GrpcClientResponse;
 import io.vertx.grpc.common.GrpcStatus;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -19,11 +20,17 @@ import org.slf4j.LoggerFactory;
  * One sequence, from whichever leaders it takes. The sink hears of responses in order and then of exactly one of the
  * end and a failure, unless the call is cancelled: then of nothing more.
  *
+ * <p>A sequence whose leader is lost goes on with another one from where it was: the ids that were heard are sent as
+ * {@code resumed}. Its random numbers follow from its seed and the place in the answer, so a request must bring a seed
+ * for that to be exact; the sink hears each id once, whatever happened in between.
+ *
  * <p>Lives on one event loop, the one that {@link #start} is called on.
  */
 public final class SequenceCall {
     private static final Logger log = LoggerFactory.getLogger(SequenceCall.class);
     private static final int MOST_LOSSES = 2;
+    // A loss after so many ids was not the request's own doing: those before it are not held against it.
+    private static final int PROGRESS = 16;
     private static final long SHORTEST_PAUSE = 50;
     private static final long LONGEST_PAUSE = 1000;
 
@@ -36,13 +43,6 @@ public final class SequenceCall {
 
         /** There will be no more, and no other group will be asked. */
         void failed(CallFailure failure);
-
-        /**
-         * The leader was lost and the sequence could begin anew elsewhere.
-         *
-         * @return true once all that was heard is forgotten, false where some of it has gone out to the client
-         */
-        boolean restart();
     }
 
     private final Vertx vertx;
@@ -50,9 +50,15 @@ public final class SequenceCall {
     private final Fleet fleet;
     private final GenerateRequest request;
     private final Sink sink;
-    private final long deadline;
+    private final Duration patience;
     private final long cost;
     private final Set<Leader> failed = new HashSet<>();
+    // Ids that the sink has heard: the first `count`.
+    private int[] heard = new int[16];
+    private int count;
+    private boolean scored;
+    private int heardAtLoss;
+    private long deadline;
     private @Nullable GrpcClientRequest<GenerateRequest, GenerateResponse> call;
     private @Nullable GrpcClientResponse<GenerateRequest, GenerateResponse> stream;
     private @Nullable Leader leader;
@@ -62,7 +68,7 @@ public final class SequenceCall {
     private boolean finished;
     private boolean over;
 
-    /** @param patience time that waiting for groups and trying them may take, in all */
+    /** @param patience time that waiting for groups and trying them may take, from the start and from each loss */
     public SequenceCall(
             Vertx vertx, WorkerCalls calls, Fleet fleet, GenerateRequest request, Duration patience, Sink sink) {
         this.vertx = vertx;
@@ -70,6 +76,7 @@ public final class SequenceCall {
         this.fleet = fleet;
         this.request = request;
         this.sink = sink;
+        this.patience = patience;
         this.deadline = System.nanoTime() + patience.toNanos();
         this.cost = Routing.cost(request.getPromptCount(), request.getMaxTokens());
     }
@@ -130,7 +137,7 @@ public final class SequenceCall {
     private void send(Leader chosen, GrpcClientRequest<GenerateRequest, GenerateResponse> opened) {
         call = opened;
         opened.headers().set("authorization", chosen.authorization());
-        opened.end(request);
+        opened.end(rest());
         opened.response().onComplete(answered -> {
             if (call != opened || over) {
                 return;
@@ -143,6 +150,21 @@ public final class SequenceCall {
         });
     }
 
+    /** The request, or what is left of it. */
+    private GenerateRequest rest() {
+        if (count == 0 && !scored) {
+            return request;
+        }
+        GenerateRequest.Builder rest = request.toBuilder().setResumed(count);
+        for (int i = 0; i < count; i++) {
+            rest.addPrompt(heard[i]);
+        }
+        if (scored) {
+            rest.getSamplingBuilder().clearPromptLogprobs();
+        }
+        return rest.build();
+    }
+
     private void read(
             GrpcClientRequest<GenerateRequest, GenerateResponse> opened,
             GrpcClientResponse<GenerateRequest, GenerateResponse> response) {
@@ -153,12 +175,24 @@ public final class SequenceCall {
         response.handler(message -> {
             if (call == opened && !over) {
                 finished |= message.hasFinish();
+                scored |= message.getPromptLogprobsCount() > 0;
+                note(message);
                 sink.response(message);
             }
         });
         response.errorHandler(error -> lost(opened, "the stream was reset (" + error + ")"));
         response.exceptionHandler(error -> lost(opened, String.valueOf(error.getMessage())));
         response.endHandler(_ -> ended(opened, response));
+    }
+
+    private void note(GenerateResponse message) {
+        int more = message.getTokensCount();
+        if (count + more > heard.length) {
+            heard = Arrays.copyOf(heard, Math.max(count + more, 2 * heard.length));
+        }
+        for (int i = 0; i < more; i++) {
+            heard[count++] = message.getTokens(i).getId();
+        }
     }
 
     private void ended(
@@ -190,14 +224,16 @@ public final class SequenceCall {
         return told == null || told.isBlank() ? "the worker ended the call with status " + status : told;
     }
 
-    // Another group may have room; the same one is not asked twice, it said to come back later.
+    // Another group may have room; the same one is not asked twice, it said to come back later. Only who has begun to
+    // answer must not give up so soon.
     private void busy(String message) {
         leave();
-        boolean another = fleet.picture().ready().stream().anyMatch(ready -> !failed.contains(ready));
-        if (another && sink.restart()) {
+        if (another()) {
             start();
-        } else {
+        } else if (count == 0) {
             fail(CallFailure.Kind.BUSY, message);
+        } else {
+            again();
         }
     }
 
@@ -208,11 +244,7 @@ public final class SequenceCall {
         }
         log.debug("request not taken: request={} leader={} why={}", request.getRequestId(), chosen, why);
         leave();
-        if (sink.restart()) {
-            again();
-        } else {
-            fail(CallFailure.Kind.LOST, why);
-        }
+        again();
     }
 
     private void lost(GrpcClientRequest<GenerateRequest, GenerateResponse> opened, String why) {
@@ -224,10 +256,13 @@ public final class SequenceCall {
             sink.ended();
             return;
         }
-        log.warn("sequence lost: request={} leader={} why={}", request.getRequestId(), leader, why);
+        log.warn("sequence lost: request={} leader={} tokens={} why={}", request.getRequestId(), leader, count, why);
         leave();
-        losses++;
-        if (losses <= MOST_LOSSES && sink.restart()) {
+        losses = count - heardAtLoss >= PROGRESS ? 1 : losses + 1;
+        heardAtLoss = count;
+        deadline = System.nanoTime() + patience.toNanos();
+        pause = SHORTEST_PAUSE;
+        if (losses <= MOST_LOSSES) {
             again();
         } else {
             fail(CallFailure.Kind.LOST, why);
@@ -236,8 +271,7 @@ public final class SequenceCall {
 
     // Another leader is asked at once; one that has failed is asked again after a pause, as it may have recovered.
     private void again() {
-        boolean another = fleet.picture().ready().stream().anyMatch(ready -> !failed.contains(ready));
-        if (another) {
+        if (another()) {
             start();
             return;
         }
@@ -253,6 +287,10 @@ public final class SequenceCall {
             }
         });
         pause = Math.min(pause * 2, LONGEST_PAUSE);
+    }
+
+    private boolean another() {
+        return fleet.picture().ready().stream().anyMatch(ready -> !failed.contains(ready));
     }
 
     private void leave() {
