@@ -21,8 +21,15 @@ static void nibbles(const uint8_t *p, uint8_t *q) {
     }
 }
 
+/* Eight bits become the bit 4 of eight bytes: each byte of a copy keeps its own bit, which a carry then moves to the top. */
 static void fifth_bits(const uint8_t *p, uint8_t *q) {
-    for (int i = 0; i < 32; i++) q[i] |= (uint8_t)((p[i / 8] >> i % 8 & 1) << 4);
+    for (int i = 0; i < QUANT_BLOCK / 8; i++) {
+        uint64_t own = p[i] * 0x0101010101010101u & 0x8040201008040201u;
+        uint64_t bytes;
+        memcpy(&bytes, q + 8 * i, 8);
+        bytes |= (own + 0x7F7F7F7F7F7F7F7Fu) >> 3 & 0x1010101010101010u;
+        memcpy(q + 8 * i, &bytes, 8);
+    }
 }
 
 /* Scale and minimum, 6 bits each, of a part of Q4_K and Q5_K. */

@@ -308,18 +308,32 @@ static const uint8_t *source_row(const packing *p, int group, int lane) {
     return NULL;
 }
 
-/* One row's share of a block: see skein_weight. */
-static void pack_integers(const quant_traits *traits, const uint8_t *q, uint8_t *out) {
-    uint8_t *high = out + 64 * traits->low;
-    for (int c = 0; c < 8; c++, q += 4) {
-        for (int i = 0; i < 4; i++) {
-            if (traits->low == 8) out[64 * c + i] = q[i];
-            if (traits->low == 4) out[64 * (c % 4) + i] |= (uint8_t)((q[i] & 15) << c / 4 * 4);
-            if (traits->low == 2) out[64 * (c % 2) + i] |= (uint8_t)((q[i] & 3) << c / 2 * 2);
-            if (traits->high == 1) high[i] |= (uint8_t)(q[i] >> traits->low << c);
-            if (traits->high == 2) high[64 * (c % 2) + i] |= (uint8_t)(q[i] >> traits->low << c / 2 * 2);
-        }
+/*
+ * One row's share of a block, four integers at a time: see skein_weight. `lines` of 64 bytes hold `bits` of each integer
+ * from bit `from` on.
+ */
+static inline __attribute__((always_inline)) void pack_bits(const int lines, const int from, const int bits, const uint32_t fours[8],
+                                                            uint8_t *out) {
+    const uint32_t wanted = 0x01010101u * ((1u << bits) - 1);
+#pragma GCC unroll 8
+    for (int line = 0; line < lines; line++) {
+        uint32_t bytes = 0;
+#pragma GCC unroll 8
+        for (int c = line; c < 8; c += lines) bytes |= (fours[c] >> from & wanted) << c / lines * bits;
+        memcpy(out + 64 * line, &bytes, 4);
     }
+}
+
+static void pack_integers(const quant_traits *traits, const uint8_t *q, uint8_t *out) {
+    uint32_t fours[8];
+    memcpy(fours, q, sizeof fours);
+    switch (traits->low) {
+        case 8: pack_bits(8, 0, 8, fours, out); break;
+        case 4: pack_bits(4, 0, 4, fours, out); break;
+        default: pack_bits(2, 0, 2, fours, out);
+    }
+    if (traits->high == 1) pack_bits(1, traits->low, 1, fours, out + 64 * traits->low);
+    if (traits->high == 2) pack_bits(2, traits->low, 2, fours, out + 64 * traits->low);
 }
 
 static void pack_scales(const quant_traits *traits, int b, int lane, uint16_t coarse, const int8_t *fine, uint8_t *at,
