@@ -288,7 +288,7 @@ static void see(walk *walk) {
         for (int head = unit.head; head < unit.head + unit.heads; head++) {
             query *query = walk->queries + walk->count++;
             query->query = op->x + (size_t)token * op->columns + head * op->head_size;
-            query->tokens = walk->step->positions[token] + 1;
+            query->tokens = seen_until(op, walk->step, token);
             query->first = first_seen(op, walk->step->positions[token]);
             if (query->first < walk->least) walk->least = query->first;
             if (query->tokens > walk->most) walk->most = query->tokens;

@@ -110,6 +110,11 @@ typedef struct {
 
     void (*bias)(const float *by, int columns, float *out);
 
+    /* out may be x. */
+    void (*layer_norm)(const float *x, const float *weight, const float *bias, float epsilon, int columns, float *out);
+
+    void (*activate)(int activation, int columns, float *out);
+
     /* The experts of a row, likeliest first, and their weights. scratch: two floats for each expert, rounded up to LANES. */
     void (*route)(const float *logits, int experts, int chosen, int normalised, float *scratch, int32_t *ids, float *weights);
 
@@ -140,6 +145,12 @@ static inline int chunks_of(int tokens) { return (tokens + ATTENTION_CHUNK - 1) 
 /* The first token that one at a position sees. */
 static inline int first_seen(const skein_op *op, int position) {
     return op->window > 0 && position >= op->window ? position - op->window + 1 : 0;
+}
+
+/* Up to where the token of a row sees: its own position, or its sequence's end, which is in the step. */
+static inline int seen_until(const skein_op *op, const skein_step *step, int row) {
+    while (op->window < 0 && row + 1 < step->tokens && step->sequence[row + 1] == step->sequence[row]) row++;
+    return step->positions[row] + 1;
 }
 
 static inline int64_t partial_floats(int head_size) { return PARTIAL_HEAD + head_size; }

@@ -220,6 +220,28 @@ INLINE vf f_gelu(vf x) {
     return f_div(x, f_add(f_all(1.0f), f_exp(f_sub(f_zero(), twice))));
 }
 
+/* As Arithmetic.normal. */
+INLINE vf f_normal(vf x) {
+    vf size = f_max(x, f_sub(f_zero(), x));
+    vf t = f_div(f_all(1.0f), f_fma(f_all(0x1.da6710p-3f), size, f_all(1.0f)));
+    vf p = f_all(0x1.0fb844p-1f);
+    p = f_fma(p, t, f_all(-0x1.7401c6p-1f));
+    p = f_fma(p, t, f_all(0x1.6be1c6p-1f));
+    p = f_fma(p, t, f_all(-0x1.23531cp-3f));
+    p = f_fma(p, t, f_all(0x1.04f20cp-3f));
+    vf tail = f_mul(f_mul(p, t), f_exp(f_mul(f_mul(x, x), f_all(-0.5f))));
+    return f_where_less(x, f_zero(), f_sub(f_all(1.0f), tail), tail);
+}
+
+/* As Arithmetic.activate. */
+INLINE vf f_activate(int activation, vf x) {
+    switch (activation) {
+        case SKEIN_SILU: return f_silu(x);
+        case SKEIN_GELU_TANH: return f_gelu(x);
+        default: return f_mul(x, f_normal(x));
+    }
+}
+
 /* Lanes added up in halves, as Arithmetic.fold. */
 INLINE float fold(float lanes[LANES]) {
     for (int half = LANES / 2; half > 0; half /= 2) {

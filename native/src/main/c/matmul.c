@@ -327,7 +327,7 @@ INLINE void put(const product *p, int unit, int row, const float *g, const float
     for (int part = 0; part < PARTS; part++) {
         vf value = f_load(g + part * W);
         if (p->kind == SKEIN_OP_GATED_MATMUL) {
-            value = f_mul(p->activation == SKEIN_SILU ? f_silu(value) : f_gelu(value), f_load(u + part * W));
+            value = f_mul(f_activate(p->activation, value), f_load(u + part * W));
         }
         if (p->kind == SKEIN_OP_MATMUL_ADD) value = f_add(f_load_some(out + part * W, count - part * W), value);
         if (count == LANES) {

@@ -51,6 +51,36 @@ void KERNEL(bias)(const float *by, int columns, float *out) {
     for (int i = 0; i < columns; i++) out[i] += by[i];
 }
 
+void KERNEL(activate)(int activation, int columns, float *out) {
+    int i = 0;
+    for (; i + W <= columns; i += W) f_store(out + i, f_activate(activation, f_load(out + i)));
+    if (i == columns) return;
+    float rest[W];
+    f_store(rest, f_activate(activation, f_load_some(out + i, columns - i)));
+    memcpy(out + i, rest, 4 * (size_t)(columns - i));
+}
+
+/* Of differences from a mean, or of the numbers themselves where it is 0. */
+INLINE float lane_sum(const float *x, int columns, float mean, const int squared) {
+    float lanes[LANES];
+    for (int part = 0; part < PARTS; part++) {
+        vf sum = f_zero();
+        for (int i = part * W; i < columns; i += LANES) {
+            vf value = i + W <= columns ? f_load(x + i) : f_load_some(x + i, columns - i);
+            vf apart = f_first(f_sub(value, f_all(mean)), columns - i, f_zero());
+            sum = squared ? f_fma(apart, apart, sum) : f_add(sum, apart);
+        }
+        f_store(lanes + part * W, sum);
+    }
+    return fold(lanes);
+}
+
+void KERNEL(layer_norm)(const float *x, const float *weight, const float *bias, float epsilon, int columns, float *out) {
+    float mean = lane_sum(x, columns, 0, 0) / (float)columns;
+    float scale = 1.0f / sqrtf(lane_sum(x, columns, mean, 1) / (float)columns + epsilon);
+    for (int i = 0; i < columns; i++) out[i] = __builtin_fmaf((x[i] - mean) * scale, weight[i], bias[i]);
+}
+
 void KERNEL(rms_norm)(const float *x, const float *weight, float epsilon, int columns, int add, float *out) {
     float lanes[LANES];
     for (int part = 0; part < PARTS; part++) {

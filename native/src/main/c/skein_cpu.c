@@ -51,6 +51,9 @@ typedef enum {
     STAGE_PRODUCT,
     STAGE_EMBED,
     STAGE_BIAS,
+    STAGE_LAYER_NORM,
+    STAGE_POSITIONS,
+    STAGE_ACTIVATE,
     STAGE_HEADS,
     STAGE_ATTENTION,
     STAGE_MERGE,
@@ -504,6 +507,14 @@ static int check_ids(const skein_op *op, const skein_step *step, skein_failure *
     return SKEIN_OK;
 }
 
+static int check_table(const skein_op *op, const skein_step *step, skein_failure *failure) {
+    for (int i = 0; i < step->tokens; i++) {
+        int position = step->positions[i];
+        if (position < 0 || position >= op->bound) return wrong(failure, SKEIN_BAD_POSITION, i, position, op->bound);
+    }
+    return SKEIN_OK;
+}
+
 static int check_positions(const skein_step *step, skein_failure *failure) {
     for (int i = 0; i < step->tokens; i++) {
         int sequence = step->sequence[i];
@@ -553,6 +564,7 @@ static int check(const skein_step *step, const skein_op *ops, int count, skein_f
         failure->op = i;
         if (op->kind == SKEIN_OP_EMBED) status = check_ids(op, step, failure);
         if (op->kind == SKEIN_OP_GATHER) status = check_outputs(step, failure);
+        if (op->kind == SKEIN_OP_ADD_POSITIONS) status = check_table(op, step, failure);
         if (!positions && (op->kind == SKEIN_OP_ROPE_STORE || op->kind == SKEIN_OP_ATTENTION)) {
             positions = 1;
             status = check_positions(step, failure);
@@ -643,7 +655,7 @@ static int plan_units(skein_cpu *cpu, const skein_op *op, int by_chunk) {
                 taken++;
             }
             int begin = by_chunk ? first_seen(op, step->positions[first]) / ATTENTION_CHUNK : 0;
-            int chunks = by_chunk ? chunks_of(step->positions[first] + 1) : 1;
+            int chunks = by_chunk ? chunks_of(seen_until(op, step, first)) : 1;
             for (int head = 0, here; head < op->query_heads; head += here) {
                 int left = group - head % group; /* of those that share a key head */
                 here = heads < left ? heads : left;
@@ -773,6 +785,13 @@ static int plan_sample(skein_cpu *cpu, const skein_op *op, int index) {
     return SKEIN_OK;
 }
 
+static int plan_positions(skein_cpu *cpu, const skein_op *op, int index) {
+    add_stage(cpu, STAGE_POSITIONS, op, index);
+    int status = SKEIN_OK;
+    for (int i = 0; i < pool_threads(cpu->pool) && !status; i++) status = reserve(&cpu->own[i].norm, (size_t)op->columns * 4);
+    return status;
+}
+
 static int plan_op(skein_cpu *cpu, const skein_op *op, int index) {
     switch (op->kind) {
         case SKEIN_OP_EMBED:
@@ -784,6 +803,14 @@ static int plan_op(skein_cpu *cpu, const skein_op *op, int index) {
             return SKEIN_OK;
         case SKEIN_OP_BIAS:
             add_stage(cpu, STAGE_BIAS, op, index);
+            return SKEIN_OK;
+        case SKEIN_OP_LAYER_NORM:
+            add_stage(cpu, STAGE_LAYER_NORM, op, index);
+            return SKEIN_OK;
+        case SKEIN_OP_ADD_POSITIONS:
+            return plan_positions(cpu, op, index);
+        case SKEIN_OP_ACTIVATE:
+            add_stage(cpu, STAGE_ACTIVATE, op, index);
             return SKEIN_OK;
         case SKEIN_OP_HEAD_NORM:
             add_stage(cpu, STAGE_HEADS, op, index)->norm = op;
@@ -927,6 +954,28 @@ static void run_embed(skein_cpu *cpu, const skein_op *op, int from, int to) {
     }
 }
 
+/* A row of the table is made in room of the thread's own. */
+static void run_positions(skein_cpu *cpu, const skein_op *op, int thread, int from, int to) {
+    float *place = cpu->own[thread].norm.data;
+    for (int row = from; row < to; row++) {
+        cpu->kernels->embed(op->type, op->weight, cpu->step->positions[row], op->columns, 1, place);
+        cpu->kernels->bias(place, op->columns, op->out + (size_t)row * op->columns);
+    }
+}
+
+static void run_layer_norm(skein_cpu *cpu, const skein_op *op, int from, int to) {
+    for (int row = from; row < to; row++) {
+        size_t at = (size_t)row * op->columns;
+        cpu->kernels->layer_norm(op->x + at, op->weight, op->other, op->number, op->columns, op->out + at);
+    }
+}
+
+static void run_activate(skein_cpu *cpu, const skein_op *op, int from, int to) {
+    for (int row = from; row < to; row++) {
+        cpu->kernels->activate(op->activation, op->columns, op->out + (size_t)row * op->columns);
+    }
+}
+
 static void run_bias(skein_cpu *cpu, const skein_op *op, int from, int to) {
     for (int row = from; row < to; row++) {
         cpu->kernels->bias(op->weight, op->columns, op->out + (size_t)row * op->columns);
@@ -972,7 +1021,7 @@ static void run_merge(skein_cpu *cpu, const stage *stage, int from, int to) {
     const skein_op *op = &stage->attention;
     int64_t stride = partial_floats(op->head_size);
     for (int unit = from; unit < to; unit++) {
-        int chunks = chunks_of(cpu->step->positions[unit / op->query_heads] + 1);
+        int chunks = chunks_of(seen_until(op, cpu->step, unit / op->query_heads));
         int begin = first_seen(op, cpu->step->positions[unit / op->query_heads]) / ATTENTION_CHUNK;
         cpu->kernels->attention_merge((const float *)cpu->partials.data + ((int64_t)unit * op->bound + begin) * stride,
                                       chunks - begin, op->head_size, op->out + (int64_t)unit * op->head_size);
@@ -1126,6 +1175,15 @@ static void run_stage(skein_cpu *cpu, const stage *stage, int thread) {
             break;
         case STAGE_BIAS:
             run_bias(cpu, op, from, to);
+            break;
+        case STAGE_LAYER_NORM:
+            run_layer_norm(cpu, op, from, to);
+            break;
+        case STAGE_POSITIONS:
+            run_positions(cpu, op, thread, from, to);
+            break;
+        case STAGE_ACTIVATE:
+            run_activate(cpu, op, from, to);
             break;
         case STAGE_HEADS:
             run_heads(cpu, stage, from, to);

@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this file changes its meaning. */
-#define SKEIN_ABI 3
+#define SKEIN_ABI 4
 
 enum skein_status {
     SKEIN_OK = 0,
@@ -88,33 +88,36 @@ enum skein_op_kind {
     SKEIN_OP_BIAS = 9,
     SKEIN_OP_HEAD_NORM = 10,
     SKEIN_OP_RMS_NORM_ADD = 11,
-    SKEIN_OP_EXPERTS = 12
+    SKEIN_OP_EXPERTS = 12,
+    SKEIN_OP_LAYER_NORM = 13,
+    SKEIN_OP_ADD_POSITIONS = 14,
+    SKEIN_OP_ACTIVATE = 15
 };
 
 /* In the order of dev.skein.compute.Activation. */
-enum skein_activation { SKEIN_SILU = 0, SKEIN_GELU_TANH = 1 };
+enum skein_activation { SKEIN_SILU = 0, SKEIN_GELU_TANH = 1, SKEIN_GELU = 2 };
 
 typedef struct {
     int32_t kind;
     int32_t rows;    /* how many rows of x or out count */
     int32_t columns; /* of x; of out where there is no x */
-    int32_t type;    /* EMBED: skein_type of the table */
+    int32_t type;    /* EMBED, ADD_POSITIONS: skein_type of the table */
     int32_t query_heads;
     int32_t kv_heads;
     int32_t head_size;
     int32_t layer;
     int32_t rope_pairs;
     int32_t rope_interleaved;
-    int32_t bound; /* EMBED: rows of the table; ROPE_STORE: positions in the rope table; EXPERTS: how many there are */
+    int32_t bound; /* EMBED, ADD_POSITIONS: rows of the table; ROPE_STORE: positions in the rope table; EXPERTS: how many there are */
     float number;  /* EMBED: factor; norms: epsilon; ATTENTION: scale */
-    int32_t window;     /* ATTENTION: the last positions that are seen, or 0 for all */
-    int32_t activation; /* GATED_MATMUL: skein_activation */
+    int32_t window;     /* ATTENTION: the last positions that are seen, 0 for all, -1 for the whole sequence */
+    int32_t activation; /* GATED_MATMUL, ACTIVATE: skein_activation */
     int32_t chosen;     /* EXPERTS: for each row */
     int32_t normalised; /* EXPERTS: whether the chosen ones' weights are made to sum to 1 */
-    /* EMBED: table; norms, BIAS: floats; HEAD_NORM: floats of queries; products: skein_weight; ROPE_STORE: cosines and sines
+    /* EMBED, ADD_POSITIONS: table; norms, BIAS: floats; HEAD_NORM: floats of queries; products: skein_weight; ROPE_STORE: cosines and sines
        by position; EXPERTS: an array of skein_weight *, all gated ones first, then all that lead back */
     const void *weight;
-    const void *other; /* HEAD_NORM: floats of keys; EXPERTS: the router's logits */
+    const void *other; /* HEAD_NORM: floats of keys; LAYER_NORM: floats that are added; EXPERTS: the router's logits */
     const float *x;
     float *out;         /* may be x where an operation works in place */
     skein_cache *cache;

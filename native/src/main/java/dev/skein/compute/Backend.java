@@ -27,7 +27,7 @@ public interface Backend extends AutoCloseable {
     /** As {@link #weight}, but for {@link #gatedMatmul}: gate and up have the same shape; their types may differ. */
     Weight gatedWeight(HostMatrix gate, HostMatrix up);
 
-    /** A table for {@link #embed}. May keep reading the matrix's own memory, which must outlive the backend. */
+    /** A table for {@link #embed} or {@link #addPositions}. May keep reading the matrix's own memory, which must outlive the backend. */
     Weight table(HostMatrix matrix);
 
     /** A vector (norm weight, bias) of F32, F16 or BF16 as 32-bit floats. */
@@ -56,6 +56,15 @@ public interface Backend extends AutoCloseable {
 
     /** {@code inOut[t] += norm(x[t])} with {@link #rmsNorm}'s norm: of what goes back into the residual stream (Gemma). */
     void rmsNormAdd(Buffer x, Weight weight, float epsilon, Buffer inOut);
+
+    /** {@code out[t] = (x[t] - mean(x[t])) / sqrt(variance(x[t]) + epsilon) * weight + bias}; out may be x (BERT). */
+    void layerNorm(Buffer x, Weight weight, Weight bias, float epsilon, Buffer out);
+
+    /** {@code inOut[t] += table[positions[t]]}: of models that learnt their positions (BERT). */
+    void addPositions(Weight table, Buffer inOut);
+
+    /** {@code inOut[t] = activation(inOut[t])}, element by element. */
+    void activate(Activation activation, Buffer inOut);
 
     /** {@code inOut[t] += vector}. */
     void bias(Weight vector, Buffer inOut);
@@ -91,8 +100,9 @@ public interface Backend extends AutoCloseable {
     void ropeAndStore(Buffer qkv, AttentionShape shape, Rope rope, KvCache cache, int layer);
 
     /**
-     * Causal attention of each token's query heads over its sequence's cached tokens up to and including its own
-     * position, from the {@linkplain AttentionShape#firstSeen first} in its window on. {@code out} rows are {@code queryHeads * headSize} elements.
+     * Attention of each token's query heads over its sequence's cached tokens up to and including its own position, from
+     * the {@linkplain AttentionShape#firstSeen first} in its window on; or over {@linkplain AttentionShape#WHOLE all} of
+     * its sequence's tokens. {@code out} rows are {@code queryHeads * headSize} elements.
      */
     void attention(Buffer qkv, AttentionShape shape, KvCache cache, int layer, Buffer out);
 
@@ -110,6 +120,13 @@ public interface Backend extends AutoCloseable {
      *     {@link ComputeException#fatal}
      */
     StepOutputs finish();
+
+    /**
+     * Copies a row of a buffer as the step left it, between {@link #finish} and the next {@link #begin}.
+     *
+     * @param into as long as the buffer has columns
+     */
+    void read(Buffer buffer, int row, float[] into);
 
     @Override
     void close();

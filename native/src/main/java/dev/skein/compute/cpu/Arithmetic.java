@@ -1,6 +1,7 @@
 package dev.skein.compute.cpu;
 
 import dev.skein.compute.Activation;
+import java.util.Arrays;
 
 /**
  * The scalar arithmetic behind every result, as {@code kernels.h} has it for 16 lanes at once. Both must agree bit for
@@ -58,10 +59,31 @@ final class Arithmetic {
         return x / (1f + exp(-twice));
     }
 
+    /** GELU itself. */
+    static float geluExact(float x) {
+        return x * normal(x);
+    }
+
+    /**
+     * The normal distribution's function: half of erfc(-x / sqrt 2), by formula 7.1.26 of Abramowitz and Stegun's
+     * Handbook of Mathematical Functions, within 1e-7.
+     */
+    static float normal(float x) {
+        float t = 1f / Math.fma(0x1.da6710p-3f, Math.abs(x), 1f);
+        float p = 0x1.0fb844p-1f;
+        p = Math.fma(p, t, -0x1.7401c6p-1f);
+        p = Math.fma(p, t, 0x1.6be1c6p-1f);
+        p = Math.fma(p, t, -0x1.23531cp-3f);
+        p = Math.fma(p, t, 0x1.04f20cp-3f);
+        float tail = p * t * exp(x * x * -0.5f);
+        return x < 0 ? tail : 1f - tail;
+    }
+
     static float activate(Activation activation, float x) {
         return switch (activation) {
             case SILU -> silu(x);
             case GELU_TANH -> gelu(x);
+            case GELU -> geluExact(x);
         };
     }
 
@@ -73,6 +95,26 @@ final class Arithmetic {
             }
         }
         return lanes[0];
+    }
+
+    /** A row less its mean, over its deviation, times a weight and plus a bias. */
+    static float[] layerNorm(float[] row, float[] weight, float[] bias, float epsilon) {
+        float[] lanes = new float[LANES];
+        for (int i = 0; i < row.length; i++) {
+            lanes[i % LANES] += row[i];
+        }
+        float mean = fold(lanes) / row.length;
+        Arrays.fill(lanes, 0f);
+        for (int i = 0; i < row.length; i++) {
+            float apart = row[i] - mean;
+            lanes[i % LANES] = Math.fma(apart, apart, lanes[i % LANES]);
+        }
+        float scale = 1f / (float) Math.sqrt(fold(lanes) / row.length + epsilon);
+        float[] normed = new float[row.length];
+        for (int i = 0; i < row.length; i++) {
+            normed[i] = Math.fma((row[i] - mean) * scale, weight[i], bias[i]);
+        }
+        return normed;
     }
 
     /** What an RMS norm multiplies a row by. */

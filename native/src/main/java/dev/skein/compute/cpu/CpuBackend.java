@@ -182,6 +182,21 @@ public final class CpuBackend extends HostBackend {
     }
 
     @Override
+    void onLayerNorm(HostBuffer x, HostVector weight, HostVector bias, float epsilon, HostBuffer out) {
+        ops.layerNorm(x, weight, bias, epsilon, rows(x), out);
+    }
+
+    @Override
+    void onAddPositions(HostTable table, HostBuffer inOut) {
+        ops.addPositions(table, rows(inOut), inOut);
+    }
+
+    @Override
+    void onActivate(Activation activation, HostBuffer inOut) {
+        ops.activate(activation, rows(inOut), inOut);
+    }
+
+    @Override
     void onBias(HostVector vector, HostBuffer inOut) {
         ops.bias(vector, rows(inOut), inOut);
     }

@@ -24,7 +24,10 @@ final class CpuOps {
         BIAS,
         HEAD_NORM,
         RMS_NORM_ADD,
-        EXPERTS
+        EXPERTS,
+        LAYER_NORM,
+        ADD_POSITIONS,
+        ACTIVATE
     }
 
     private static final int OP_BYTES = 120;
@@ -90,6 +93,29 @@ final class CpuOps {
         set(op, WEIGHT, weight.data());
         set(op, X, x.data());
         set(op, OUT, out.data());
+    }
+
+    void layerNorm(HostBuffer x, HostVector weight, HostVector bias, float epsilon, int rows, HostBuffer out) {
+        long op = add(Kind.LAYER_NORM, rows, x.columns());
+        set(op, NUMBER, epsilon);
+        set(op, WEIGHT, weight.data());
+        set(op, OTHER, bias.data());
+        set(op, X, x.data());
+        set(op, OUT, out.data());
+    }
+
+    void addPositions(HostTable table, int rows, HostBuffer inOut) {
+        long op = add(Kind.ADD_POSITIONS, rows, inOut.columns());
+        set(op, TYPE, table.matrix().type().ordinal());
+        set(op, BOUND, table.rows());
+        set(op, WEIGHT, table.matrix().data());
+        set(op, OUT, inOut.data());
+    }
+
+    void activate(Activation activation, int rows, HostBuffer inOut) {
+        long op = add(Kind.ACTIVATE, rows, inOut.columns());
+        set(op, ACTIVATION, activation.ordinal());
+        set(op, OUT, inOut.data());
     }
 
     void bias(HostVector vector, int rows, HostBuffer inOut) {

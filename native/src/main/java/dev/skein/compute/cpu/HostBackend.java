@@ -167,6 +167,35 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
     }
 
     @Override
+    public final void layerNorm(Buffer x, Weight weight, Weight bias, float epsilon, Buffer out) {
+        HostBuffer from = owned(x);
+        HostVector by = owned(weight, HostVector.class);
+        HostVector plus = owned(bias, HostVector.class);
+        HostBuffer to = owned(out);
+        checkColumns("x", from.columns(), "weight", by.columns());
+        checkColumns("x", from.columns(), "bias", plus.columns());
+        checkColumns("x", from.columns(), "out", to.columns());
+        produce(to, from.gathered());
+        onLayerNorm(from, by, plus, epsilon, to);
+    }
+
+    @Override
+    public final void addPositions(Weight table, Buffer inOut) {
+        HostTable from = owned(table, HostTable.class);
+        HostBuffer to = owned(inOut);
+        checkColumns("table", from.columns(), "inOut", to.columns());
+        if (to.gathered()) {
+            throw new IllegalArgumentException("gathered rows have no positions");
+        }
+        onAddPositions(from, to);
+    }
+
+    @Override
+    public final void activate(Activation activation, Buffer inOut) {
+        onActivate(activation, owned(inOut));
+    }
+
+    @Override
     public final void bias(Weight vector, Buffer inOut) {
         HostVector by = owned(vector, HostVector.class);
         HostBuffer to = owned(inOut);
@@ -280,6 +309,20 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
     }
 
     @Override
+    public final void read(Buffer buffer, int row, float[] into) {
+        checkOpen();
+        if (stepping || step == null || !owned.contains(buffer) || !(buffer instanceof HostBuffer from)) {
+            throw new IllegalStateException("rows of this backend's buffers are read after a step is finished");
+        }
+        checkColumns("the buffer", from.columns(), "what it is read into", into.length);
+        int rows = from.gathered() ? step.outputs() : step.tokens();
+        if (row < 0 || row >= rows) {
+            throw new IllegalArgumentException("row %d of %d".formatted(row, rows));
+        }
+        from.read(row, into);
+    }
+
+    @Override
     public final void close() {
         if (closed) {
             return;
@@ -326,6 +369,12 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
     abstract void onRmsNorm(HostBuffer x, HostVector weight, float epsilon, HostBuffer out);
 
     abstract void onRmsNormAdd(HostBuffer x, HostVector weight, float epsilon, HostBuffer inOut);
+
+    abstract void onLayerNorm(HostBuffer x, HostVector weight, HostVector bias, float epsilon, HostBuffer out);
+
+    abstract void onAddPositions(HostTable table, HostBuffer inOut);
+
+    abstract void onActivate(Activation activation, HostBuffer inOut);
 
     abstract void onBias(HostVector vector, HostBuffer inOut);
 

@@ -42,8 +42,12 @@ final class HostBuffer implements Buffer {
 
     float[] row(int row) {
         float[] values = new float[columns];
-        MemorySegment.copy(data, ValueLayout.JAVA_FLOAT, offset(row), values, 0, columns);
+        read(row, values);
         return values;
+    }
+
+    void read(int row, float[] into) {
+        MemorySegment.copy(data, ValueLayout.JAVA_FLOAT, offset(row), into, 0, columns);
     }
 
     void row(int row, float[] values) {

@@ -98,6 +98,41 @@ public final class JavaBackend extends HostBackend {
     }
 
     @Override
+    void onLayerNorm(HostBuffer x, HostVector weight, HostVector bias, float epsilon, HostBuffer out) {
+        run(() -> {
+            for (int r = 0; r < rows(x); r++) {
+                out.row(r, Arithmetic.layerNorm(x.row(r), weight.values(), bias.values(), epsilon));
+            }
+        });
+    }
+
+    @Override
+    void onAddPositions(HostTable table, HostBuffer inOut) {
+        run(() -> {
+            float[] place = new float[table.columns()];
+            for (int token = 0; token < rows(inOut); token++) {
+                int position = step().get(Region.POSITIONS, token);
+                check(position, table.rows(), "addPositions", "position", token);
+                HostRows.read(table.matrix(), position, place);
+                inOut.row(token, sum(inOut.row(token), place));
+            }
+        });
+    }
+
+    @Override
+    void onActivate(Activation activation, HostBuffer inOut) {
+        run(() -> {
+            for (int r = 0; r < rows(inOut); r++) {
+                float[] row = inOut.row(r);
+                for (int i = 0; i < row.length; i++) {
+                    row[i] = Arithmetic.activate(activation, row[i]);
+                }
+                inOut.row(r, row);
+            }
+        });
+    }
+
+    @Override
     void onBias(HostVector vector, HostBuffer inOut) {
         run(() -> {
             for (int r = 0; r < rows(inOut); r++) {
@@ -249,9 +284,10 @@ public final class JavaBackend extends HostBackend {
                 for (int head = 0; head < shape.queryHeads(); head++) {
                     int at = head * shape.headSize();
                     float[] query = Arrays.copyOfRange(row, at, at + shape.headSize());
-                    JavaAttention.Cached cached = cached((JavaKvCache) cache, layer, token, head / group);
+                    JavaAttention.Cached cached =
+                            cached((JavaKvCache) cache, layer, slots((JavaKvCache) cache, shape, token), head / group);
                     float[] part = JavaAttention.attend(
-                            cached, query, shape.scale(), shape.firstSeen(position(token)), position(token) + 1);
+                            cached, query, shape.scale(), shape.firstSeen(position(token)), seenUntil(shape, token));
                     System.arraycopy(part, 0, seen, at, part.length);
                 }
                 out.row(token, seen);
@@ -259,8 +295,7 @@ public final class JavaBackend extends HostBackend {
         });
     }
 
-    private JavaAttention.Cached cached(JavaKvCache cache, int layer, int token, int head) {
-        int[] slots = slots(cache, token);
+    private static JavaAttention.Cached cached(JavaKvCache cache, int layer, int[] slots, int head) {
         return new JavaAttention.Cached() {
             @Override
             public float key(int at, int element) {
@@ -274,10 +309,10 @@ public final class JavaBackend extends HostBackend {
         };
     }
 
-    /** Where the tokens up to this one are. */
-    private int[] slots(JavaKvCache cache, int token) {
+    /** Where the tokens that this one may see are. */
+    private int[] slots(JavaKvCache cache, AttentionShape shape, int token) {
         int from = step().get(Region.BLOCK_START, step().get(Region.SEQUENCE, token));
-        int[] slots = new int[position(token) + 1];
+        int[] slots = new int[seenUntil(shape, token)];
         for (int i = 0; i < slots.length; i++) {
             int block = step().get(Region.BLOCKS, from + i / BLOCK_SIZE);
             check(block, cache.shape().blocks(), "attention", "block", token);
@@ -286,9 +321,22 @@ public final class JavaBackend extends HostBackend {
         return slots;
     }
 
+    /** Up to where a token sees: its own position, or the end of its sequence. */
+    private int seenUntil(AttentionShape shape, int token) {
+        int last = token;
+        while (shape.seesAll() && last + 1 < step().tokens() && sequence(last + 1) == sequence(token)) {
+            last++;
+        }
+        return position(last) + 1;
+    }
+
+    private int sequence(int token) {
+        return step().get(Region.SEQUENCE, token);
+    }
+
     /** A token's position, which its sequence's blocks must cover. */
     private int position(int token) {
-        int sequence = step().get(Region.SEQUENCE, token);
+        int sequence = sequence(token);
         int blocks = step().get(Region.BLOCK_START, sequence + 1) - step().get(Region.BLOCK_START, sequence);
         int position = step().get(Region.POSITIONS, token);
         check(position, blocks * BLOCK_SIZE, "step", "position", token);

@@ -19,7 +19,7 @@ import java.util.Arrays;
  */
 @SuppressWarnings("restricted")
 final class SkeinCpu {
-    static final int ABI = 3;
+    static final int ABI = 4;
     static final int NOT_FATAL_FROM = 5;
 
     /** Bytes of options, matrix, op, step, output, result, top and failure. */

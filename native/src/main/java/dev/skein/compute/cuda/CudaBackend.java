@@ -266,6 +266,30 @@ public final class CudaBackend implements Backend {
     }
 
     @Override
+    public void layerNorm(Buffer x, Weight weight, Weight by, float epsilon, Buffer out) {
+        throw onCoresOnly();
+    }
+
+    @Override
+    public void addPositions(Weight table, Buffer inOut) {
+        throw onCoresOnly();
+    }
+
+    @Override
+    public void activate(Activation activation, Buffer inOut) {
+        throw onCoresOnly();
+    }
+
+    @Override
+    public void read(Buffer buffer, int row, float[] into) {
+        throw onCoresOnly();
+    }
+
+    private static UnsupportedOperationException onCoresOnly() {
+        return new UnsupportedOperationException("encoders and embeddings are computed on cores only");
+    }
+
+    @Override
     public void bias(Weight vector, Buffer inOut) {
         CudaBuffer to = floats(inOut);
         CudaWeight by = owned(vector, Form.VECTOR);
@@ -379,6 +403,9 @@ public final class CudaBackend implements Backend {
         CudaKvCache from = checkAttention(rows, shape, cache, layer);
         checkColumns("query heads", shape.queryHeads() * shape.headSize(), "out", to.columns());
         checkDiffer(rows, to);
+        if (shape.seesAll()) {
+            throw onCoresOnly();
+        }
         produce(to, true, false);
         run(() -> {
             step.checkBlocks(from.shape().blocks());

@@ -18,6 +18,7 @@ final class CudaMatmul {
             return switch (activation) {
                 case SILU -> GATED_SILU;
                 case GELU_TANH -> GATED_GELU;
+                case GELU -> throw new IllegalArgumentException("the CUDA kernels gate with SILU and GELU_TANH only");
             };
         }
 

@@ -230,10 +230,12 @@ class ConformanceTest {
             backend.finish();
             for (int row = 0; row < 200; row++) {
                 double g = (double) Lab.values(gate, row)[0] * x;
-                double expected = Exact.activated(activation, g) * Lab.values(up, row)[0] * x;
+                double factor = (double) Lab.values(up, row)[0] * x;
+                double expected = Exact.activated(activation, g) * factor;
+                double error = 1e-6 * (1 + Math.abs(expected)) + 3e-7 * Math.min(Math.abs(factor), 100);
                 assertThat((double) out.row(0)[row])
                         .as("%s of %s", activation, g)
-                        .isCloseTo(expected, offset(1e-6 * (1 + Math.abs(expected))));
+                        .isCloseTo(expected, offset(error));
             }
         }
     }
@@ -432,6 +434,74 @@ class ConformanceTest {
         attention(new AttentionShape(8, 2, 80, 0.2f, 30), new int[] {150});
     }
 
+    @Test
+    void attentionOverTheWholeSequence() {
+        for (int headSize : new int[] {16, 32, 64}) {
+            attention(new AttentionShape(12, 12, headSize, 0.2f, AttentionShape.WHOLE), new int[] {1, 33, 16, 130});
+        }
+        attention(new AttentionShape(1, 1, 32, 0.1f, AttentionShape.WHOLE), new int[] {600, 1});
+    }
+
+    @Test
+    void layerNorm() {
+        for (int columns : new int[] {5, 16, 33, 384}) {
+            float[][] x = lab.rows(3, columns);
+            x[1] = new float[columns];
+            HostMatrix weight = lab.matrix(ElementType.F32, 1, columns);
+            HostMatrix bias = lab.matrix(ElementType.F16, 1, columns);
+            HostBuffer inPlace = Lab.buffer(backend, x);
+            HostBuffer out = (HostBuffer) backend.buffer(3, columns);
+            backend.begin(Lab.step(3));
+            backend.layerNorm(inPlace, backend.vector(weight), backend.vector(bias), 1e-5f, out);
+            backend.layerNorm(inPlace, backend.vector(weight), backend.vector(bias), 1e-5f, inPlace);
+            backend.finish();
+            for (int row = 0; row < 3; row++) {
+                double[] expected = Exact.layerNorm(x[row], Lab.values(weight, 0), Lab.values(bias, 0), 1e-5);
+                for (int i = 0; i < columns; i++) {
+                    assertThat((double) out.row(row)[i])
+                            .as("%d columns, row %d, seed %d", columns, row, lab.seed())
+                            .isCloseTo(expected[i], offset(1e-5 * (1 + Math.abs(expected[i]))));
+                }
+                assertThat(inPlace.row(row)).isEqualTo(out.row(row));
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void activatesInPlace(Activation activation) {
+        float[][] x = lab.rows(3, 37);
+        HostBuffer buffer = Lab.buffer(backend, x);
+        backend.begin(Lab.step(3));
+        backend.activate(activation, buffer);
+        backend.finish();
+        float[] read = new float[37];
+        for (int row = 0; row < 3; row++) {
+            backend.read(buffer, row, read);
+            for (int i = 0; i < 37; i++) {
+                assertThat((double) read[i]).isCloseTo(Exact.activated(activation, x[row][i]), offset(1e-6));
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void positionsAreAdded(ElementType type) {
+        int columns = Lab.whole(48, type);
+        HostMatrix matrix = lab.matrix(type, 40, columns);
+        float[][] x = lab.rows(33, columns);
+        HostBuffer buffer = Lab.buffer(backend, x);
+        backend.begin(Steps.tokens(7, 40));
+        backend.addPositions(backend.table(matrix), buffer);
+        backend.finish();
+        for (int row = 0; row < 33; row++) {
+            float[] place = Lab.values(matrix, 7 + row);
+            for (int i = 0; i < columns; i++) {
+                assertThat(buffer.row(row)[i]).isEqualTo(x[row][i] + place[i]);
+            }
+        }
+    }
+
     /** All tokens of some sequences, whose blocks lie about in the cache, in one step. */
     private void attention(AttentionShape shape, int[] lengths) {
         int tokens = Arrays.stream(lengths).sum();
@@ -448,7 +518,7 @@ class ConformanceTest {
         int from = 0;
         for (int length : lengths) {
             for (int i = 0; i < length; i++) {
-                float[] expected = Exact.attention(shape, rows, from, i);
+                float[] expected = Exact.attention(shape, rows, from, i, length);
                 assertThat(out.row(from + i))
                         .as("%s, token %d of %d, seed %d", shape, i, length, lab.seed())
                         .containsExactly(expected, within(2e-3f));

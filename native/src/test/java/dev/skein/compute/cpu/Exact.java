@@ -12,8 +12,8 @@ import java.util.stream.IntStream;
 final class Exact {
     private Exact() {}
 
-    /** What token i of a sequence whose fused rows start at an index sees; keys and values as 16-bit floats. */
-    static float[] attention(AttentionShape shape, float[][] rows, int from, int i) {
+    /** What token i of a sequence of some length, whose fused rows start at an index, sees; keys and values as 16-bit floats. */
+    static float[] attention(AttentionShape shape, float[][] rows, int from, int i, int length) {
         int size = shape.headSize();
         int group = shape.queryHeads() / shape.kvHeads();
         float[] out = new float[shape.queryHeads() * size];
@@ -22,7 +22,7 @@ final class Exact {
             int valueAt = keyAt + shape.kvHeads() * size;
             double[] sums = new double[size];
             double all = 0;
-            for (int token = shape.firstSeen(i); token <= i; token++) {
+            for (int token = shape.firstSeen(i); token < (shape.seesAll() ? length : i + 1); token++) {
                 double dot = 0;
                 for (int e = 0; e < size; e++) {
                     dot += (double) rows[from + i][head * size + e] * half(rows[from + token][keyAt + e]);
@@ -44,7 +44,35 @@ final class Exact {
         return switch (activation) {
             case SILU -> x / (1 + Math.exp(-x));
             case GELU_TANH -> x / 2 * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+            case GELU -> x * normal(x);
         };
+    }
+
+    /** The normal distribution's function, by the series of its integral. */
+    private static double normal(double x) {
+        if (Math.abs(x) > 9) {
+            return x < 0 ? 0 : 1;
+        }
+        double term = x;
+        double sum = x;
+        for (int i = 3; Math.abs(term) > 1e-18; i += 2) {
+            term *= x * x / i;
+            sum += term;
+        }
+        return 0.5 + sum * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
+    }
+
+    /** A row less its mean, over its deviation, times a weight and plus a bias. */
+    static double[] layerNorm(float[] x, float[] weight, float[] bias, double epsilon) {
+        double mean =
+                IntStream.range(0, x.length).mapToDouble(i -> x[i]).average().orElseThrow();
+        double variance = IntStream.range(0, x.length)
+                .mapToDouble(i -> (x[i] - mean) * (x[i] - mean))
+                .average()
+                .orElseThrow();
+        return IntStream.range(0, x.length)
+                .mapToDouble(i -> (x[i] - mean) / Math.sqrt(variance + epsilon) * weight[i] + bias[i])
+                .toArray();
     }
 
     /** What experts add to a token's row; after its elements the sum of magnitudes that went into them. */

@@ -91,7 +91,26 @@ class FailureTest {
         refused(() -> backend.experts(buffer(2, 2), new Routing(3, true), experts, x, buffer(2, 64)), "3 of 2");
         refused(() -> backend.experts(buffer(2, 2), one, experts, x, x), "same rows");
         refused(() -> new Routing(0, true), "0 experts");
-        refused(() -> new AttentionShape(1, 1, 32, 1f, -1), "-1");
+        refused(() -> new AttentionShape(1, 1, 32, 1f, -2), "-2", "-1 for the whole sequence");
+    }
+
+    @Test
+    void rowsThatAreNotThere() {
+        HostBuffer x = buffer(2, 8);
+        assertThatThrownBy(() -> backend.read(x, 0, new float[8])).isInstanceOf(IllegalStateException.class);
+        backend.begin(Lab.step(2));
+        assertThatThrownBy(() -> backend.read(x, 0, new float[8])).isInstanceOf(IllegalStateException.class);
+        backend.finish();
+        refused(() -> backend.read(x, 2, new float[8]), "row 2 of 2");
+        refused(() -> backend.read(x, 0, new float[7]), "7");
+    }
+
+    @Test
+    void aPositionBeyondItsTable() {
+        HostMatrix table = lab.matrix(ElementType.F32, 3, 8);
+        backend.begin(Steps.tokens(0, 4));
+        backend.addPositions(backend.table(table), buffer(4, 8));
+        assertThatThrownBy(backend::finish).isInstanceOf(ComputeException.class).hasMessageContaining("position");
     }
 
     private HostMatrix down() {

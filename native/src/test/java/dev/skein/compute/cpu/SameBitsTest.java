@@ -87,6 +87,34 @@ class SameBitsTest {
         assertThat(gelu(backend, gate, up, x)).isDeepEqualTo(gelu(oracle, gate, up, x));
     }
 
+    /** The operations of encoders. */
+    @Test
+    void encoders() {
+        for (int columns : new int[] {5, 16, 33, 384}) {
+            float[][] x = lab.rows(9, columns);
+            Arrays.fill(x[1], 1e-30f);
+            x[2][columns / 2] = -1e20f;
+            HostMatrix weight = lab.matrix(ElementType.F32, 1, columns);
+            HostMatrix bias = lab.matrix(ElementType.BF16, 1, columns);
+            HostMatrix table = lab.matrix(ElementType.F16, 9, columns);
+            assertThat(encoder(backend, x, weight, bias, table))
+                    .as("%d columns, seed %d", columns, lab.seed())
+                    .isDeepEqualTo(encoder(oracle, x, weight, bias, table));
+        }
+    }
+
+    private static float[][] encoder(
+            HostBackend on, float[][] x, HostMatrix weight, HostMatrix bias, HostMatrix table) {
+        HostBuffer out = Lab.buffer(on, x);
+        on.begin(Steps.tokens(0, x.length));
+        on.activate(Activation.GELU, out);
+        on.addPositions(on.table(table), out);
+        on.layerNorm(out, on.vector(weight), on.vector(bias), 1e-12f, out);
+        on.activate(Activation.SILU, out);
+        on.finish();
+        return Lab.read(out, x.length);
+    }
+
     private static float[][] gelu(HostBackend on, HostMatrix gate, HostMatrix up, float[][] x) {
         HostBuffer out = (HostBuffer) on.buffer(x.length, gate.rows());
         on.begin(Lab.step(x.length));
@@ -293,6 +321,8 @@ class SameBitsTest {
         for (int window : new int[] {1, 5, 64, 70, 257, 400}) {
             attention(new AttentionShape(6, 2, 32, 0.125f, window), new int[] {600, 77}, 2);
         }
+        attention(new AttentionShape(12, 12, 32, 0.125f, AttentionShape.WHOLE), new int[] {3, 300, 64}, 0);
+        attention(new AttentionShape(1, 1, 64, 0.125f, AttentionShape.WHOLE), new int[] {700}, 0);
     }
 
     /** Prompts but for their last tokens, then those, in one step or in a step for each. */

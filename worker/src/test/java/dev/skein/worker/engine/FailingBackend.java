@@ -101,6 +101,26 @@ final class FailingBackend implements Backend {
     }
 
     @Override
+    public void layerNorm(Buffer x, Weight weight, Weight bias, float epsilon, Buffer out) {
+        real.layerNorm(x, weight, bias, epsilon, out);
+    }
+
+    @Override
+    public void addPositions(Weight table, Buffer inOut) {
+        real.addPositions(table, inOut);
+    }
+
+    @Override
+    public void activate(Activation activation, Buffer inOut) {
+        real.activate(activation, inOut);
+    }
+
+    @Override
+    public void read(Buffer buffer, int row, float[] into) {
+        real.read(buffer, row, into);
+    }
+
+    @Override
     public void bias(Weight vector, Buffer inOut) {
         real.bias(vector, inOut);
     }
