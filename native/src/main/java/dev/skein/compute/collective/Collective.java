@@ -34,7 +34,18 @@ public interface Collective extends AutoCloseable {
     /** The root's bytes on every rank. */
     void broadcast(MemorySegment bytes, int root);
 
-    /** To one rank, which {@link #receive}s as many bytes. Returns when the memory may be changed again. */
+    /**
+     * As {@link #broadcast} from another rank, and meets its {@code broadcast}, but for a rank that has nothing to do until
+     * then: waits without a time limit, at next to no cost. A root that was heard of some milliseconds ago is noticed within
+     * microseconds, one that was silent for long within 2 milliseconds more.
+     */
+    void awaitBroadcast(MemorySegment bytes, int root);
+
+    /**
+     * To one rank, which {@link #receive}s as many bytes. Returns when the memory may be changed again, which may be when the
+     * other has received it. Only these two ranks make the call; between two ranks, messages and calls of all ranks keep
+     * their order.
+     */
     void send(MemorySegment bytes, int to);
 
     /** Fills the memory with what a rank {@link #send}s. */
@@ -43,9 +54,10 @@ public interface Collective extends AutoCloseable {
     /** Returns when all ranks have come here. */
     void barrier();
 
-    /** Makes a call that waits on this end, and every later one, fail at once with the reason. */
+    /** Makes a call that waits on this end, and every later one, fail at once with the reason; also on the others. */
     void abort(String reason);
 
+    /** Leaves the group: the next call of another rank that needs this one fails. Closing twice changes nothing. */
     @Override
     void close();
 }

@@ -1,0 +1,70 @@
+package dev.skein.compute.collective;
+
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * How an end waits for what another process writes, when nobody can wake it: spins while the other is about to come,
+ * gives its core away while it may come soon, and sleeps longer and longer when it does not.
+ *
+ * <p>With a core for each rank nearly every wait ends while spinning. With more ranks than cores a spinning rank keeps
+ * the very rank from running that it waits for, so spinning is short. Pauses grow with the time waited, so sleeping adds
+ * a small part to a long wait, and a rank without work costs less than a hundredth of a core.
+ */
+final class Patience {
+    /** Longer than a line needs between cores and than ranks are apart after the same matrix; less than a switch of threads is worth. */
+    private static final long SPIN_NANOS = 20_000;
+    /** Longer than a leader takes between two steps. Sleeping costs 50 microseconds at least, which is felt before this. */
+    private static final long YIELD_NANOS = 8_000_000;
+    /** A pause is this part of the time waited so far. */
+    private static final int PAUSE_PART = 32;
+
+    private static final long LONGEST_PAUSE_NANOS = 1_000_000;
+    private static final long LONGEST_IDLE_PAUSE_NANOS = 2_000_000;
+    /** Time between two looks at what costs more than a read of memory, such as whether a process lives. */
+    private static final long LOOK_NANOS = 10_000_000;
+    /** Spins between two looks at the clock, which takes as long as one of them or longer. */
+    private static final int SPINS = 16;
+
+    private long start;
+    private long waited;
+    private long nextLook;
+    private int spins;
+    private long longestPause;
+
+    void begin(boolean idle) {
+        start = System.nanoTime();
+        waited = 0;
+        nextLook = LOOK_NANOS;
+        spins = 0;
+        longestPause = idle ? LONGEST_IDLE_PAUSE_NANOS : LONGEST_PAUSE_NANOS;
+    }
+
+    /** Waits a moment. Whether it is time to see if the other can still come. */
+    boolean pause() {
+        if (waited < SPIN_NANOS && ++spins % SPINS != 0) {
+            Thread.onSpinWait();
+            return false;
+        }
+        waited = System.nanoTime() - start;
+        if (waited < SPIN_NANOS) {
+            Thread.onSpinWait();
+        } else if (waited < YIELD_NANOS) {
+            Thread.yield();
+        } else {
+            LockSupport.parkNanos(Math.min(waited / PAUSE_PART, longestPause));
+        }
+        return isTimeToLook();
+    }
+
+    private boolean isTimeToLook() {
+        if (waited < nextLook) {
+            return false;
+        }
+        nextLook = waited + LOOK_NANOS;
+        return true;
+    }
+
+    long waitedNanos() {
+        return waited;
+    }
+}

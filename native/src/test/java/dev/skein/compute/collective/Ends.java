@@ -1,0 +1,109 @@
+package dev.skein.compute.collective;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+
+/** All ends of a group in this process, each with a thread of its own. */
+final class Ends implements AutoCloseable {
+    /** How the ends of a group are made. */
+    enum Kind {
+        MEMORY
+    }
+
+    /** What one end does. */
+    interface Work<T> {
+        T on(Collective end, Arena arena) throws Exception;
+    }
+
+    static final Duration LIMIT = Duration.ofSeconds(30);
+
+    private final ExecutorService threads;
+    private final List<Collective> ends;
+
+    Ends(Kind kind, int size) throws Exception {
+        this(kind, size, LIMIT);
+    }
+
+    Ends(Kind kind, int size, Duration limit) throws Exception {
+        threads = Executors.newFixedThreadPool(size);
+        String group = name();
+        List<Callable<Collective>> joins = new ArrayList<>();
+        for (int rank = 0; rank < size; rank++) {
+            Membership membership = new Membership(group, "a token of this test", rank, size, limit);
+            joins.add(() -> SharedMemoryCollective.join(membership));
+        }
+        ends = all(threads.invokeAll(joins));
+    }
+
+    static String name() {
+        return "test-" + UUID.randomUUID();
+    }
+
+    Collective end(int rank) {
+        return ends.get(rank);
+    }
+
+    /** What each rank returned, in the order of ranks; throws what the first of them threw. */
+    <T> List<T> run(Work<T> work) throws Exception {
+        return all(start(work));
+    }
+
+    /** What each rank will return. */
+    <T> List<Future<T>> start(Work<T> work) {
+        return ends.stream()
+                .map(end -> threads.submit(() -> {
+                    try (Arena arena = Arena.ofConfined()) {
+                        return work.on(end, arena);
+                    }
+                }))
+                .toList();
+    }
+
+    private static <T> List<T> all(List<Future<T>> futures) throws Exception {
+        List<T> results = new ArrayList<>();
+        for (Future<T> future : futures) {
+            try {
+                results.add(future.get());
+            } catch (ExecutionException e) {
+                if (e.getCause() instanceof Exception cause) {
+                    cause.addSuppressed(e);
+                    throw cause;
+                }
+                throw e;
+            }
+        }
+        return results;
+    }
+
+    static MemorySegment floats(Arena arena, float... values) {
+        return values.length == 0 ? arena.allocate(0) : arena.allocateFrom(ValueLayout.JAVA_FLOAT, values);
+    }
+
+    static MemorySegment bytes(Arena arena, byte... values) {
+        return values.length == 0 ? arena.allocate(0) : arena.allocateFrom(ValueLayout.JAVA_BYTE, values);
+    }
+
+    static float[] floats(MemorySegment segment) {
+        return segment.toArray(ValueLayout.JAVA_FLOAT);
+    }
+
+    static byte[] bytes(MemorySegment segment) {
+        return segment.toArray(ValueLayout.JAVA_BYTE);
+    }
+
+    @Override
+    public void close() {
+        ends.forEach(Collective::close);
+        threads.shutdown();
+    }
+}
