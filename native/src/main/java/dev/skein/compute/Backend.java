@@ -1,6 +1,8 @@
 package dev.skein.compute;
 
+import dev.skein.compute.collective.Collective;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A device, or the cores of this machine: owns weights, buffers and caches, and runs a model's operations in the order
@@ -42,6 +44,18 @@ public interface Backend extends AutoCloseable {
     Buffer buffer(int maxRows, int columns);
 
     KvCache kvCache(KvCache.Shape shape);
+
+    /**
+     * Computes a model together with other ranks from the next step on. Each of them runs the same operations of the
+     * same steps in the same order; one that does not come makes the operation that waits for it fail for good.
+     *
+     * @param tensor those that split each layer with this one; null if there are none
+     * @param pipeline those that layers are handed to and come from, by stage; null if there are none
+     * @throws UnsupportedOperationException if this backend computes alone
+     */
+    default void join(@Nullable Collective tensor, @Nullable Collective pipeline) {
+        throw alone();
+    }
 
     // A step
 
@@ -108,6 +122,51 @@ public interface Backend extends AutoCloseable {
 
     /** {@code out[r] = x[outputRow[r]]}: only rows whose logits are wanted go on. */
     void gather(Buffer x, Buffer out);
+
+    // Among ranks: what came before in the step has been computed when these act
+
+    /** {@code x[t] = 0}. */
+    default void zero(Buffer x) {
+        throw alone();
+    }
+
+    /** {@code inOut[t] = sum of inOut[t] over the tensor ranks}, the first rank's first: the same bits on all of them. */
+    default void allReduce(Buffer inOut) {
+        throw alone();
+    }
+
+    /**
+     * Puts the columns of all tensor ranks side by side on the first of them.
+     *
+     * @param part this rank's
+     * @param columns how many each rank has
+     * @param all room for all of them on the first rank; null on others
+     */
+    default void gatherColumns(Buffer part, int[] columns, @Nullable Buffer all) {
+        throw alone();
+    }
+
+    /** Hands the step's rows to another stage, which {@link #receive}s them. */
+    default void send(Buffer x, int stage) {
+        throw alone();
+    }
+
+    /** Fills the step's rows with what another stage {@link #send}s. */
+    default void receive(Buffer x, int stage) {
+        throw alone();
+    }
+
+    /** Waits for all that was enqueued; the step goes on. */
+    default void flush() {
+        throw alone();
+    }
+
+    private UnsupportedOperationException alone() {
+        return new UnsupportedOperationException(
+                description() + " computes alone; a group of several ranks runs on CPUs");
+    }
+
+    // Back to one
 
     /** Samples or scores each gathered row of logits by its parameters in the inputs (see {@link StepInputs}). */
     void sample(Buffer logits);

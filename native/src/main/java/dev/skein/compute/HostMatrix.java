@@ -2,6 +2,7 @@ package dev.skein.compute;
 
 import static java.util.Objects.requireNonNull;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -11,6 +12,8 @@ import java.lang.foreign.MemorySegment;
  * @param data exactly {@code rows * type.rowBytes(columns)} bytes, little endian
  */
 public record HostMatrix(String name, ElementType type, int rows, int columns, MemorySegment data) {
+    private static final long ALIGNMENT = 64;
+
     public HostMatrix {
         requireNonNull(name, "name is null");
         long bytes = Math.multiplyExact(type.rowBytes(columns), (long) rows);
@@ -18,6 +21,25 @@ public record HostMatrix(String name, ElementType type, int rows, int columns, M
             throw new IllegalArgumentException("%s: %d x %d of %s take %d bytes, not %d"
                     .formatted(name, rows, columns, type, bytes, data.byteSize()));
         }
+    }
+
+    /**
+     * Columns from (inclusive) to (exclusive), whole blocks of the type: a rank's part of a row-parallel layer.
+     *
+     * @param made the columns are put close together there, unless they are all
+     */
+    public HostMatrix columns(int from, int to, Arena made) {
+        if (from == 0 && to == columns) {
+            return this;
+        }
+        long skipped = from == 0 ? 0 : type.rowBytes(from);
+        long kept = type.rowBytes(to - from);
+        long rowBytes = type.rowBytes(columns);
+        MemorySegment close = made.allocate(rows * kept, ALIGNMENT);
+        for (int row = 0; row < rows; row++) {
+            MemorySegment.copy(data, row * rowBytes + skipped, close, row * kept, kept);
+        }
+        return new HostMatrix(name, type, rows, to - from, close);
     }
 
     /** Rows from (inclusive) to (exclusive), over the same memory: a rank's slice of a column-parallel layer. */

@@ -94,6 +94,7 @@ public final class StepInputs {
 
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+    private static final ValueLayout.OfInt PACKED = ValueLayout.JAVA_INT_UNALIGNED;
     private static final int OUTPUT_SLOTS = Output.values().length;
     private static final Region[] REGIONS = Region.values();
     private static final int INITIAL_PAIRS = 1024;
@@ -305,6 +306,54 @@ public final class StepInputs {
             MemorySegment.copy(other.memory, at, memory, at, 4L * used(region));
         }
         memory.set(INT, offset(Region.BLOCK_START) + 4L * sequences, used(Region.BLOCKS));
+    }
+
+    /** Bytes that {@link #pack} writes. */
+    public long packedBytes() {
+        long values = 0;
+        for (int each : used) {
+            values += each;
+        }
+        return 4L * (REGIONS.length + 1 + values);
+    }
+
+    /** Writes all that it holds, closely, for another process on a machine of the same byte order to {@link #unpack}. */
+    public void pack(MemorySegment into) {
+        long at = 0;
+        for (int each : used) {
+            into.set(PACKED, at, each);
+            at += 4;
+        }
+        into.set(PACKED, at, sequences);
+        at += 4;
+        for (Region region : REGIONS) {
+            MemorySegment.copy(memory, offset(region), into, at, 4L * used(region));
+            at += 4L * used(region);
+        }
+    }
+
+    /**
+     * Takes over what another packed, in place of all that it held.
+     *
+     * @throws IllegalArgumentException if the bytes are not those of one
+     */
+    public void unpack(MemorySegment from) {
+        clear();
+        long at = 4L * (REGIONS.length + 1);
+        for (Region region : REGIONS) {
+            int values = from.get(PACKED, 4L * region.ordinal());
+            if (values < 0 || at + 4L * values > from.byteSize()) {
+                throw new IllegalArgumentException(
+                        "%d values of %s do not lie in %d bytes of a step".formatted(values, region, from.byteSize()));
+            }
+            while (values > capacity[region.ordinal()]) {
+                grow(region);
+            }
+            MemorySegment.copy(from, at, memory, offset(region), 4L * values);
+            used[region.ordinal()] = values;
+            at += 4L * values;
+        }
+        sequences = from.get(PACKED, 4L * REGIONS.length);
     }
 
     /** Frees the memory. */

@@ -266,12 +266,24 @@ public final class CpuBackend extends HostBackend {
     }
 
     @Override
+    void onFlush() {
+        if (ops.count() > 0) {
+            run();
+            ops.clear();
+        }
+    }
+
+    @Override
     StepOutputs onFinish() {
+        run();
+        return outputs;
+    }
+
+    private void run() {
         int status = SkeinCpu.run(cpu, step, ops.list(), ops.count(), failure);
         if (status != 0) {
             throw failed(status);
         }
-        return outputs;
     }
 
     private ComputeException failed(int status) {

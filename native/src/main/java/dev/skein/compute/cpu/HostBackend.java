@@ -4,6 +4,7 @@ import dev.skein.compute.Activation;
 import dev.skein.compute.AttentionShape;
 import dev.skein.compute.Backend;
 import dev.skein.compute.Buffer;
+import dev.skein.compute.ComputeException;
 import dev.skein.compute.ExpertWeights;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
@@ -12,13 +13,16 @@ import dev.skein.compute.Routing;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.StepOutputs;
 import dev.skein.compute.Weight;
+import dev.skein.compute.collective.Collective;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,7 +38,12 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
     private final Arena arena = Arena.ofShared();
     private final Set<Object> owned = Collections.newSetFromMap(new IdentityHashMap<>());
     private final Map<Rope, RopeTable> ropes = new IdentityHashMap<>();
+    private @Nullable Collective tensor;
+    private @Nullable Collective pipeline;
     private @Nullable StepInputs step;
+    /** Where another rank's columns wait to be put between this one's. */
+    private MemorySegment columnsOfOthers = MemorySegment.NULL;
+
     private boolean stepping;
     private boolean closed;
 
@@ -120,6 +129,13 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
                     "heads of %d elements; this backend needs a multiple of %d".formatted(shape.headSize(), HEAD_UNIT));
         }
         return own(newKvCache(shape));
+    }
+
+    @Override
+    public final void join(@Nullable Collective tensorRanks, @Nullable Collective stages) {
+        checkOpen();
+        tensor = tensorRanks;
+        pipeline = stages;
     }
 
     // A step
@@ -292,6 +308,93 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
         onGather(from, to);
     }
 
+    // Among ranks
+
+    @Override
+    public final void flush() {
+        checkStepping();
+        try {
+            onFlush();
+        } catch (ComputeException failed) {
+            // The other ranks go on with the step that this one cannot finish.
+            throw failed.fatal() ? failed : new ComputeException(String.valueOf(failed.getMessage()), true);
+        }
+    }
+
+    @Override
+    public final void zero(Buffer x) {
+        HostBuffer to = owned(x);
+        flush();
+        live(to).fill((byte) 0);
+    }
+
+    @Override
+    public final void allReduce(Buffer inOut) {
+        HostBuffer to = owned(inOut);
+        Collective ranks = joined(tensor, "tensor");
+        flush();
+        ranks.allReduce(live(to), (long) rows(to) * to.columns());
+    }
+
+    @Override
+    public final void gatherColumns(Buffer part, int[] columns, @Nullable Buffer all) {
+        HostBuffer mine = owned(part);
+        Collective ranks = joined(tensor, "tensor");
+        checkColumns("part", mine.columns(), "this rank's share", columns[ranks.rank()]);
+        flush();
+        if (all == null) {
+            ranks.send(live(mine), 0);
+        } else {
+            gather(ranks, mine, columns, owned(all));
+        }
+    }
+
+    private void gather(Collective ranks, HostBuffer mine, int[] columns, HostBuffer all) {
+        produce(all, mine.gathered());
+        checkColumns("all", all.columns(), "all parts", IntStream.of(columns).sum());
+        int rows = rows(mine);
+        all.columnsFrom(live(mine), rows, 0, columns[0]);
+        int at = columns[0];
+        for (int rank = 1; rank < columns.length; rank++) {
+            long bytes = 4L * rows * columns[rank];
+            if (columnsOfOthers.byteSize() < bytes) {
+                columnsOfOthers = arena.allocate(4L * mine.maxRows() * columns[rank], ALIGNMENT);
+            }
+            MemorySegment part = columnsOfOthers.asSlice(0, bytes);
+            ranks.receive(part, rank);
+            all.columnsFrom(part, rows, at, columns[rank]);
+            at += columns[rank];
+        }
+    }
+
+    @Override
+    public final void send(Buffer x, int stage) {
+        HostBuffer from = owned(x);
+        Collective stages = joined(pipeline, "pipeline");
+        flush();
+        stages.send(live(from), stage);
+    }
+
+    @Override
+    public final void receive(Buffer x, int stage) {
+        HostBuffer to = owned(x);
+        Collective stages = joined(pipeline, "pipeline");
+        produce(to, false);
+        flush();
+        stages.receive(live(to), stage);
+    }
+
+    private static Collective joined(@Nullable Collective ranks, String which) {
+        if (ranks == null) {
+            throw new IllegalStateException("there are no other %s ranks".formatted(which));
+        }
+        return ranks;
+    }
+
+    private MemorySegment live(HostBuffer buffer) {
+        return buffer.data().asSlice(0, 4L * rows(buffer) * buffer.columns());
+    }
+
     @Override
     public final void sample(Buffer logits) {
         HostBuffer rows = owned(logits);
@@ -397,6 +500,9 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
     abstract void onGather(HostBuffer x, HostBuffer out);
 
     abstract void onSample(HostBuffer logits);
+
+    /** Computes what is enqueued. */
+    abstract void onFlush();
 
     abstract StepOutputs onFinish();
 

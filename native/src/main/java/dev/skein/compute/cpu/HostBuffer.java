@@ -54,6 +54,13 @@ final class HostBuffer implements Buffer {
         MemorySegment.copy(values, 0, data, ValueLayout.JAVA_FLOAT, offset(row), columns);
     }
 
+    /** Takes over some columns of each row from where they lie closely. */
+    void columnsFrom(MemorySegment part, int rows, int at, int count) {
+        for (int row = 0; row < rows; row++) {
+            MemorySegment.copy(part, 4L * row * count, data, offset(row) + 4L * at, 4L * count);
+        }
+    }
+
     private long offset(int row) {
         return 4L * row * columns;
     }

@@ -365,10 +365,15 @@ public final class JavaBackend extends HostBackend {
     }
 
     @Override
-    StepOutputs onFinish() {
+    void onFlush() {
         if (failure != null) {
             throw failure;
         }
+    }
+
+    @Override
+    StepOutputs onFinish() {
+        onFlush();
         return outputs;
     }
 

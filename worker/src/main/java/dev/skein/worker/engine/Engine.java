@@ -4,13 +4,13 @@ import static dev.skein.worker.engine.EngineException.invalid;
 
 import dev.skein.compute.Backend;
 import dev.skein.compute.ComputeException;
-import dev.skein.compute.KvCache;
 import dev.skein.compute.StepOutputs;
 import dev.skein.worker.engine.EngineException.Code;
 import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Architecture.LoadProgress;
-import dev.skein.worker.model.ForwardPass;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.OptionalInt;
@@ -55,8 +55,8 @@ public final class Engine implements AutoCloseable {
     }
 
     private final EngineOptions options;
-    private final Architecture architecture;
-    private final Backend backend;
+    private final int vocabularySize;
+    private final Stepper stepper;
     private final LoadProgress progress;
     private final Thread thread;
     private final Queue<Command> commands = new ConcurrentLinkedQueue<>();
@@ -74,19 +74,22 @@ public final class Engine implements AutoCloseable {
     // From here on: the loop's.
     private final BlockPool pool;
     private final Planner planner;
+    /** Steps that the stepper has begun, the oldest first. */
+    private final Deque<Plan> underWay = new ArrayDeque<>();
+
     private final StepBatch batch;
     private final SplittableRandom seeds;
     private final Set<Generation> active = new LinkedHashSet<>();
     private final List<CompletableFuture<Void>> drains = new ArrayList<>();
     private boolean stopped;
 
-    private Engine(EngineOptions options, Architecture architecture, Backend backend, LoadProgress progress) {
+    private Engine(EngineOptions options, int vocabularySize, Stepper stepper, LoadProgress progress) {
         this.options = options;
-        this.architecture = architecture;
-        this.backend = backend;
+        this.vocabularySize = vocabularySize;
+        this.stepper = stepper;
         this.progress = progress;
         pool = new BlockPool(options.blocks());
-        planner = new Planner(options.plannerLimits(), pool);
+        planner = new Planner(options.plannerLimits(stepper.depth()), pool);
         batch = new StepBatch(options.stepLimits(), options.eosTokenIds());
         seeds = new SplittableRandom(options.seed());
         thread = Thread.ofPlatform().name("skein-engine").daemon(true).unstarted(this::run);
@@ -99,7 +102,18 @@ public final class Engine implements AutoCloseable {
      */
     public static Engine start(
             EngineOptions options, Architecture architecture, Backend backend, LoadProgress progress) {
-        Engine engine = new Engine(options, architecture, backend, progress);
+        return start(
+                options, architecture.vocabularySize(), new LocalStepper(options, architecture, backend), progress);
+    }
+
+    /**
+     * As {@link #start(EngineOptions, Architecture, Backend, LoadProgress)}, with something else that computes.
+     *
+     * @param vocabularySize ids of requests are below it
+     * @param stepper closed by the engine
+     */
+    public static Engine start(EngineOptions options, int vocabularySize, Stepper stepper, LoadProgress progress) {
+        Engine engine = new Engine(options, vocabularySize, stepper, progress);
         engine.thread.start();
         return engine;
     }
@@ -175,10 +189,10 @@ public final class Engine implements AutoCloseable {
     }
 
     private void id(String where, int id) {
-        if (id < 0 || id >= architecture.vocabularySize()) {
+        if (id < 0 || id >= vocabularySize) {
             throw invalid(
                     "%s holds the id %s; the vocabulary has %d ids",
-                    where, Integer.toUnsignedString(id), architecture.vocabularySize());
+                    where, Integer.toUnsignedString(id), vocabularySize);
         }
     }
 
@@ -231,11 +245,10 @@ public final class Engine implements AutoCloseable {
     private void run() {
         @Nullable Throwable reason = null;
         try {
-            KvCache cache = backend.kvCache(architecture.cache(options.blocks()));
-            ForwardPass model = architecture.load(backend, options.stepLimits(), progress);
+            stepper.load(progress);
             loaded.complete(null);
             while (!stopped) {
-                turn(model, cache);
+                turn();
             }
         } catch (Throwable broken) {
             reason = broken;
@@ -254,7 +267,7 @@ public final class Engine implements AutoCloseable {
         }
         drains.forEach(drain -> drain.complete(null));
         batch.close();
-        backend.close();
+        stepper.close();
         if (reason != null) {
             loaded.completeExceptionally(reason);
             failure.complete(reason);
@@ -272,15 +285,15 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    private void turn(ForwardPass model, KvCache cache) {
+    private void turn() {
         obeyCommands();
-        Plan plan = planner.plan();
-        statistics.gauges(planner, pool);
-        if (plan.size() > 0) {
-            step(plan, model, cache);
-        } else if (!stopped && commands.isEmpty()) {
+        boolean began = underWay.size() < stepper.depth() && begin();
+        if (underWay.size() == stepper.depth() || !began && !underWay.isEmpty()) {
+            finish();
+        } else if (!began && !stopped && commands.isEmpty()) {
             finishDrains();
-            LockSupport.park(this);
+            stepper.idle();
+            LockSupport.parkNanos(this, stepper.idleNanos());
         }
     }
 
@@ -344,20 +357,45 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    private void step(Plan plan, ForwardPass model, KvCache cache) {
+    /** Plans a step and starts it; false if there is nothing to compute. */
+    private boolean begin() {
+        Plan plan = planner.plan();
+        statistics.gauges(planner, pool);
+        if (plan.size() == 0) {
+            return false;
+        }
         noteAdmissions(plan);
+        underWay.add(plan);
+        count(plan, 1);
+        batch.fill(plan);
         try {
-            batch.fill(plan);
-            backend.begin(batch.inputs());
-            model.enqueue(cache);
-            deliver(plan, backend.finish());
+            stepper.submit(batch.inputs());
+        } catch (ComputeException failed) {
+            underWay.removeLast();
+            failStep(plan, failed);
+        }
+        return true;
+    }
+
+    /** Waits for the oldest step and hands out what it brought. */
+    private void finish() {
+        Plan plan = underWay.remove();
+        StepOutputs outputs;
+        try {
+            outputs = stepper.take();
         } catch (ComputeException failed) {
             failStep(plan, failed);
-            if (failed.fatal()) {
-                throw failed;
-            }
+            return;
         }
+        count(plan, -1);
+        deliver(plan, outputs);
         statistics.step(plan.totalTokens());
+    }
+
+    private static void count(Plan plan, int more) {
+        for (int i = 0; i < plan.size(); i++) {
+            plan.sequence(i).underWay(more);
+        }
     }
 
     private void noteAdmissions(Plan plan) {
@@ -371,9 +409,14 @@ public final class Engine implements AutoCloseable {
 
     private void failStep(Plan plan, ComputeException failed) {
         log.error("step=failed sequences={} tokens={}", plan.size(), plan.totalTokens(), failed);
-        planner.failed();
+        statistics.step(plan.totalTokens());
+        count(plan, -1);
+        planner.failed(plan);
         for (int i = 0; i < plan.size(); i++) {
             fail((Generation) plan.sequence(i), new EngineException(Code.INTERNAL, "the step failed; try again"));
+        }
+        if (failed.fatal()) {
+            throw failed;
         }
     }
 
@@ -382,7 +425,9 @@ public final class Engine implements AutoCloseable {
         for (int i = 0; i < plan.size(); i++) {
             Generation generation = (Generation) plan.sequence(i);
             try {
-                deliver(generation, plan.tokens(i), outputs, batch.firstOutput(i), now);
+                if (active.contains(generation)) {
+                    deliver(generation, plan, i, outputs, now);
+                }
             } catch (RuntimeException broken) {
                 log.error("sink=failed request={}", generation.request().id(), broken);
                 remove(generation);
@@ -390,10 +435,10 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    private void deliver(Generation generation, int count, StepOutputs outputs, int firstOutput, long now) {
-        int output = firstOutput;
-        int end = generation.computed();
-        for (int position = end - count; position < end; position++) {
+    private void deliver(Generation generation, Plan plan, int index, StepOutputs outputs, long now) {
+        int output = plan.firstOutput(index);
+        int end = plan.end(index);
+        for (int position = end - plan.tokens(index); position < end; position++) {
             if (generation.scores(position)) {
                 generation.score(logprobs(outputs, output++));
             }

@@ -48,8 +48,13 @@ public record EngineOptions(
         }
     }
 
-    Planner.Limits plannerLimits() {
-        return new Planner.Limits(maxNumBatchedTokens, maxNumSeqs, scoredRows(maxNumBatchedTokens), draftRows());
+    /**
+     * What the planner may put into a step.
+     *
+     * @param depth steps that are under way at once
+     */
+    Planner.Limits plannerLimits(int depth) {
+        return new Planner.Limits(maxNumBatchedTokens, maxNumSeqs, scoredRows(maxNumBatchedTokens), draftRows(), depth);
     }
 
     private static int scoredRows(int maxNumBatchedTokens) {

@@ -2,6 +2,7 @@ package dev.skein.worker.engine;
 
 import dev.skein.compute.KvCache;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -37,6 +38,14 @@ import java.util.List;
  * A running sequence may bring ids that are likely to follow. They are computed in the same step if budget, rows and free
  * blocks are left, and are dropped otherwise. What is computed of a draft is not remembered: it may turn out wrong.
  *
+ * <h2>Several steps under way</h2>
+ *
+ * Where layers are split over the stages of a pipeline, as many steps are under way as there are stages, and each step
+ * takes only its share of what there is to do, so that there is something left for the others. A sequence whose last known
+ * token is under way has nothing outstanding until its next one is known; the parts of a long prompt may follow each
+ * other closely. Who has something under way keeps its blocks. Blocks that are given back while a step that writes to them
+ * is under way may be taken at once, because every stage computes the steps in their order.
+ *
  * <h2>Promises</h2>
  *
  * A block is held by one sequence, or by several that have the same ids up to its end, or is free. No step exceeds its budget, its seats or its rows. Sequences are admitted
@@ -54,9 +63,18 @@ final class Planner {
      * @param sequences sequences in a step, and running sequences that are not paused
      * @param scoredRows rows of logits in a step for prompts that are scored
      * @param draftRows rows of logits in a step for drafts
+     * @param depth steps that are under way at once
      */
-    record Limits(int tokens, int sequences, int scoredRows, int draftRows) {
+    record Limits(int tokens, int sequences, int scoredRows, int draftRows, int depth) {
+        /** One step at a time. */
+        Limits(int tokens, int sequences, int scoredRows, int draftRows) {
+            this(tokens, sequences, scoredRows, draftRows, 1);
+        }
+
         Limits {
+            if (depth < 1) {
+                throw new IllegalArgumentException("%d steps under way; at least 1 must be".formatted(depth));
+            }
             if (sequences < 1 || tokens < sequences || scoredRows < 1) {
                 throw new IllegalArgumentException(
                         "a step of %d tokens for %d sequences and %d scored rows; each at least 1, tokens at least as many as sequences"
@@ -64,6 +82,11 @@ final class Planner {
             }
         }
     }
+
+    /** Tokens of a step that are worth one, where it has only its share. */
+    private static final int LEAST_SHARE = 128;
+    /** Steps that a stage is to have before it, when there is much to do: the more, the less it waits at the ends. */
+    private static final int STEPS_A_STAGE = 2;
 
     private final Limits limits;
     private final BlockPool pool;
@@ -73,9 +96,12 @@ final class Planner {
 
     private final List<Sequence> running = new ArrayList<>();
 
-    private final Plan plan = new Plan();
-    /** Blocks that the step planned last fills. */
-    private final IntList filled = new IntList(16);
+    private final Plan[] plans;
+    /** The one that is made, or was made last. */
+    private Plan plan;
+    /** How many were made that were not empty. */
+    private long steps;
+
     /** Blocks that were found for the sequence in question. */
     private final IntList found = new IntList(16);
 
@@ -86,6 +112,10 @@ final class Planner {
     /** While running sequences are planned: which is next. */
     private int next;
 
+    /** What the step in question may have. */
+    private int budget;
+
+    private int seats;
     private int rowsLeft;
     private int draftRowsLeft;
     private boolean preempted;
@@ -93,6 +123,9 @@ final class Planner {
     Planner(Limits limits, BlockPool pool) {
         this.limits = limits;
         this.pool = pool;
+        plans = new Plan[limits.depth];
+        Arrays.setAll(plans, _ -> new Plan());
+        plan = plans[0];
     }
 
     int waiting() {
@@ -147,26 +180,52 @@ final class Planner {
         pool.release(sequence.blocks());
     }
 
-    /** The next step; empty if nothing can be computed. Valid until the next call. "Computed" is advanced at once. */
+    /**
+     * The next step; empty if nothing can be computed. Valid for as many steps as may be under way. "Computed" is advanced
+     * at once.
+     */
     Plan plan() {
+        plan = plans[(int) (steps % limits.depth)];
         plan.clear();
-        filled.clear();
         rowsLeft = limits.scoredRows;
         draftRowsLeft = limits.draftRows;
         preempted = false;
+        share();
         planRunning();
         if (!preempted) {
             admit();
         }
+        steps += plan.size() > 0 ? 1 : 0;
         return plan;
     }
 
-    /** The step planned last computed nothing: what it would have filled must not be found. Its sequences are removed. */
-    void failed() {
-        for (int i = 0; i < filled.size(); i++) {
-            pool.forget(filled.get(i));
+    /** What a step may have: all, or its share where others are under way at the same time. */
+    private void share() {
+        budget = limits.tokens;
+        seats = limits.sequences;
+        if (limits.depth > 1) {
+            int sequences = seated() + waiting.size();
+            long tokens = outstanding(running) + outstanding(waiting);
+            seats = Math.clamp((sequences + limits.depth - 1) / limits.depth, 1, limits.sequences);
+            int least = Math.min(limits.tokens, Math.max(LEAST_SHARE, seats));
+            budget = Math.clamp(tokens / (STEPS_A_STAGE * limits.depth) + 1, least, limits.tokens);
         }
-        filled.clear();
+    }
+
+    private static long outstanding(List<Sequence> sequences) {
+        long tokens = 0;
+        for (int i = 0; i < sequences.size(); i++) {
+            tokens += sequences.get(i).paused() ? 0 : sequences.get(i).outstanding();
+        }
+        return tokens;
+    }
+
+    /** A step computed nothing: what it would have filled must not be found. Its sequences are removed. */
+    void failed(Plan step) {
+        for (int i = 0; i < step.filled().size(); i++) {
+            pool.forget(step.filled().get(i));
+        }
+        step.filled().clear();
     }
 
     private void planRunning() {
@@ -184,7 +243,7 @@ final class Planner {
     private void limitDraft(Sequence sequence) {
         int end = sequence.known() + sequence.draft().size();
         boolean fits = !sequence.scored()
-                && sequence.outstanding() <= limits.tokens - plan.totalTokens() - othersBehind()
+                && sequence.outstanding() <= budget - plan.totalTokens() - othersBehind()
                 && sequence.draft().size() <= draftRowsLeft
                 && Sequence.blocksFor(end) - sequence.blocks().size() <= pool.free();
         if (!fits) {
@@ -198,7 +257,7 @@ final class Planner {
     }
 
     private boolean room() {
-        return plan.totalTokens() < limits.tokens && plan.size() < limits.sequences;
+        return plan.totalTokens() < budget && plan.size() < seats;
     }
 
     /** Tokens that a sequence gets out of what is left of the step. */
@@ -206,7 +265,7 @@ final class Planner {
         if (sequence.paused()) {
             return 0;
         }
-        int tokens = Math.min(sequence.outstanding(), limits.tokens - plan.totalTokens());
+        int tokens = Math.min(sequence.outstanding(), budget - plan.totalTokens());
         return sequence.scored() ? Math.min(tokens, rowsLeft) : tokens;
     }
 
@@ -225,7 +284,7 @@ final class Planner {
         for (int i = sequence.remembered(); i < full; i++) {
             int block = sequence.blocks().get(i);
             if (pool.remember(block, sequence.key(i, hash))) {
-                filled.add(block);
+                plan.filled().add(block);
             }
         }
         sequence.remembered(Math.max(sequence.remembered(), full));
@@ -235,8 +294,10 @@ final class Planner {
     private boolean makeRoom(Sequence sequence, int tokens) {
         int wanted = Sequence.blocksFor(sequence.computed() + tokens);
         while (wanted - sequence.blocks().size() > pool.free()) {
-            int paused = lastPaused();
-            int victim = paused >= 0 ? paused : running.size() - 1;
+            int victim = victim();
+            if (victim < 0) {
+                return false;
+            }
             boolean self = running.get(victim) == sequence;
             preempt(victim);
             if (self) {
@@ -247,13 +308,29 @@ final class Planner {
         return true;
     }
 
-    /** Index of the last paused running sequence, or -1. */
+    /** Index of the running sequence that is to lose its blocks; -1 while all others have something under way. */
+    private int victim() {
+        int index = lastPaused();
+        if (index < 0) {
+            index = running.size() - 1;
+            while (index >= 0 && running.get(index).underWay() > 0) {
+                index--;
+            }
+        }
+        return index;
+    }
+
+    /** Index of the last paused running sequence that has nothing under way, or -1. */
     private int lastPaused() {
         int index = running.size() - 1;
-        while (index >= 0 && !running.get(index).paused()) {
+        while (index >= 0 && !idle(running.get(index))) {
             index--;
         }
         return index;
+    }
+
+    private static boolean idle(Sequence sequence) {
+        return sequence.paused() && sequence.underWay() == 0;
     }
 
     private void preempt(int index) {
@@ -270,9 +347,9 @@ final class Planner {
     }
 
     private void admit() {
-        int seats = limits.sequences - seated();
+        int free = limits.sequences - seated();
         int index = 0;
-        while (index < waiting.size() && seats > 0 && room()) {
+        while (index < waiting.size() && free > 0 && room()) {
             Sequence sequence = waiting.get(index);
             if (sequence.paused()) {
                 index++;
@@ -280,7 +357,7 @@ final class Planner {
                 return;
             } else if (wanted(sequence) <= pool.free()) {
                 admit(index);
-                seats--;
+                free--;
             } else if (lastPaused() >= 0 && wanted(sequence) <= pool.free() + pausedBlocks()) {
                 preempt(lastPaused());
                 index = 0;
@@ -338,7 +415,7 @@ final class Planner {
     private int pausedBlocks() {
         int blocks = 0;
         for (int i = 0; i < running.size(); i++) {
-            blocks += running.get(i).paused() ? running.get(i).blocks().size() : 0;
+            blocks += idle(running.get(i)) ? running.get(i).blocks().size() : 0;
         }
         return blocks;
     }

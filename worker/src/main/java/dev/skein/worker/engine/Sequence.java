@@ -31,6 +31,7 @@ class Sequence {
     private int cached;
     private boolean lookedUp;
     private int preemptions;
+    private int underWay;
 
     /**
      * @param prompt its ids
@@ -158,6 +159,15 @@ class Sequence {
 
     int preemptions() {
         return preemptions;
+    }
+
+    /** Steps under way that compute something of it. */
+    int underWay() {
+        return underWay;
+    }
+
+    void underWay(int more) {
+        underWay += more;
     }
 
     void append(int id) {

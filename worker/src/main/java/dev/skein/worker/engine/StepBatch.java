@@ -7,19 +7,16 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.Set;
 
-/** Writes a plan into a step's inputs and remembers which outputs belong to which of its sequences. */
+/** Writes a plan into a step's inputs, and into the plan which outputs belong to which of its sequences. */
 final class StepBatch implements AutoCloseable {
     private final StepInputs inputs;
     private final Set<Integer> eosTokenIds;
     /** The same, found without a box. */
     private final BitSet ends = new BitSet();
 
-    private final int[] firstOutput;
-
     StepBatch(StepInputs.Limits limits, Set<Integer> eosTokenIds) {
         this.inputs = new StepInputs(limits);
         this.eosTokenIds = eosTokenIds;
-        this.firstOutput = new int[limits.sequences()];
         eosTokenIds.forEach(ends::set);
     }
 
@@ -31,15 +28,10 @@ final class StepBatch implements AutoCloseable {
         return inputs;
     }
 
-    /** The first output of the plan's sequence of that index; its others follow. */
-    int firstOutput(int index) {
-        return firstOutput[index];
-    }
-
     void fill(Plan plan) {
         inputs.clear();
         for (int i = 0; i < plan.size(); i++) {
-            firstOutput[i] = inputs.outputs();
+            plan.firstOutput(i, inputs.outputs());
             sequence((Generation) plan.sequence(i), plan.tokens(i));
         }
     }

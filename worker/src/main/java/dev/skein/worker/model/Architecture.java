@@ -3,6 +3,7 @@ package dev.skein.worker.model;
 import dev.skein.compute.Backend;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.StepInputs;
+import java.util.List;
 
 /**
  * A model as its checkpoint describes it, before its weights are loaded. Making one finds all tensors and checks their
@@ -16,8 +17,18 @@ public interface Architecture {
      * @throws CheckpointException if a tensor is missing, has another shape, or is not part of such a model
      */
     static Architecture of(Checkpoint checkpoint) {
-        return new DescribedModel(checkpoint);
+        return DescribedModel.whole(checkpoint);
     }
+
+    /**
+     * The parts of so many ranks, in the order of ranks: stage after stage.
+     *
+     * @throws IllegalArgumentException if the model cannot be split so; the message has the numbers
+     */
+    List<Architecture> split(RankCount count);
+
+    /** Which part of the model it is. */
+    Shard shard();
 
     /** The family's name. */
     String name();
@@ -30,6 +41,9 @@ public interface Architecture {
 
     /** A cache of that many blocks. */
     KvCache.Shape cache(int blocks);
+
+    /** Bytes of the weights in the files, but for the embedding table, which is read there. */
+    long weightBytes();
 
     /** About how many bytes the activations of a step take. */
     long activationBytes(StepInputs.Limits limits);

@@ -27,6 +27,7 @@ record Attention(
         @Nullable Weight bias,
         @Nullable HeadNorms headNorms,
         Weight output,
+        PartialSum sum,
         Buffer normed,
         Buffer fused,
         Buffer attended) {
@@ -48,10 +49,12 @@ record Attention(
 
     static Attention withBias(Parts parts, int layer) {
         ModelConfig.Heads heads = parts.config().heads();
+        Span queries = parts.shard().queryHeads().times(heads.size());
+        Span keys = parts.shard().keyValueHeads().times(heads.size());
         Weight bias = parts.stackedVector(
-                new Matrix("blk.%d.attn_q.bias".formatted(layer), 1, heads.queryColumns()),
-                new Matrix("blk.%d.attn_k.bias".formatted(layer), 1, heads.keyColumns()),
-                new Matrix("blk.%d.attn_v.bias".formatted(layer), 1, heads.keyColumns()));
+                new Matrix("blk.%d.attn_q.bias".formatted(layer), 1, heads.queryColumns()).takeColumns(queries),
+                new Matrix("blk.%d.attn_k.bias".formatted(layer), 1, heads.keyColumns()).takeColumns(keys),
+                new Matrix("blk.%d.attn_v.bias".formatted(layer), 1, heads.keyColumns()).takeColumns(keys));
         return of(parts, layer, bias, null);
     }
 
@@ -61,34 +64,56 @@ record Attention(
 
     private static Attention of(Parts parts, int layer, @Nullable Weight bias, @Nullable HeadNorms headNorms) {
         ModelConfig config = parts.config();
-        ModelConfig.Heads heads = config.heads();
-        AttentionShape shape = config.attention(layer);
+        Shard shard = parts.shard();
+        Span queries = shard.queryHeads().times(config.heads().size());
+        Span keys = shard.keyValueHeads().times(config.heads().size());
+        AttentionShape shape = shard.attention(config, layer);
         return new Attention(
-                layer,
+                shard.cacheLayer(layer),
                 shape,
                 config.rope(layer),
                 parts.weight(
-                        new Matrix(Parts.name(layer, "attn_q"), heads.queryColumns(), config.hidden()),
-                        new Matrix(Parts.name(layer, "attn_k"), heads.keyColumns(), config.hidden()),
-                        new Matrix(Parts.name(layer, "attn_v"), heads.keyColumns(), config.hidden())),
+                        queries(config, layer).takeRows(queries),
+                        keys(config, layer).takeRows(keys),
+                        values(config, layer).takeRows(keys)),
                 bias,
                 headNorms,
-                parts.weight(new Matrix(Parts.name(layer, "attn_output"), config.hidden(), heads.queryColumns())),
+                parts.weight(output(config, layer).takeColumns(queries)),
+                PartialSum.of(parts),
                 Decoder.normed(parts),
                 parts.tokens("qkv", shape.fusedColumns()),
-                parts.tokens("attended", heads.queryColumns()));
+                parts.tokens("attended", queries.size()));
+    }
+
+    static Matrix queries(ModelConfig config, int layer) {
+        return new Matrix(Parts.name(layer, "attn_q"), config.heads().queryColumns(), config.hidden());
+    }
+
+    static Matrix keys(ModelConfig config, int layer) {
+        return new Matrix(Parts.name(layer, "attn_k"), config.heads().keyColumns(), config.hidden());
+    }
+
+    static Matrix values(ModelConfig config, int layer) {
+        return new Matrix(Parts.name(layer, "attn_v"), config.heads().keyColumns(), config.hidden());
+    }
+
+    static Matrix output(ModelConfig config, int layer) {
+        return new Matrix(
+                Parts.name(layer, "attn_output"),
+                config.hidden(),
+                config.heads().queryColumns());
     }
 
     /** {@code inOut += attention(normed)}. */
     void add(Backend backend, KvCache cache, Buffer inOut) {
         attend(backend, cache);
-        backend.matmulAdd(output, attended, inOut);
+        sum.add(backend, output, attended, inOut);
     }
 
     /** {@code out = attention(normed)}. */
     void put(Backend backend, KvCache cache, Buffer out) {
         attend(backend, cache);
-        backend.matmul(output, attended, out);
+        sum.put(backend, output, attended, out);
     }
 
     private void attend(Backend backend, KvCache cache) {

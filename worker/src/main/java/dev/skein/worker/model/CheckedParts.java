@@ -18,6 +18,7 @@ import java.util.stream.Stream;
 /** Finds every tensor with its shape and loads none. What it hands out only has a size. */
 final class CheckedParts implements Parts {
     private final Checkpoint checkpoint;
+    private final Shard shard;
     private final Set<String> used = new HashSet<>();
     private final Map<String, Integer> tokenColumns = new HashMap<>();
     private final Map<String, Integer> outputColumns = new HashMap<>();
@@ -31,13 +32,21 @@ final class CheckedParts implements Parts {
 
     private record Sized(int maxRows, int columns) implements Buffer {}
 
-    CheckedParts(Checkpoint checkpoint) {
+    private long weightBytes;
+
+    CheckedParts(Checkpoint checkpoint, Shard shard) {
         this.checkpoint = checkpoint;
+        this.shard = shard;
     }
 
     @Override
     public ModelConfig config() {
         return checkpoint.config();
+    }
+
+    @Override
+    public Shard shard() {
+        return shard;
     }
 
     private record PlaceholderExperts(int count, int hidden, int inner) implements ExpertWeights {
@@ -51,22 +60,28 @@ final class CheckedParts implements Parts {
     public Weight weight(Matrix... stacked) {
         int rows = 0;
         for (Matrix each : stacked) {
-            type(each);
-            rows += each.rows();
+            count(each);
+            rows += each.takenRows().size();
         }
-        return new Placeholder(rows, stacked[0].columns());
+        return new Placeholder(rows, stacked[0].takenColumns().size());
     }
 
     @Override
     public Weight gatedWeight(Matrix gate, Matrix up) {
         Weight placeholder = weight(gate);
-        type(up);
+        count(up);
         return placeholder;
     }
 
+    private void count(Matrix matrix) {
+        weightBytes += matrix.bytes(type(matrix));
+    }
+
+    /** It is read where its file is mapped. */
     @Override
     public Weight table(Matrix matrix) {
-        return weight(matrix);
+        type(matrix);
+        return new Placeholder(matrix.rows(), matrix.columns());
     }
 
     @Override
@@ -83,16 +98,18 @@ final class CheckedParts implements Parts {
                 throw new CheckpointException(
                         checkpoint.path(), "the type of " + each.name(), type, "vectors are F32, F16 or BF16");
             }
-            length += each.columns();
+            length += each.takenColumns().size();
         }
+        weightBytes += (long) Float.BYTES * length;
         return new Placeholder(1, length);
     }
 
     @Override
     public ExpertWeights experts(List<Matrix> gate, List<Matrix> up, List<Matrix> down) {
-        Stream.of(gate, up, down).flatMap(List::stream).forEach(this::type);
+        Stream.of(gate, up, down).flatMap(List::stream).forEach(this::count);
         Matrix first = gate.getFirst();
-        return new PlaceholderExperts(gate.size(), first.columns(), first.rows());
+        return new PlaceholderExperts(
+                gate.size(), first.columns(), first.takenRows().size());
     }
 
     @Override
@@ -122,7 +139,9 @@ final class CheckedParts implements Parts {
 
     @Override
     public List<Decoder.Layer> layers(IntFunction<Decoder.Layer> layer) {
-        return IntStream.range(0, config().layers()).mapToObj(layer).toList();
+        return IntStream.range(shard.layers().from(), shard.layers().to())
+                .mapToObj(layer)
+                .toList();
     }
 
     /** Tensors that nothing asked for would change the results if they were left out. */
@@ -137,6 +156,11 @@ final class CheckedParts implements Parts {
         }
     }
 
+    /** Bytes of all weights as they lie in the files, but for the embedding table, which stays there. */
+    long weightBytes() {
+        return weightBytes;
+    }
+
     /** Bytes of all buffers, and of what a backend holds to compute experts, as {@link Backend#experts} says. */
     long bufferBytes(StepInputs.Limits limits) {
         long token = sum(tokenColumns) + expertColumns();
@@ -145,7 +169,11 @@ final class CheckedParts implements Parts {
 
     private long expertColumns() {
         ModelConfig.Experts experts = config().experts();
-        return experts == null ? 0 : experts.chosen() * (3L * config().hidden() + 2L * experts.feedForward());
+        return experts == null
+                ? 0
+                : experts.chosen()
+                        * (3L * config().hidden()
+                                + 2L * shard.expertFeedForward().size());
     }
 
     private static long sum(Map<String, Integer> columns) {

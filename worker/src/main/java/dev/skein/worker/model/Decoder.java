@@ -7,6 +7,7 @@ import dev.skein.compute.KvCache;
 import dev.skein.compute.Weight;
 import dev.skein.worker.model.Parts.Matrix;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What all families here have in common: each token's row x starts as a row of the embedding table, runs through the
@@ -19,8 +20,14 @@ import java.util.List;
  * </pre>
  *
  * The last line runs only for rows that are sampled or scored: they are gathered before the final norm.
+ *
+ * @param embedding of the first stage of a pipeline
+ * @param head of the last stage
  */
-record Decoder(Embedding embedding, List<Layer> layers, Head head) {
+record Decoder(
+        @Nullable Embedding embedding,
+        List<Layer> layers,
+        @Nullable Head head) {
 
     Decoder {
         layers = List.copyOf(layers);
@@ -43,11 +50,15 @@ record Decoder(Embedding embedding, List<Layer> layers, Head head) {
     }
 
     void enqueue(Backend backend, KvCache cache) {
-        embedding.enqueue(backend);
+        if (embedding != null) {
+            embedding.enqueue(backend);
+        }
         for (Layer layer : layers) {
             layer.enqueue(backend, cache);
         }
-        head.enqueue(backend);
+        if (head != null) {
+            head.enqueue(backend);
+        }
     }
 
     /** The table of the rows that tokens start as. */
@@ -57,11 +68,15 @@ record Decoder(Embedding embedding, List<Layer> layers, Head head) {
             float of(ElementType table, int hidden);
         }
 
-        static Embedding of(Parts parts) {
+        static @Nullable Embedding of(Parts parts) {
             return of(parts, (_, _) -> 1);
         }
 
-        static Embedding of(Parts parts, Scale scale) {
+        /** Null but in the first stage. */
+        static @Nullable Embedding of(Parts parts, Scale scale) {
+            if (!parts.shard().firstStage()) {
+                return null;
+            }
             Matrix table = table(parts.config());
             return new Embedding(parts.table(table), scale.of(parts.type(table), table.columns()), residual(parts));
         }
@@ -75,28 +90,62 @@ record Decoder(Embedding embedding, List<Layer> layers, Head head) {
         }
     }
 
-    /** The final norm and the projection to logits, whose weight is the embedding's where the model is tied. */
-    record Head(Weight norm, float epsilon, Weight weight, Buffer x, Buffer last, Buffer normed, Buffer logits) {
-        static Head of(Parts parts) {
+    /**
+     * The final norm and the projection to logits, whose weight is the embedding's where the model is tied.
+     *
+     * @param columns of the logits, of each tensor rank
+     * @param part this rank's logits
+     * @param logits all of them; null where they do not come together
+     */
+    record Head(
+            Weight norm,
+            float epsilon,
+            Weight weight,
+            int[] columns,
+            Buffer x,
+            Buffer last,
+            Buffer normed,
+            Buffer part,
+            @Nullable Buffer logits) {
+
+        /** Null but in the last stage. */
+        static @Nullable Head of(Parts parts) {
+            Shard shard = parts.shard();
+            if (!shard.lastStage()) {
+                return null;
+            }
             ModelConfig config = parts.config();
+            Buffer logits = shard.samples() ? parts.outputs("logits", config.vocabulary()) : null;
             return new Head(
                     parts.vector("output_norm.weight", config.hidden()),
                     config.epsilon(),
-                    parts.weight(
-                            config.tied()
-                                    ? Embedding.table(config)
-                                    : new Matrix("output.weight", config.vocabulary(), config.hidden())),
+                    parts.weight(matrix(config).takeRows(shard.vocabulary())),
+                    shard.vocabularies().stream().mapToInt(Span::size).toArray(),
                     residual(parts),
                     parts.outputs("last", config.hidden()),
                     parts.outputs("lastNormed", config.hidden()),
-                    parts.outputs("logits", config.vocabulary()));
+                    logits != null && !shard.shared()
+                            ? logits
+                            : parts.outputs("logitsPart", shard.vocabulary().size()),
+                    logits);
+        }
+
+        static Matrix matrix(ModelConfig config) {
+            return config.tied()
+                    ? Embedding.table(config)
+                    : new Matrix("output.weight", config.vocabulary(), config.hidden());
         }
 
         void enqueue(Backend backend) {
             backend.gather(x, last);
             backend.rmsNorm(last, norm, epsilon, normed);
-            backend.matmul(weight, normed, logits);
-            backend.sample(logits);
+            backend.matmul(weight, normed, part);
+            if (columns.length > 1) {
+                backend.gatherColumns(part, columns, logits);
+            }
+            if (logits != null) {
+                backend.sample(logits);
+            }
         }
     }
 }

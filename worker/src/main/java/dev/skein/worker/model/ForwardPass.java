@@ -1,8 +1,9 @@
 package dev.skein.worker.model;
 
+import dev.skein.compute.Buffer;
 import dev.skein.compute.KvCache;
 
-/** A loaded model. Used by the step loop's thread alone. */
+/** A loaded model, or a rank's part of one. Used by the step loop's thread alone. */
 public interface ForwardPass {
 
     /**
@@ -10,4 +11,7 @@ public interface ForwardPass {
      * {@link dev.skein.compute.Backend#finish finish}. Waits for nothing.
      */
     void enqueue(KvCache cache);
+
+    /** The residual stream: what a stage of the pipeline gets from the one before, and leaves for the one after it. */
+    Buffer rows();
 }

@@ -18,13 +18,15 @@ import java.util.function.IntFunction;
 /** Copies weights into a backend, and makes its buffers. */
 final class LoadedParts implements Parts {
     private final Checkpoint checkpoint;
+    private final Shard shard;
     private final Backend backend;
     private final StepInputs.Limits limits;
     private final LoadProgress progress;
     private final Map<String, Buffer> buffers = new HashMap<>();
 
-    LoadedParts(Checkpoint checkpoint, Backend backend, StepInputs.Limits limits, LoadProgress progress) {
+    LoadedParts(Checkpoint checkpoint, Shard shard, Backend backend, StepInputs.Limits limits, LoadProgress progress) {
         this.checkpoint = checkpoint;
+        this.shard = shard;
         this.backend = backend;
         this.limits = limits;
         this.progress = progress;
@@ -33,6 +35,11 @@ final class LoadedParts implements Parts {
     @Override
     public ModelConfig config() {
         return checkpoint.config();
+    }
+
+    @Override
+    public Shard shard() {
+        return shard;
     }
 
     @Override
@@ -81,7 +88,10 @@ final class LoadedParts implements Parts {
     }
 
     private HostMatrix read(Matrix wanted, Arena made) {
-        return checkpoint.matrix(wanted.name(), wanted.rows(), wanted.columns(), made);
+        HostMatrix whole = checkpoint.matrix(wanted.name(), wanted.rows(), wanted.columns(), made);
+        Span rows = wanted.takenRows();
+        Span columns = wanted.takenColumns();
+        return whole.slice(rows.from(), rows.to()).columns(columns.from(), columns.to(), made);
     }
 
     @Override
@@ -101,16 +111,16 @@ final class LoadedParts implements Parts {
 
     @Override
     public List<Decoder.Layer> layers(IntFunction<Decoder.Layer> layer) {
-        List<Decoder.Layer> layers = new ArrayList<>(config().layers());
-        for (int i = 0; i < config().layers(); i++) {
+        List<Decoder.Layer> layers = new ArrayList<>(shard.layers().size());
+        for (int i = shard.layers().from(); i < shard.layers().to(); i++) {
             layers.add(layer.apply(i));
-            progress.loaded(i + 1, config().layers() + 1);
+            progress.loaded(layers.size(), shard.layers().size() + 1);
         }
         return layers;
     }
 
     /** All that was wanted is loaded. */
     void done() {
-        progress.loaded(config().layers() + 1, config().layers() + 1);
+        progress.loaded(shard.layers().size() + 1, shard.layers().size() + 1);
     }
 }

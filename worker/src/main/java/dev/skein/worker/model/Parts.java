@@ -16,8 +16,31 @@ import java.util.function.IntFunction;
  * said before anything is loaded, and nothing is asked for that was not checked.
  */
 interface Parts {
-    /** A matrix of a checkpoint. */
-    record Matrix(String name, int rows, int columns) {}
+    /**
+     * A matrix of a checkpoint, or some of its rows or columns.
+     *
+     * @param rows of the whole matrix
+     * @param columns of the whole matrix
+     * @param takenRows those that this rank has
+     * @param takenColumns those that this rank has: whole blocks of its type
+     */
+    record Matrix(String name, int rows, int columns, Span takenRows, Span takenColumns) {
+        Matrix(String name, int rows, int columns) {
+            this(name, rows, columns, Span.all(rows), Span.all(columns));
+        }
+
+        Matrix takeRows(Span taken) {
+            return new Matrix(name, rows, columns, taken, takenColumns);
+        }
+
+        Matrix takeColumns(Span taken) {
+            return new Matrix(name, rows, columns, takenRows, taken);
+        }
+
+        long bytes(ElementType type) {
+            return takenRows.size() * type.rowBytes(takenColumns.size());
+        }
+    }
 
     /** The weight of a part of a layer. */
     static String name(int layer, String part) {
@@ -25,6 +48,9 @@ interface Parts {
     }
 
     ModelConfig config();
+
+    /** The part of the model that is put together. */
+    Shard shard();
 
     /** Matrices below each other, multiplied as one. */
     Weight weight(Matrix... stacked);
@@ -50,6 +76,6 @@ interface Parts {
     /** A buffer with a row for each output of a step. */
     Buffer outputs(String role, int columns);
 
-    /** Makes all layers in order. */
+    /** Makes the shard's layers in order. */
     List<Decoder.Layer> layers(IntFunction<Decoder.Layer> layer);
 }

@@ -166,7 +166,7 @@ final class PlannerTest {
 
         /** The step computes nothing, and who was in it is gone. */
         private void fail(Plan plan) {
-            planner.failed();
+            planner.failed(plan);
             for (int i = 0; i < plan.size(); i++) {
                 end(plan.sequence(i));
             }

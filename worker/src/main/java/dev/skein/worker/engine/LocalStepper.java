@@ -1,0 +1,63 @@
+package dev.skein.worker.engine;
+
+import dev.skein.compute.Backend;
+import dev.skein.compute.KvCache;
+import dev.skein.compute.StepInputs;
+import dev.skein.compute.StepOutputs;
+import dev.skein.worker.model.Architecture;
+import dev.skein.worker.model.Architecture.LoadProgress;
+import dev.skein.worker.model.ForwardPass;
+import org.jspecify.annotations.Nullable;
+
+/** A whole model on one backend. */
+final class LocalStepper implements Stepper {
+    private final EngineOptions options;
+    private final Architecture architecture;
+    private final Backend backend;
+    private @Nullable KvCache cache;
+    private @Nullable ForwardPass model;
+
+    LocalStepper(EngineOptions options, Architecture architecture, Backend backend) {
+        this.options = options;
+        this.architecture = architecture;
+        this.backend = backend;
+    }
+
+    @Override
+    public int depth() {
+        return 1;
+    }
+
+    @Override
+    public void load(LoadProgress progress) {
+        cache = backend.kvCache(architecture.cache(options.blocks()));
+        model = architecture.load(backend, options.stepLimits(), progress);
+    }
+
+    @Override
+    public void submit(StepInputs inputs) {
+        if (model == null || cache == null) {
+            throw new IllegalStateException("the model is not loaded");
+        }
+        backend.begin(inputs);
+        model.enqueue(cache);
+    }
+
+    @Override
+    public StepOutputs take() {
+        return backend.finish();
+    }
+
+    @Override
+    public void idle() {}
+
+    @Override
+    public long idleNanos() {
+        return Long.MAX_VALUE;
+    }
+
+    @Override
+    public void close() {
+        backend.close();
+    }
+}

@@ -1,0 +1,306 @@
+package dev.skein.worker.model;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.skein.compute.ElementType;
+import dev.skein.worker.model.Parts.Matrix;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Function;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+/**
+ * Which rank has what of a model: a pure function of the model's sizes, the types of its matrices and the number of
+ * ranks.
+ *
+ * <p>Each layer is split over the tensor ranks: attention by groups of query heads that share keys and values, so that no
+ * head is cut and nothing of the cache is held twice, as long as there are as many groups as ranks. With fewer, several
+ * ranks hold the same keys and values, and each has some of the query heads that read them. Groups may not come out
+ * even (three for two ranks); so the columns of the feed-forward layer go, a block at a time, to whoever has the least
+ * to read so far. The head is split by rows of the vocabulary.
+ *
+ * <p>What leaves a half of a layer is multiplied by columns, and columns are cut at the borders of quantised blocks only.
+ *
+ * <p>Layers are split over the stages of a pipeline such that the largest stage is as small as can be. The last stage also
+ * has the head, which is counted at a {@linkplain #HEAD_SHARE part} of its bytes: it is computed for each token of an
+ * answer, but for none of a prompt but the last.
+ */
+final class Split {
+    /** Of the head's bytes, in the cost of the last stage. */
+    private static final double HEAD_SHARE = 0.25;
+
+    /** Columns and rows are shared out in multiples of this at least: whole vectors. */
+    private static final int VECTOR = 16;
+
+    private final ModelConfig config;
+    private final Function<Matrix, ElementType> types;
+    private final RankCount count;
+
+    private Split(ModelConfig config, Function<Matrix, ElementType> types, RankCount count) {
+        this.config = config;
+        this.types = types;
+        this.count = count;
+    }
+
+    /**
+     * The parts of all ranks, stage after stage.
+     *
+     * @param types of the model's matrices
+     * @throws IllegalArgumentException if there are more ranks than something can be shared out to; says what
+     */
+    static List<Shard> of(ModelConfig config, Function<Matrix, ElementType> types, RankCount count) {
+        return new Split(config, types, count).shards();
+    }
+
+    private List<Shard> shards() {
+        List<Span> layers = layers();
+        List<Heads> heads = heads();
+        List<Span> feedForward = feedForward(heads);
+        List<Span> experts = experts(heads);
+        List<Span> vocabularies = vocabularies();
+        List<Shard> shards = new ArrayList<>();
+        for (int stage = 0; stage < count.pipeline(); stage++) {
+            for (int rank = 0; rank < count.tensor(); rank++) {
+                shards.add(new Shard(
+                        count,
+                        rank,
+                        stage,
+                        layers.get(stage),
+                        heads.get(rank).keyValues,
+                        heads.get(rank).queries,
+                        feedForward.get(rank),
+                        experts.get(rank),
+                        vocabularies));
+            }
+        }
+        return shards;
+    }
+
+    // Heads
+
+    private record Heads(Span keyValues, Span queries) {}
+
+    private List<Heads> heads() {
+        ModelConfig.Heads all = config.heads();
+        int columns = all.size();
+        int border = border(config.layers(), i -> Attention.output(config, i));
+        int shared = all.queries() / all.keyValues();
+        List<Heads> heads = new ArrayList<>();
+        if (count.tensor() <= all.keyValues()) {
+            int unit = unit(border, shared * columns);
+            for (Span groups : evenly("groups of heads", all.keyValues(), unit, count.tensor())) {
+                heads.add(new Heads(groups, groups.times(shared)));
+            }
+            return heads;
+        }
+        int unit = unit(border, columns);
+        for (int group = 0; group < all.keyValues(); group++) {
+            int ranks = (group + 1) * count.tensor() / all.keyValues() - group * count.tensor() / all.keyValues();
+            for (Span queries : evenly("query heads of a group", shared, unit, ranks)) {
+                int first = group * shared;
+                heads.add(
+                        new Heads(new Span(group, group + 1), new Span(first + queries.from(), first + queries.to())));
+            }
+        }
+        return heads;
+    }
+
+    /** How many things of some columns go together up to the next border of a block. */
+    private static int unit(int border, int columns) {
+        int unit = 1;
+        while (unit * columns % border != 0) {
+            unit++;
+        }
+        return unit;
+    }
+
+    /** The longest block among a matrix's types in all layers; other blocks divide it. */
+    private int border(int layers, Function<Integer, Matrix> matrix) {
+        return IntStream.range(0, layers)
+                .map(i -> types.apply(matrix.apply(i)).blockElements())
+                .max()
+                .orElse(1);
+    }
+
+    private List<Span> evenly(String what, int things, int unit, int ranks) {
+        int units = (things + unit - 1) / unit;
+        requireEnough(what, things, unit, units, ranks);
+        List<Span> spans = new ArrayList<>();
+        int from = 0;
+        for (int rank = 0; rank < ranks; rank++) {
+            // The first ranks have one more where it does not come out even.
+            int to = Math.min(things, from + unit * (units / ranks + (rank < units % ranks ? 1 : 0)));
+            spans.add(new Span(from, to));
+            from = to;
+        }
+        return spans;
+    }
+
+    private void requireEnough(String what, int things, int unit, int units, int ranks) {
+        if (units < ranks) {
+            throw new IllegalArgumentException(
+                    "--tensor-parallel-size %d: the model has %d %s%s, which is too few for %d ranks"
+                            .formatted(
+                                    count.tensor(),
+                                    things,
+                                    what,
+                                    unit == 1 ? "" : " that can be parted after every %d only".formatted(unit),
+                                    ranks));
+        }
+    }
+
+    // Columns
+
+    private List<Span> feedForward(List<Heads> heads) {
+        List<Integer> layers = IntStream.range(0, config.layers())
+                .filter(i -> !mixed(i))
+                .boxed()
+                .toList();
+        if (layers.isEmpty()) {
+            return evenly("feed-forward columns", config.feedForward(), VECTOR, count.tensor());
+        }
+        int border = border(layers.size(), i -> GatedFeedForward.down(config, layers.get(i)));
+        double column = layers.stream().mapToDouble(this::feedForwardBytes).sum() / config.feedForward();
+        return balanced("feed-forward columns", config.feedForward(), border, column, attention(heads, layers));
+    }
+
+    private List<Span> experts(List<Heads> heads) {
+        List<Integer> layers =
+                IntStream.range(0, config.layers()).filter(this::mixed).boxed().toList();
+        if (layers.isEmpty()) {
+            return heads.stream().map(_ -> Span.all(0)).toList();
+        }
+        int inner = requireNonNull(config.experts()).feedForward();
+        int border = border(layers.size(), i -> MixtureOfExperts.down(config, layers.get(i), 0));
+        double column = layers.stream().mapToDouble(this::feedForwardBytes).sum() / inner;
+        return balanced("columns of an expert", inner, border, column, attention(heads, layers));
+    }
+
+    private boolean mixed(int layer) {
+        ModelConfig.Experts experts = config.experts();
+        return experts != null && !experts.dense().contains(layer);
+    }
+
+    /** What each rank reads for attention in some layers. */
+    private double[] attention(List<Heads> heads, List<Integer> layers) {
+        double all = layers.stream().mapToDouble(this::attentionBytes).sum();
+        ModelConfig.Heads whole = config.heads();
+        double columns = 2.0 * whole.queries() + 2 * whole.keyValues();
+        return heads.stream()
+                .mapToDouble(each -> all * (2.0 * each.queries.size() + 2 * each.keyValues.size()) / columns)
+                .toArray();
+    }
+
+    /** Each unit goes to whoever has the least so far, the first of equals; but everybody gets one. */
+    private List<Span> balanced(String what, int columns, int border, double column, double[] before) {
+        int unit = Math.max(border, VECTOR);
+        int units = (columns + unit - 1) / unit;
+        requireEnough(what, columns, unit, units, before.length);
+        double[] cost = before.clone();
+        int[] given = new int[cost.length];
+        for (int i = 0; i < units; i++) {
+            int rank = i < cost.length ? i : least(cost);
+            given[rank]++;
+            cost[rank] += unit * column;
+        }
+        List<Span> spans = new ArrayList<>();
+        int from = 0;
+        for (int each : given) {
+            int to = Math.min(columns, from + each * unit);
+            spans.add(new Span(from, to));
+            from = to;
+        }
+        return spans;
+    }
+
+    private static int least(double[] cost) {
+        int least = 0;
+        for (int i = 1; i < cost.length; i++) {
+            least = cost[i] < cost[least] ? i : least;
+        }
+        return least;
+    }
+
+    private List<Span> vocabularies() {
+        return evenly("rows of the vocabulary", config.vocabulary(), VECTOR, count.tensor());
+    }
+
+    // Bytes
+
+    private double attentionBytes(int layer) {
+        return Stream.of(
+                        Attention.queries(config, layer),
+                        Attention.keys(config, layer),
+                        Attention.values(config, layer),
+                        Attention.output(config, layer))
+                .mapToLong(this::bytes)
+                .sum();
+    }
+
+    private double feedForwardBytes(int layer) {
+        if (!mixed(layer)) {
+            return bytes(GatedFeedForward.gate(config, layer))
+                    + bytes(GatedFeedForward.up(config, layer))
+                    + bytes(GatedFeedForward.down(config, layer));
+        }
+        // Only those chosen are read for a token; which they are, nobody knows before.
+        ModelConfig.Experts experts = requireNonNull(config.experts());
+        return experts.chosen()
+                * (double) (bytes(MixtureOfExperts.gate(config, layer, 0))
+                        + bytes(MixtureOfExperts.up(config, layer, 0))
+                        + bytes(MixtureOfExperts.down(config, layer, 0)));
+    }
+
+    private long bytes(Matrix matrix) {
+        return matrix.bytes(types.apply(matrix));
+    }
+
+    // Layers
+
+    /** The split of which the costliest stage costs least; of several, the one whose first stages are the shortest. */
+    private List<Span> layers() {
+        int all = config.layers();
+        int stages = count.pipeline();
+        if (stages > all) {
+            throw new IllegalArgumentException(
+                    "--pipeline-parallel-size %d: the model has %d layers, and each stage needs one"
+                            .formatted(stages, all));
+        }
+        double[] cost = IntStream.range(0, all)
+                .mapToDouble(i -> attentionBytes(i) + feedForwardBytes(i))
+                .toArray();
+        cost[all - 1] += stages == 1 ? 0 : HEAD_SHARE * bytes(Decoder.Head.matrix(config));
+        // best[s][i]: the least that the costliest of s stages costs that have the layers before i.
+        double[][] best = new double[stages + 1][all + 1];
+        int[][] cut = new int[stages + 1][all + 1];
+        Arrays.fill(best[0], Double.POSITIVE_INFINITY);
+        best[0][0] = 0;
+        for (int s = 1; s <= stages; s++) {
+            Arrays.fill(best[s], Double.POSITIVE_INFINITY);
+            for (int end = s; end <= all; end++) {
+                double last = 0;
+                for (int from = end - 1; from >= s - 1; from--) {
+                    last += cost[from];
+                    double most = Math.max(best[s - 1][from], last);
+                    if (most <= best[s][end]) {
+                        best[s][end] = most;
+                        cut[s][end] = from;
+                    }
+                }
+            }
+        }
+        return spans(cut, all);
+    }
+
+    private List<Span> spans(int[][] cut, int all) {
+        List<Span> spans = new ArrayList<>();
+        int end = all;
+        for (int s = count.pipeline(); s > 0; s--) {
+            spans.addFirst(new Span(cut[s][end], end));
+            end = cut[s][end];
+        }
+        return spans;
+    }
+}
