@@ -188,7 +188,8 @@ final class ServeCommand {
                         usual.body(),
                         usual.keepAlive(),
                         usual.groupWait(),
-                        settings.get(ServeSettings.SHUTDOWN_TIMEOUT)),
+                        settings.get(ServeSettings.SHUTDOWN_TIMEOUT),
+                        settings.get(ServeSettings.REQUEST_TIMEOUT)),
                 new GatewayOptions.Logs(
                         settings.get(ServeSettings.LOG_REQUESTS), !settings.get(ServeSettings.DISABLE_LOG_STATS)),
                 cacheLabels(settings),

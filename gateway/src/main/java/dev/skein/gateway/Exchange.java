@@ -22,6 +22,7 @@ final class Exchange {
     private static final CharSequence EVENTS = HttpHeaders.createOptimized("text/event-stream; charset=utf-8");
     private static final CharSequence NO_CACHE = HttpHeaders.createOptimized("no-cache");
     private static final CharSequence REQUEST_ID = HttpHeaders.createOptimized("x-request-id");
+    private static final CharSequence SHOULD_RETRY = HttpHeaders.createOptimized("x-should-retry");
     private static final int LONGEST_ID = 200;
     // What a closing connection may still send before it is cut off.
     private static final long LINGER_NANOS = 10_000_000_000L;
@@ -241,6 +242,9 @@ final class Exchange {
         }
         if (known.status() == 503) {
             response.putHeader(HttpHeaders.RETRY_AFTER, "1");
+        } else if (known.status() == 504) {
+            // Clients of OpenAI try again after any 5xx, and the same request would take as long again.
+            response.putHeader(SHOULD_RETRY, "false");
         }
         JsonWriter out = front.writer();
         known.write(out);

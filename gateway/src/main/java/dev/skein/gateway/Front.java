@@ -17,6 +17,7 @@ import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
@@ -118,7 +119,8 @@ final class Front extends VerticleBase {
         return shared.options().api().enablePromptTokensDetails();
     }
 
-    SequenceCall sequence(GenerateRequest request, SequenceCall.Sink sink) {
+    /** @param limit {@code System.nanoTime()} by which it must have ended; null for no limit */
+    SequenceCall sequence(GenerateRequest request, @Nullable Long limit, SequenceCall.Sink sink) {
         if (calls == null) {
             throw new IllegalStateException("not started");
         }
@@ -128,7 +130,19 @@ final class Front extends VerticleBase {
                 shared.fleet(),
                 shared.seeds().seeded(request),
                 shared.options().limits().groupWait(),
+                limit,
                 sink);
+    }
+
+    /** Time that a request may take; zero for no limit. */
+    Duration requestTime() {
+        return shared.options().limits().request();
+    }
+
+    /** Runs {@code task} after a time; the answer undoes that. */
+    Runnable after(Duration time, Runnable task) {
+        long timer = vertx.setTimer(Math.max(1, time.toMillis()), _ -> task.run());
+        return () -> vertx.cancelTimer(timer);
     }
 
     void later(Runnable task) {
@@ -259,12 +273,13 @@ final class Front extends VerticleBase {
             return;
         }
         exchange.counted();
+        long began = System.nanoTime();
         compute(exchange, body, prepare, prepared -> {
             String name = prepared.decoding().requestId();
             if (name != null && exchange.nameless()) {
                 exchange.rename(name);
             }
-            new Generation(this, exchange, serving.model(), prepared, serving.requestMetrics()).start();
+            new Generation(this, exchange, serving.model(), prepared, serving.requestMetrics(), began).start();
         });
     }
 

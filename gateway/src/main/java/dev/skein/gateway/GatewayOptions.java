@@ -239,6 +239,7 @@ public record GatewayOptions(
      * @param keepAlive time that a connection may take from an answer to its next request with its headers
      * @param groupWait time that a request waits for a group that can take it, and for one that comes back
      * @param drain time that streams have to finish when the gateway closes
+     * @param request time from a request's body to the end of its answer; zero for no limit
      */
     public record Limits(
             int bodyBytes,
@@ -251,7 +252,8 @@ public record GatewayOptions(
             Duration body,
             Duration keepAlive,
             Duration groupWait,
-            Duration drain) {
+            Duration drain,
+            Duration request) {
         private static final int LONGEST_BODY = 32 << 20;
 
         // Bytes of heap for each byte of a body: itself, its strings, the prompt made of them, its ids.
@@ -271,6 +273,7 @@ public record GatewayOptions(
             positive("keep-alive", keepAlive);
             positive("group-wait", groupWait);
             check(!drain.isNegative(), "the drain time is negative: " + drain);
+            check(!request.isNegative(), "the time for a request is negative: " + request);
         }
 
         public static Limits defaults() {
@@ -285,7 +288,8 @@ public record GatewayOptions(
                     Duration.ofSeconds(120),
                     Duration.ofSeconds(75),
                     Duration.ofSeconds(30),
-                    Duration.ofSeconds(30));
+                    Duration.ofSeconds(30),
+                    Duration.ZERO);
         }
 
         private static void positive(String name, Duration time) {

@@ -8,10 +8,13 @@ import dev.skein.gateway.openai.Decoding;
 import dev.skein.gateway.openai.Piece;
 import dev.skein.gateway.openai.Usage;
 import dev.skein.gateway.traffic.CallFailure;
+import dev.skein.gateway.traffic.CallFailure.Kind;
 import dev.skein.protocol.v1.Finish;
 import dev.skein.protocol.v1.FinishReason;
 import dev.skein.protocol.v1.GenerateRequest;
 import dev.skein.protocol.v1.GenerateResponse;
+import java.math.BigDecimal;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -23,11 +26,15 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Nothing is sent before the first ids have come, not even the status: so what goes wrong before is told by its own
  * status, and the time to the first chunk is the true time to the first token. A full socket pauses all sequences; a
- * closed one cancels them.
+ * closed one cancels them. When the time that a request may take is up, workers end its sequences; a group that does not
+ * say so is not waited for.
  */
 final class Generation {
     // More of one request at a time than a worker's queue takes would only come back.
     private static final int MOST_AT_ONCE = 128;
+
+    // What a worker's own word that the time is up may take to come.
+    private static final Duration GRACE = Duration.ofSeconds(1);
 
     // An echo of the prompt and no more needs no group.
     private static final GenerateResponse NOTHING_TO_DO = GenerateResponse.newBuilder()
@@ -42,18 +49,25 @@ final class Generation {
     private final RequestMetrics metrics;
     private final String id;
     private final Choice[] choices;
+    private final Duration time;
+    private final @Nullable Long limit;
+    private Runnable unlimit = () -> {};
     private int started;
     private int ended;
     private boolean opened;
     private boolean paused;
     private boolean over;
 
-    Generation(Front front, Exchange exchange, ServedModel model, Prepared prepared, RequestMetrics metrics) {
+    /** @param began {@code System.nanoTime()} when the request was read, from when its time is counted */
+    Generation(
+            Front front, Exchange exchange, ServedModel model, Prepared prepared, RequestMetrics metrics, long began) {
         this.front = front;
         this.exchange = exchange;
         this.prepared = prepared;
         this.show = prepared.decoding().show();
         this.metrics = metrics;
+        this.time = front.requestTime();
+        this.limit = time.isZero() ? null : began + time.toNanos();
         this.id = (prepared.chat() ? "chatcmpl-" : "cmpl-") + exchange.id();
         Answers.Head head = new Answers.Head(id, System.currentTimeMillis() / 1000, model.name(), model.fingerprint());
         this.answers = Answers.of(
@@ -74,6 +88,10 @@ final class Generation {
 
     void start() {
         exchange.onGone(this::abandon);
+        if (limit != null) {
+            Duration left = Duration.ofNanos(limit - System.nanoTime());
+            unlimit = front.after(left.plus(GRACE), () -> failed(new CallFailure(Kind.SLOW, "no answer came in time")));
+        }
         exchange.response().setWriteQueueMaxSize(Front.WRITE_QUEUE);
         while (started < Math.min(choices.length, MOST_AT_ONCE)) {
             startNext();
@@ -87,7 +105,7 @@ final class Generation {
             front.later(() -> choices[index].response(NOTHING_TO_DO));
             return;
         }
-        choices[index].start(front.sequence(request, choices[index]));
+        choices[index].start(front.sequence(request, limit, choices[index]));
         if (paused) {
             choices[index].pause();
         }
@@ -143,7 +161,7 @@ final class Generation {
     }
 
     private void complete() {
-        over = true;
+        over();
         JsonWriter out = front.writer();
         if (show.stream()) {
             if (show.usage()) {
@@ -174,7 +192,7 @@ final class Generation {
         if (over) {
             return;
         }
-        over = true;
+        over();
         cancelAll();
         ApiException error = error(failure);
         if (opened) {
@@ -188,21 +206,37 @@ final class Generation {
         countEnds("error");
     }
 
-    private static ApiException error(CallFailure failure) {
+    private void over() {
+        over = true;
+        unlimit.run();
+    }
+
+    private ApiException error(CallFailure failure) {
         return switch (failure.kind()) {
             case INVALID -> ApiException.bad(null, failure.message());
             case BUSY ->
                 ApiException.unavailable(
                         "The server has no room for another request: " + failure.message() + "; try again later");
+            case QUEUED ->
+                ApiException.unavailable("The request waited for its turn until its time was up, " + seconds()
+                        + " s; the server is busy, try again later");
+            case SLOW ->
+                ApiException.timeout(
+                        "The request took longer than a request may, " + seconds()
+                                + " s, and was ended; ask for fewer tokens, or for the server's --request-timeout to be raised");
             case NO_GROUP -> ApiException.unavailable("No group is ready to serve the model; try again later");
             case LOST -> ApiException.internal("The group that served this request was lost; send it again");
         };
     }
 
+    private String seconds() {
+        return BigDecimal.valueOf(time.toMillis(), 3).stripTrailingZeros().toPlainString();
+    }
+
     /** The client has left. */
     private void abandon() {
         if (!over) {
-            over = true;
+            over();
             cancelAll();
             countEnds("abort");
         }

@@ -132,6 +132,11 @@ final class FakeWorker implements AutoCloseable {
             call.response().write(response.build());
         }
 
+        /** Milliseconds that the worker was given; 0 for no end. */
+        long timeout() {
+            return call.timeout();
+        }
+
         void say(String text) {
             send(tokens(TinyModel.ids(text)));
         }

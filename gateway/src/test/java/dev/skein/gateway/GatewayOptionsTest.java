@@ -32,7 +32,8 @@ class GatewayOptionsTest {
                         Duration.ofSeconds(120),
                         Duration.ofSeconds(75),
                         Duration.ofSeconds(30),
-                        Duration.ofSeconds(30)));
+                        Duration.ofSeconds(30),
+                        Duration.ZERO));
     }
 
     @Test

@@ -56,7 +56,8 @@ class ServerTest {
                 Duration.ofSeconds(1),
                 Duration.ofSeconds(1),
                 Duration.ofSeconds(5),
-                Duration.ofSeconds(5)));
+                Duration.ofSeconds(5),
+                Duration.ZERO));
     }
 
     private static Socket connect(Stage stage) throws IOException {
@@ -205,7 +206,8 @@ class ServerTest {
                 Duration.ofSeconds(60),
                 limits.keepAlive(),
                 limits.groupWait(),
-                limits.drain());
+                limits.drain(),
+                limits.request());
     }
 
     @ParameterizedTest
@@ -564,7 +566,8 @@ class ServerTest {
                     limits.body(),
                     limits.keepAlive(),
                     limits.groupWait(),
-                    Duration.ofMillis(200)));
+                    Duration.ofMillis(200),
+                    limits.request()));
         });
         FutureTask<HttpResponse<String>> answer =
                 new FutureTask<>(() -> closing.post("/v1/completions", "{\"prompt\":\"x\",\"stream\":true}"));

@@ -14,6 +14,7 @@ import java.net.Socket;
 import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
@@ -35,6 +36,10 @@ class TrafficTest {
     private final Stage stage = new Stage(options -> options.withLimits(patience(Duration.ofSeconds(10))));
 
     private static GatewayOptions.Limits patience(Duration groupWait) {
+        return limits(groupWait, Duration.ZERO);
+    }
+
+    private static GatewayOptions.Limits limits(Duration groupWait, Duration request) {
         GatewayOptions.Limits limits = GatewayOptions.Limits.defaults();
         return new GatewayOptions.Limits(
                 limits.bodyBytes(),
@@ -47,7 +52,8 @@ class TrafficTest {
                 limits.body(),
                 limits.keepAlive(),
                 groupWait,
-                limits.drain());
+                limits.drain(),
+                request);
     }
 
     @AfterEach
@@ -245,6 +251,84 @@ class TrafficTest {
         assertThat(response.statusCode()).isEqualTo(503);
         assertThat(response.headers().firstValue("retry-after")).isPresent();
         assertThat(response.body()).contains("ServiceUnavailableError", "512 requests wait");
+    }
+
+    private static Stage hurried(Duration time) {
+        return new Stage(options -> options.withLimits(limits(Duration.ofSeconds(10), time)));
+    }
+
+    @Test
+    void workersAreToldHowLongARequestMayTake() throws Exception {
+        try (Stage hurried = hurried(Duration.ofSeconds(60))) {
+            List<Long> told = Collections.synchronizedList(new ArrayList<>());
+            hurried.worker.script = call -> {
+                told.add(call.timeout());
+                call.end();
+            };
+            hurried.post("/v1/completions", "{\"prompt\":[\"x\",\"y\"],\"n\":2}");
+            assertThat(told).hasSize(4).allSatisfy(millis -> assertThat(millis).isBetween(1L, 60_001L));
+        }
+        stage.worker.script = call -> {
+            assertThat(call.timeout()).isZero();
+            call.end();
+        };
+        assertThat(stage.post("/v1/completions", BODY).statusCode()).isEqualTo(200);
+    }
+
+    @Test
+    void whatTakesTooLongIs504AndNotWorthAnotherTry() throws Exception {
+        try (Stage hurried = hurried(Duration.ofMillis(1500))) {
+            hurried.worker.script = call -> call.fail(GrpcStatus.DEADLINE_EXCEEDED, "the deadline has passed");
+            for (String body : List.of(BODY, STREAM)) {
+                HttpResponse<String> response = hurried.post("/v1/completions", body);
+                assertThat(response.statusCode()).isEqualTo(504);
+                assertThat(response.headers().firstValue("x-should-retry")).contains("false");
+                assertThat(response.headers().firstValue("retry-after")).isEmpty();
+                assertThat(hurried.json(response).at("/error/type").asString()).isEqualTo("TimeoutError");
+                assertThat(hurried.json(response).at("/error/code").asInt()).isEqualTo(504);
+                assertThat(response.body()).contains("1.5 s", "--request-timeout");
+            }
+        }
+    }
+
+    @Test
+    void aStreamWhoseTimeIsUpEndsWithTheError() throws Exception {
+        try (Stage hurried = hurried(Duration.ofSeconds(60))) {
+            hurried.worker.script = call -> {
+                call.say("begun");
+                call.fail(GrpcStatus.DEADLINE_EXCEEDED, "the deadline has passed");
+            };
+            HttpResponse<String> response = hurried.post("/v1/completions", STREAM);
+            assertThat(response.statusCode()).isEqualTo(200);
+            List<String> events = Stage.events(response.body());
+            assertThat(events).hasSize(3).last().isEqualTo("[DONE]");
+            assertThat(events.get(0)).contains("begun");
+            assertThat(Stage.JSON.readTree(events.get(1)).at("/error/code").asInt())
+                    .isEqualTo(504);
+        }
+    }
+
+    @Test
+    void whatWaitedUntilItsTimeWasUpIs503AndMayBeTriedAgain() throws Exception {
+        try (Stage hurried = hurried(Duration.ofMillis(200))) {
+            hurried.worker.script = call -> hurried.vertx.setTimer(
+                    call.timeout(), _ -> call.fail(GrpcStatus.RESOURCE_EXHAUSTED, "the deadline has passed"));
+            HttpResponse<String> response = hurried.post("/v1/completions", STREAM);
+            assertThat(response.statusCode()).isEqualTo(503);
+            assertThat(response.headers().firstValue("retry-after")).isPresent();
+            assertThat(response.body()).contains("waited for its turn", "0.2 s");
+        }
+    }
+
+    @Test
+    void aWorkerThatForgetsTheTimeIsNotWaitedFor() throws Exception {
+        try (Stage hurried = hurried(Duration.ofMillis(100))) {
+            FutureTask<HttpResponse<String>> answer = new FutureTask<>(() -> hurried.post("/v1/completions", BODY));
+            Thread.ofVirtual().start(answer);
+            FakeWorker.Call call = hurried.worker.next();
+            call.cancelled.get(10, TimeUnit.SECONDS);
+            assertThat(answer.get(10, TimeUnit.SECONDS).statusCode()).isEqualTo(504);
+        }
     }
 
     @Test

@@ -87,6 +87,13 @@ public final class ServeSettings {
             "30",
             Readers::seconds,
             "how long answers may go on after SIGTERM or Ctrl-C; a second signal ends them at once. vLLM's is 0");
+    public static final Setting<Duration> REQUEST_TIMEOUT = Setting.of(
+            SERVER,
+            "request-timeout",
+            "SECONDS",
+            "0",
+            Readers::seconds,
+            "how long a request may take, waiting included; then it is ended with an error. 0 is no limit, as in vLLM");
     public static final Setting<String> CONFIG = Setting.text(
             SERVER,
             "config",
@@ -314,6 +321,7 @@ public final class ServeSettings {
             HOST,
             PORT,
             SHUTDOWN_TIMEOUT,
+            REQUEST_TIMEOUT,
             CONFIG,
             ROOT_PATH,
             API_KEY,

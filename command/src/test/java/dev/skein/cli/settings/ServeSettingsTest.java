@@ -35,6 +35,7 @@ class ServeSettingsTest {
                         "--host",
                         "--port",
                         "--shutdown-timeout",
+                        "--request-timeout",
                         "--config",
                         "--root-path",
                         "--api-key",
@@ -99,6 +100,7 @@ class ServeSettingsTest {
                         Map.entry("host", "127.0.0.1"),
                         Map.entry("port", "8000"),
                         Map.entry("shutdown-timeout", "PT30S"),
+                        Map.entry("request-timeout", "PT0S"),
                         Map.entry("enable-request-id-headers", "false"),
                         Map.entry("max-num-seqs", "256"),
                         Map.entry("max-num-batched-tokens", "2048"),
@@ -325,6 +327,7 @@ class ServeSettingsTest {
         "--cpu=neon, --cpu is 'neon'",
         "--enforce-eager=perhaps, --enforce-eager is 'perhaps'",
         "--shutdown-timeout=-1, --shutdown-timeout is '-1'",
+        "--request-timeout=soon, --request-timeout is 'soon'",
         "--chat-template-content-format=openai, there is only auto"
     })
     void aWrongValueIsNamedWithItsBound(String given, String message) {

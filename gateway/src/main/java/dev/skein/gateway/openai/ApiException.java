@@ -54,6 +54,11 @@ public final class ApiException extends RuntimeException {
         return new ApiException(503, "ServiceUnavailableError", message, null);
     }
 
+    /** It ran, and its time was up before it was done. */
+    public static ApiException timeout(String message) {
+        return new ApiException(504, "TimeoutError", message, null);
+    }
+
     public static ApiException internal(String message) {
         return new ApiException(500, "InternalServerError", message, null);
     }

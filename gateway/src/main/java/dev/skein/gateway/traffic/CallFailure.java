@@ -12,6 +12,10 @@ public record CallFailure(Kind kind, String message) {
         INVALID,
         /** The worker has no room for another one. */
         BUSY,
+        /** Its time was up before a worker had begun with it. */
+        QUEUED,
+        /** Its time was up before it was done. */
+        SLOW,
         /** No group became ready in time. */
         NO_GROUP,
         /** A group was lost, or its step failed, after the request had been given to it. */

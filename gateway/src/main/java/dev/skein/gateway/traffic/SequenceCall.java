@@ -51,6 +51,7 @@ public final class SequenceCall {
     private final GenerateRequest request;
     private final Sink sink;
     private final Duration patience;
+    private final @Nullable Long limit;
     private final long cost;
     private final Set<Leader> failed = new HashSet<>();
     // Ids that the sink has heard: the first `count`.
@@ -68,17 +69,32 @@ public final class SequenceCall {
     private boolean finished;
     private boolean over;
 
-    /** @param patience time that waiting for groups and trying them may take, from the start and from each loss */
+    /**
+     * @param patience time that waiting for groups and trying them may take, from the start and from each loss
+     * @param limit {@code System.nanoTime()} by which it must have ended, and workers are told so; null for no limit
+     */
     public SequenceCall(
-            Vertx vertx, WorkerCalls calls, Fleet fleet, GenerateRequest request, Duration patience, Sink sink) {
+            Vertx vertx,
+            WorkerCalls calls,
+            Fleet fleet,
+            GenerateRequest request,
+            Duration patience,
+            @Nullable Long limit,
+            Sink sink) {
         this.vertx = vertx;
         this.calls = calls;
         this.fleet = fleet;
         this.request = request;
         this.sink = sink;
         this.patience = patience;
-        this.deadline = System.nanoTime() + patience.toNanos();
+        this.limit = limit;
+        this.deadline = patienceEnd();
         this.cost = Routing.cost(request.getPromptCount(), request.getMaxTokens());
+    }
+
+    private long patienceEnd() {
+        long end = System.nanoTime() + patience.toNanos();
+        return limit == null || end - limit < 0 ? end : limit;
     }
 
     public void start() {
@@ -137,6 +153,11 @@ public final class SequenceCall {
     private void send(Leader chosen, GrpcClientRequest<GenerateRequest, GenerateResponse> opened) {
         call = opened;
         opened.headers().set("authorization", chosen.authorization());
+        if (limit != null) {
+            // Rounded up: when the worker says that the time is up, it is up here too.
+            long left = TimeUnit.NANOSECONDS.toMillis(limit - System.nanoTime()) + 1;
+            opened.timeout(Math.max(1, left), TimeUnit.MILLISECONDS);
+        }
         opened.end(rest());
         opened.response().onComplete(answered -> {
             if (call != opened || over) {
@@ -212,6 +233,7 @@ public final class SequenceCall {
             case INVALID_ARGUMENT, OUT_OF_RANGE -> fail(CallFailure.Kind.INVALID, message);
             case RESOURCE_EXHAUSTED -> busy(message);
             case UNAVAILABLE -> refused(chosen(), message);
+            case DEADLINE_EXCEEDED -> fail(CallFailure.Kind.SLOW, message);
             default -> lost(opened, message);
         }
     }
@@ -228,7 +250,9 @@ public final class SequenceCall {
     // answer must not give up so soon.
     private void busy(String message) {
         leave();
-        if (another()) {
+        if (limit != null && System.nanoTime() - limit >= 0) {
+            fail(CallFailure.Kind.QUEUED, message);
+        } else if (another()) {
             start();
         } else if (count == 0) {
             fail(CallFailure.Kind.BUSY, message);
@@ -260,7 +284,7 @@ public final class SequenceCall {
         leave();
         losses = count - heardAtLoss >= PROGRESS ? 1 : losses + 1;
         heardAtLoss = count;
-        deadline = System.nanoTime() + patience.toNanos();
+        deadline = patienceEnd();
         pause = SHORTEST_PAUSE;
         if (losses <= MOST_LOSSES) {
             again();

@@ -20,7 +20,9 @@ public final class Generation extends Sequence {
     private long seed;
     private int scored;
     private boolean promptDone;
-    private long admitted;
+    /** Written by the loop, read by any thread. */
+    private volatile long admitted;
+
     private long firstToken;
 
     Generation(Engine engine, GenerationRequest request, TokenSink sink, long now) {
@@ -53,6 +55,11 @@ public final class Generation extends Sequence {
 
     public void resume() {
         engine.send(new Engine.Command.Pause(this, false));
+    }
+
+    /** Whether a step has computed something of it: it waits no more. Any thread may ask. */
+    public boolean begun() {
+        return admitted != 0;
     }
 
     GenerationRequest request() {

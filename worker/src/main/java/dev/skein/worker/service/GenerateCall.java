@@ -206,8 +206,13 @@ final class GenerateCall implements TokenSink {
 
     private void expired() {
         deadline = NO_TIMER;
+        boolean begun = generation != null && generation.begun();
         cancel();
-        end(GrpcStatus.DEADLINE_EXCEEDED, "the deadline has passed");
+        if (begun) {
+            end(GrpcStatus.DEADLINE_EXCEEDED, "the deadline has passed");
+        } else {
+            end(GrpcStatus.RESOURCE_EXHAUSTED, "the deadline has passed while the request waited");
+        }
     }
 
     private void gone() {

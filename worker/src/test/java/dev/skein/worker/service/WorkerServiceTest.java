@@ -242,6 +242,23 @@ final class WorkerServiceTest {
     }
 
     @Test
+    void aDeadlineThatPassesInTheQueueSaysSo() throws Exception {
+        List<WorkerClientFixture.Stream> streams = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+            streams.add(client.generate(greedy(ENDLESS - 10, 5, 6)));
+            streams.getLast().first.join();
+        }
+        WorkerClientFixture.Stream waiting = client.generate(greedy(5, 5), 200, false);
+        assertThat(waiting.end()).isEqualTo(GrpcStatus.RESOURCE_EXHAUSTED);
+        assertThat(waiting.message()).isEqualTo("the deadline has passed while the request waited");
+        assertThat(statistics().getRunning()).isEqualTo(4);
+        while (statistics().getWaiting() > 0) {
+            Thread.onSpinWait();
+        }
+        streams.forEach(stream -> stream.request.cancel());
+    }
+
+    @Test
     void aSlowReaderPausesItselfAlone() throws Exception {
         int tokens = 2_000;
         WorkerClientFixture narrow = new WorkerClientFixture(worker.port(), TOKEN, 1024);
