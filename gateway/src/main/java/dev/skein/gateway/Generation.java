@@ -194,7 +194,9 @@ final class Generation {
         }
         over();
         cancelAll();
-        ApiException error = error(failure);
+        // What has begun is too slow as a whole, also where some of it was never begun.
+        boolean slow = failure.kind() == Kind.QUEUED && generated() > 0;
+        ApiException error = error(slow ? Kind.SLOW : failure.kind(), failure.message());
         if (opened) {
             JsonWriter out = front.writer();
             Answers.error(out, error);
@@ -211,12 +213,12 @@ final class Generation {
         unlimit.run();
     }
 
-    private ApiException error(CallFailure failure) {
-        return switch (failure.kind()) {
-            case INVALID -> ApiException.bad(null, failure.message());
+    private ApiException error(Kind kind, String message) {
+        return switch (kind) {
+            case INVALID -> ApiException.bad(null, message);
             case BUSY ->
                 ApiException.unavailable(
-                        "The server has no room for another request: " + failure.message() + "; try again later");
+                        "The server has no room for another request: " + message + "; try again later");
             case QUEUED ->
                 ApiException.unavailable("The request waited for its turn until its time was up, " + seconds()
                         + " s; the server is busy, try again later");
