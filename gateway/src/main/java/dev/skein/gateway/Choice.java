@@ -97,9 +97,17 @@ final class Choice implements SequenceCall.Sink {
         return new PromptIds.Scored(prompt, promptLogprobs);
     }
 
-    /** All of it, for an answer in one body. */
-    Piece whole() {
-        return new Piece(index, text, tokens, ending);
+    /** All of it, for an answer in one body, as its choice number {@code place}. */
+    Piece whole(int place) {
+        return new Piece(place, text, tokens, ending);
+    }
+
+    /** How likely it is by the token, if its logprobs were asked for and it is no stream; 0 of no tokens. */
+    double meanLogprob() {
+        return tokens.stream()
+                .mapToDouble(token -> token.getLogprobs().getLogprob())
+                .average()
+                .orElse(0);
     }
 
     @Override

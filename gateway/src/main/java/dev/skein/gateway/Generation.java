@@ -6,6 +6,7 @@ import dev.skein.gateway.openai.Answers;
 import dev.skein.gateway.openai.ApiException;
 import dev.skein.gateway.openai.Decoding;
 import dev.skein.gateway.openai.Piece;
+import dev.skein.gateway.openai.PromptIds;
 import dev.skein.gateway.openai.Usage;
 import dev.skein.gateway.traffic.CallFailure;
 import dev.skein.gateway.traffic.CallFailure.Kind;
@@ -15,9 +16,10 @@ import dev.skein.protocol.v1.GenerateRequest;
 import dev.skein.protocol.v1.GenerateResponse;
 import java.math.BigDecimal;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -81,7 +83,7 @@ final class Generation {
                     prepared.prompt(i),
                     i,
                     show.stream(),
-                    prepared.maxTokens().get(i / prepared.decoding().n()),
+                    prepared.maxTokens().get(i / prepared.decoding().bestOf()),
                     new Timing(metrics, exchange.arrived()));
         }
     }
@@ -177,14 +179,26 @@ final class Generation {
     }
 
     private Answers.Whole whole() {
-        List<Piece> pieces = Arrays.stream(choices).map(Choice::whole).toList();
+        List<Piece> pieces = new ArrayList<>();
+        List<PromptIds.Scored> prompts = new ArrayList<>();
+        int candidates = prepared.decoding().bestOf();
+        for (int first = 0; first < choices.length; first += candidates) {
+            prompts.add(choices[first].prompt());
+            best(List.of(choices).subList(first, first + candidates))
+                    .forEach(choice -> pieces.add(choice.whole(pieces.size())));
+        }
+        return new Answers.Whole(pieces, prompts, usage());
+    }
+
+    /** Those of a prompt's sequences that are answered: all, or the n likeliest, best first. */
+    private List<Choice> best(List<Choice> candidates) {
         int n = prepared.decoding().n();
-        return new Answers.Whole(
-                pieces,
-                IntStream.range(0, prepared.prompts().size())
-                        .mapToObj(i -> choices[i * n].prompt())
-                        .toList(),
-                usage());
+        return n == candidates.size()
+                ? candidates
+                : candidates.stream()
+                        .sorted(Comparator.comparingDouble(Choice::meanLogprob).reversed())
+                        .limit(n)
+                        .toList();
     }
 
     /** A sequence will have no ending: the request has failed. */
@@ -264,7 +278,7 @@ final class Generation {
 
     private long cached() {
         long cached = 0;
-        for (int i = 0; i < choices.length; i += prepared.decoding().n()) {
+        for (int i = 0; i < choices.length; i += prepared.decoding().bestOf()) {
             cached += choices[i].cached();
         }
         return cached;
@@ -275,11 +289,11 @@ final class Generation {
         for (Choice choice : choices) {
             choice.countEnd(reason);
         }
-        int n = prepared.decoding().n();
-        for (int first = 0; first < choices.length; first += n) {
+        int candidates = prepared.decoding().bestOf();
+        for (int first = 0; first < choices.length; first += candidates) {
             metrics.prompt(
-                    n,
-                    Arrays.stream(choices, first, first + n)
+                    prepared.decoding().n(),
+                    Arrays.stream(choices, first, first + candidates)
                             .mapToInt(Choice::count)
                             .max()
                             .orElse(0));

@@ -17,13 +17,13 @@ import java.util.List;
 record Prepared(
         boolean chat, Decoding decoding, List<PromptIds> prompts, List<Integer> maxTokens, Answers.Opening opening) {
 
-    /** Sequences in all; number i belongs to prompt i / n. */
+    /** Sequences in all; number i belongs to prompt i / bestOf. */
     int sequences() {
-        return prompts.size() * decoding.n();
+        return prompts.size() * decoding.bestOf();
     }
 
     PromptIds prompt(int sequence) {
-        return prompts.get(sequence / decoding.n());
+        return prompts.get(sequence / decoding.bestOf());
     }
 
     long promptTokens() {
@@ -34,7 +34,7 @@ record Prepared(
         GenerateRequest.Builder request = GenerateRequest.newBuilder()
                 .setRequestId(sequences() == 1 ? id : id + "-" + sequence)
                 .setSampling(sampling(sequence))
-                .setMaxTokens(maxTokens.get(sequence / decoding.n()))
+                .setMaxTokens(maxTokens.get(sequence / decoding.bestOf()))
                 .setPriority(decoding.priority())
                 .setCacheSalt(decoding.cacheSalt());
         for (int token : prompt(sequence).ids()) {
@@ -43,13 +43,22 @@ record Prepared(
         return request.build();
     }
 
-    // An echoed prompt shows its logprobs as the answer does its own.
     private SamplingParameters sampling(int sequence) {
-        SamplingParameters sampling = decoding.sampling(sequence % decoding.n());
+        int index = sequence % decoding.bestOf();
+        SamplingParameters.Builder sampling = decoding.sampling(index).toBuilder();
         Decoding.Show show = decoding.show();
-        if (chat || !show.echo() || show.logprobs() == null || sampling.hasPromptLogprobs()) {
-            return sampling;
+        Integer shown = show.logprobs();
+        // An echoed prompt shows its logprobs as the answer does its own.
+        if (!chat && show.echo() && shown != null && !sampling.hasPromptLogprobs()) {
+            sampling.setPromptLogprobs(shown);
         }
-        return sampling.toBuilder().setPromptLogprobs(show.logprobs()).build();
+        // A body takes a prompt's from its first sequence, and who is scored cannot begin behind what is cached.
+        if (index > 0 && !show.stream()) {
+            sampling.clearPromptLogprobs();
+        }
+        if (decoding.bestOf() > decoding.n() && shown == null) {
+            sampling.setLogprobs(0);
+        }
+        return sampling.build();
     }
 }

@@ -9,6 +9,7 @@ import dev.skein.protocol.v1.Logprobs;
 import dev.skein.protocol.v1.Token;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -61,6 +62,56 @@ class CompletionTest {
         assertThat(salt.get()).isEqualTo("mine");
         stage.post("/v1/completions", "{\"prompt\":\"x\"}");
         assertThat(salt.get()).isEmpty();
+    }
+
+    @Test
+    void theLikeliestByTheTokenAreReturnedOfMore() throws Exception {
+        List<Integer> asked = Collections.synchronizedList(new ArrayList<>());
+        stage.worker.script = call -> {
+            String id = call.request.getRequestId();
+            int sequence = Integer.parseInt(id.substring(id.lastIndexOf('-') + 1));
+            asked.add(
+                    call.request.getSampling().hasLogprobs()
+                            ? call.request.getSampling().getLogprobs()
+                            : -1);
+            // The last is the least likely as a whole and the likeliest by the token.
+            float[] logprobs = {-3, -1, -2, -0.5f};
+            int tokens = sequence % 4 == 3 ? 3 : 1;
+            GenerateResponse.Builder all = GenerateResponse.newBuilder();
+            for (int i = 0; i < tokens; i++) {
+                all.addTokens(Token.newBuilder()
+                        .setId('a' + sequence)
+                        .setLogprobs(Logprobs.newBuilder().setLogprob(logprobs[sequence % 4])));
+            }
+            call.end(all.setFinish(FakeWorker.finish(FinishReason.FINISH_REASON_LENGTH)));
+        };
+        JsonNode body = complete("\"prompt\":[\"x\",\"yy\"],\"n\":2,\"best_of\":4,\"temperature\":1");
+        assertThat(asked).hasSize(8).containsOnly(0);
+        assertThat(body.at("/choices")
+                        .valueStream()
+                        .map(choice -> choice.get("text").asString()))
+                .containsExactly("ddd", "b", "hhh", "f");
+        assertThat(body.at("/choices")
+                        .valueStream()
+                        .map(choice -> choice.get("index").asInt()))
+                .containsExactly(0, 1, 2, 3);
+        assertThat(body.at("/choices/0/logprobs").isNull()).isTrue();
+        assertThat(body.at("/usage/prompt_tokens").asInt()).isEqualTo(3);
+        assertThat(body.at("/usage/completion_tokens").asInt()).isEqualTo(12);
+    }
+
+    @Test
+    void onlyTheFirstOfAPromptsSequencesIsScoredForABody() throws Exception {
+        List<Boolean> scored = Collections.synchronizedList(new ArrayList<>());
+        stage.worker.script = call -> {
+            scored.add(call.request.getSampling().hasPromptLogprobs());
+            call.end();
+        };
+        complete("\"prompt\":\"xy\",\"n\":3,\"temperature\":1,\"echo\":true,\"logprobs\":1");
+        assertThat(scored).hasSize(3).containsOnlyOnce(true);
+        scored.clear();
+        stream("\"prompt\":\"xy\",\"n\":3,\"temperature\":1,\"echo\":true,\"logprobs\":1");
+        assertThat(scored).containsExactly(true, true, true);
     }
 
     @Test

@@ -89,8 +89,8 @@ class ErrorTest {
                 "/v1/completions",
                 "{\"prompt\":\"x\",\"model\":1,\"n\":\"two\",\"priority\":{}}",
                 "Bad Request",
-                "n",
-                "3 validation errors: n must be an integer, got the string \"two\"; model must be a string, got 1;");
+                "model",
+                "3 validation errors: model must be a string, got 1; n must be an integer, got the string \"two\";");
     }
 
     @ParameterizedTest
@@ -168,9 +168,26 @@ class ErrorTest {
     }
 
     @Test
-    void aSuffixAndMoreThanAreReturnedAreRefused() throws Exception {
+    void aSuffixIsRefused() throws Exception {
         refused("/v1/completions", "{\"prompt\":\"x\",\"suffix\":\"y\"}", "BadRequestError", "suffix", "not supported");
-        refused("/v1/completions", "{\"prompt\":\"x\",\"best_of\":3}", "BadRequestError", "best_of", "equal to n");
+    }
+
+    @Test
+    void whatDoesNotGoWithBestOfIsRefused() throws Exception {
+        refused("/v1/completions", "{\"prompt\":\"x\",\"n\":3,\"best_of\":2}", "BadRequestError", "best_of", "n, the");
+        refused("/v1/completions", "{\"prompt\":\"x\",\"best_of\":0}", "BadRequestError", "best_of", "1 to");
+        refused(
+                "/v1/completions",
+                "{\"prompt\":\"x\",\"best_of\":2,\"temperature\":0}",
+                "BadRequestError",
+                "best_of",
+                "greedy");
+        refused(
+                "/v1/chat/completions",
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"best_of\":2,\"stream\":true}",
+                "BadRequestError",
+                "best_of",
+                "stream");
     }
 
     @ParameterizedTest

@@ -13,11 +13,11 @@ public record CompletionRequest(Decoding decoding, List<Prompt> prompts) {
         Decoding decoding = new DecodingFields(body, rules, false).read();
         List<Prompt> prompts = Prompt.read(body, rules.vocabulary());
         body.check();
-        if ((long) prompts.size() * decoding.n() > rules.maxSequences()) {
+        if ((long) prompts.size() * decoding.bestOf() > rules.maxSequences()) {
             throw ApiException.bad(
-                    "n",
-                    prompts.size() + " prompts times n " + decoding.n() + " is more than " + rules.maxSequences()
-                            + " sequences; ask in several requests");
+                    decoding.bestOf() > decoding.n() ? "best_of" : "n",
+                    prompts.size() + " prompts times " + decoding.bestOf() + " sequences of each is more than "
+                            + rules.maxSequences() + " sequences; ask in several requests");
         }
         return new CompletionRequest(decoding, prompts);
     }

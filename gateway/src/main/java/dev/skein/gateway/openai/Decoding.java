@@ -8,8 +8,9 @@ import org.jspecify.annotations.Nullable;
  * How the ids of a request are chosen and shown: what chat and completions share.
  *
  * @param model the name asked for; empty for whatever is served
- * @param n sequences of each prompt
- * @param sampling for the first of the n; the others' seeds count up from its seed
+ * @param n sequences of each prompt that are answered
+ * @param bestOf sequences of each prompt that are generated: the n with the best mean logprob are answered
+ * @param sampling for the first of them; the others' seeds count up from its seed
  * @param maxTokens output ids at most, as the request says; null where it does not
  * @param tokensOtherwise output ids at most where the request does not say, if the context holds them
  * @param rules how ids become text
@@ -22,6 +23,7 @@ import org.jspecify.annotations.Nullable;
 public record Decoding(
         String model,
         int n,
+        int bestOf,
         SamplingParameters sampling,
         @Nullable Integer maxTokens,
         int tokensOtherwise,
@@ -59,7 +61,7 @@ public record Decoding(
      */
     public record Truncation(int tokens, boolean left) {}
 
-    /** The sampling parameters of sequence {@code index} of the n. */
+    /** The sampling parameters of sequence {@code index} of a prompt's. */
     public SamplingParameters sampling(int index) {
         return index == 0 || !sampling.hasSeed()
                 ? sampling

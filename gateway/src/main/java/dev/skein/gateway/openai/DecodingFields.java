@@ -36,6 +36,7 @@ final class DecodingFields {
     Decoding read() {
         String model = body.text("model");
         Long n = body.integer("n");
+        Long bestOf = body.integer("best_of");
         Long priority = body.integer("priority");
         String salt = body.text("cache_salt");
         String requestId = body.text("request_id");
@@ -44,9 +45,16 @@ final class DecodingFields {
         Decoding.Show show = show();
         Integer maxTokens = maxTokens(show.echo());
         SamplingParameters.Builder sampling = sampling(show);
-        int choices = choices(n, sampling);
+        int choices = choices("n", n, sampling);
+        int candidates = bestOf == null ? choices : choices("best_of", bestOf, sampling);
         TextStream.Rules text = text(sampling, maxTokens);
         body.check();
+        if (candidates < choices) {
+            throw bad("best_of", "best_of is " + candidates + ", and n, the answers wanted of them, is " + choices);
+        }
+        if (candidates > choices && show.stream()) {
+            throw bad("best_of", "best_of does not go with a stream, as all have to end first; set stream to false");
+        }
         if (salt != null && (salt.isEmpty() || salt.length() > LONGEST_SALT)) {
             throw bad("cache_salt", "cache_salt must have 1 to 4096 characters, got " + salt.length());
         }
@@ -56,6 +64,7 @@ final class DecodingFields {
         return new Decoding(
                 model == null ? "" : model,
                 choices,
+                candidates,
                 sampling.build(),
                 maxTokens,
                 tokensOtherwise(),
@@ -68,14 +77,14 @@ final class DecodingFields {
                 requestId);
     }
 
-    private int choices(@Nullable Long n, SamplingParameters.Builder sampling) {
+    private int choices(String name, @Nullable Long asked, SamplingParameters.Builder sampling) {
         body.check();
-        long choices = n == null ? 1 : n;
-        between("n", choices, 1, Math.min(MOST_CHOICES, rules.maxSequences()));
+        long choices = asked == null ? 1 : asked;
+        between(name, choices, 1, Math.min(MOST_CHOICES, rules.maxSequences()));
         if (choices > 1 && sampling.getTemperature() == 0) {
             throw bad(
-                    "n",
-                    "n is " + choices + ", and greedy sampling (temperature 0) gives one answer only; make n 1"
+                    name,
+                    name + " is " + choices + ", and greedy sampling (temperature 0) gives one answer only; make it 1"
                             + " or raise the temperature");
         }
         return (int) choices;

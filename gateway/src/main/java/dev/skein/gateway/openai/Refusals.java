@@ -45,14 +45,6 @@ final class Refusals {
         if (body.flag("use_beam_search", false)) {
             throw ApiException.refused("use_beam_search", "Beam search");
         }
-        Long bestOf = body.integer("best_of");
-        Long n = body.integer("n");
-        if (bestOf != null && bestOf != (n == null ? 1 : n)) {
-            throw ApiException.bad(
-                    "best_of",
-                    "best_of is " + bestOf + ", and this server returns all that it makes;"
-                            + " make it equal to n or leave it out");
-        }
         Long interval = body.integer("stream_interval");
         if (interval != null && interval != 1) {
             throw ApiException.refused("stream_interval", "A stream_interval other than 1");

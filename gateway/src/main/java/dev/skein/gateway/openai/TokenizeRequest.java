@@ -26,6 +26,7 @@ public record TokenizeRequest(String model, What what, boolean addSpecialTokens,
     private static final Decoding NONE = new Decoding(
             "",
             1,
+            1,
             SamplingParameters.getDefaultInstance(),
             null,
             1,
