@@ -46,14 +46,16 @@ public interface Backend extends AutoCloseable {
     KvCache kvCache(KvCache.Shape shape);
 
     /**
-     * Computes a model together with other ranks from the next step on. Each of them runs the same operations of the
-     * same steps in the same order; one that does not come makes the operation that waits for it fail for good.
+     * Computes a model together with other ranks from the next step on. All of them run the same steps in the same order,
+     * and those that split layers the same operations; one that does not come makes the operation that waits for it fail
+     * for good. The ends stay their owner's.
      *
-     * @param tensor those that split each layer with this one; null if there are none
-     * @param pipeline those that layers are handed to and come from, by stage; null if there are none
+     * @param tensor those that split each layer with this one
+     * @param previous the rank whose rows this one goes on with, and this one
+     * @param next this one, and the rank that goes on with its rows
      * @throws UnsupportedOperationException if this backend computes alone
      */
-    default void join(@Nullable Collective tensor, @Nullable Collective pipeline) {
+    default void join(@Nullable Collective tensor, @Nullable Collective previous, @Nullable Collective next) {
         throw alone();
     }
 
@@ -146,13 +148,13 @@ public interface Backend extends AutoCloseable {
         throw alone();
     }
 
-    /** Hands the step's rows to another stage, which {@link #receive}s them. */
-    default void send(Buffer x, int stage) {
+    /** Hands the step's rows to the next rank, which {@link #receive}s them. */
+    default void send(Buffer x) {
         throw alone();
     }
 
-    /** Fills the step's rows with what another stage {@link #send}s. */
-    default void receive(Buffer x, int stage) {
+    /** Fills the step's rows with what the previous rank {@link #send}s. */
+    default void receive(Buffer x) {
         throw alone();
     }
 

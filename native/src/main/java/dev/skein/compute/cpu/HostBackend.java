@@ -39,7 +39,8 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
     private final Set<Object> owned = Collections.newSetFromMap(new IdentityHashMap<>());
     private final Map<Rope, RopeTable> ropes = new IdentityHashMap<>();
     private @Nullable Collective tensor;
-    private @Nullable Collective pipeline;
+    private @Nullable Collective previous;
+    private @Nullable Collective next;
     private @Nullable StepInputs step;
     /** Where another rank's columns wait to be put between this one's. */
     private MemorySegment columnsOfOthers = MemorySegment.NULL;
@@ -132,10 +133,11 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
     }
 
     @Override
-    public final void join(@Nullable Collective tensorRanks, @Nullable Collective stages) {
+    public final void join(@Nullable Collective sharing, @Nullable Collective before, @Nullable Collective after) {
         checkOpen();
-        tensor = tensorRanks;
-        pipeline = stages;
+        tensor = sharing;
+        previous = before;
+        next = after;
     }
 
     // A step
@@ -368,25 +370,25 @@ abstract sealed class HostBackend implements Backend permits CpuBackend, JavaBac
     }
 
     @Override
-    public final void send(Buffer x, int stage) {
+    public final void send(Buffer x) {
         HostBuffer from = owned(x);
-        Collective stages = joined(pipeline, "pipeline");
+        Collective ranks = joined(next, "next");
         flush();
-        stages.send(live(from), stage);
+        ranks.send(live(from), 1);
     }
 
     @Override
-    public final void receive(Buffer x, int stage) {
+    public final void receive(Buffer x) {
         HostBuffer to = owned(x);
-        Collective stages = joined(pipeline, "pipeline");
+        Collective ranks = joined(previous, "previous");
         produce(to, false);
         flush();
-        stages.receive(live(to), stage);
+        ranks.receive(live(to), 0);
     }
 
     private static Collective joined(@Nullable Collective ranks, String which) {
         if (ranks == null) {
-            throw new IllegalStateException("there are no other %s ranks".formatted(which));
+            throw new IllegalStateException("no %s ranks have joined".formatted(which));
         }
         return ranks;
     }

@@ -292,8 +292,7 @@ public final class Engine implements AutoCloseable {
             finish();
         } else if (!began && !stopped && commands.isEmpty()) {
             finishDrains();
-            stepper.idle();
-            LockSupport.parkNanos(this, stepper.idleNanos());
+            LockSupport.park(this);
         }
     }
 

@@ -65,7 +65,8 @@ public record EngineOptions(
         return speculation == null ? 0 : MAX_DRAFT_ROWS;
     }
 
-    StepInputs.Limits stepLimits() {
+    /** What a step's inputs hold at most. */
+    public StepInputs.Limits stepLimits() {
         return stepLimits(maxModelLen, maxNumSeqs, maxNumBatchedTokens, blocks, draftRows());
     }
 

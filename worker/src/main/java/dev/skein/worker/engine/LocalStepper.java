@@ -49,14 +49,6 @@ final class LocalStepper implements Stepper {
     }
 
     @Override
-    public void idle() {}
-
-    @Override
-    public long idleNanos() {
-        return Long.MAX_VALUE;
-    }
-
-    @Override
     public void close() {
         backend.close();
     }

@@ -32,12 +32,6 @@ public interface Stepper extends AutoCloseable {
      */
     StepOutputs take();
 
-    /** There is nothing to compute; called at least once in {@link #idleNanos}. */
-    void idle();
-
-    /** How long the loop may sleep. */
-    long idleNanos();
-
     /** Frees everything. */
     @Override
     void close();

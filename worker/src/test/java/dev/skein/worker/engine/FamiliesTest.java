@@ -26,12 +26,12 @@ import tools.jackson.databind.JsonNode;
  */
 final class FamiliesTest {
     /** Keys and values are of 16 bits in the cache, the reference's of 32. */
-    private static final double LOGPROB = 0.01;
+    static final double LOGPROB = 0.01;
 
     private static final int TOP = 6;
-    private static final int OUTPUT = 12;
+    static final int OUTPUT = 12;
     private static final Size TOGETHER = new Size(8, 256, 256, 100);
-    private static final Sampling GREEDY = Samplings.greedy()
+    static final Sampling GREEDY = Samplings.greedy()
             .ends(0, true)
             .logprobs(OptionalInt.of(TOP), OptionalInt.empty())
             .value();
@@ -118,7 +118,8 @@ final class FamiliesTest {
         }
     }
 
-    private static double compare(JsonNode reference, Collected answer) {
+    /** The largest difference of a logprob. */
+    static double compare(JsonNode reference, Collected answer) {
         assertThat(answer.ids()).isEqualTo(List.of(boxed(reference.get("output"))));
         double worst = 0;
         for (int step = 0; step < OUTPUT; step++) {
@@ -134,7 +135,7 @@ final class FamiliesTest {
         return worst;
     }
 
-    private static int[] ints(JsonNode array) {
+    static int[] ints(JsonNode array) {
         return array.values().stream().mapToInt(JsonNode::intValue).toArray();
     }
 

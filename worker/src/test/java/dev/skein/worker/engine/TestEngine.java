@@ -1,13 +1,20 @@
 package dev.skein.worker.engine;
 
 import dev.skein.compute.Backend;
+import dev.skein.compute.collective.Membership;
+import dev.skein.compute.collective.SharedMemoryCollective;
 import dev.skein.compute.cpu.JavaBackend;
 import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Checkpoint;
+import dev.skein.worker.model.RankCount;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** An engine over a model file, for tests. */
@@ -17,8 +24,12 @@ public final class TestEngine implements AutoCloseable {
         public static final Size ROOMY = new Size(8, 256, 256, 100);
     }
 
+    static final Duration LIMIT = Duration.ofSeconds(60);
+
     private final Checkpoint checkpoint;
     private final Engine engine;
+    private final List<Thread> followers = new ArrayList<>();
+    private final List<Throwable> broken = new CopyOnWriteArrayList<>();
 
     public TestEngine(Path model, Size size, int maxModelLen) {
         this(model, size, maxModelLen, new JavaBackend());
@@ -30,7 +41,48 @@ public final class TestEngine implements AutoCloseable {
 
     public TestEngine(Path model, Size size, int maxModelLen, Backend backend, @Nullable PromptLookup lookup) {
         checkpoint = Checkpoint.open(model);
-        EngineOptions options = new EngineOptions(
+        engine = Engine.start(options(size, maxModelLen, lookup), Architecture.of(checkpoint), backend, (_, _) -> {});
+    }
+
+    /** One whose ranks are threads of this process. */
+    public TestEngine(
+            Path model,
+            Size size,
+            int maxModelLen,
+            RankCount count,
+            Supplier<Backend> backends,
+            @Nullable PromptLookup lookup) {
+        checkpoint = Checkpoint.open(model);
+        EngineOptions options = options(size, maxModelLen, lookup);
+        List<Architecture> parts = Architecture.of(checkpoint).split(count);
+        String group = "test-" + UUID.randomUUID();
+        for (Architecture part : parts.subList(1, parts.size())) {
+            followers.add(Thread.ofPlatform().start(() -> follow(part, options, backends.get(), group)));
+        }
+        Architecture leader = parts.getFirst();
+        engine = Engine.start(
+                options,
+                leader.vocabularySize(),
+                new GroupStepper(
+                        options, leader, backends.get(), () -> Links.join(leader.shard(), joiner(group)), LIMIT),
+                (_, _) -> {});
+    }
+
+    private void follow(Architecture part, EngineOptions options, Backend backend, String group) {
+        try (Follower follower = new Follower(part, backend, options.stepLimits(), options.blocks(), (_, _) -> {})) {
+            follower.run(Links.join(part.shard(), joiner(group)));
+        } catch (RuntimeException | Error failed) {
+            broken.add(failed);
+        }
+    }
+
+    private static Links.Joiner joiner(String group) {
+        return (name, rank, size) ->
+                SharedMemoryCollective.join(new Membership(group + name, "a token of this test", rank, size, LIMIT));
+    }
+
+    private static EngineOptions options(Size size, int maxModelLen, @Nullable PromptLookup lookup) {
+        return new EngineOptions(
                 maxModelLen,
                 size.sequences,
                 size.tokens,
@@ -42,7 +94,6 @@ public final class TestEngine implements AutoCloseable {
                 true,
                 false,
                 lookup);
-        engine = Engine.start(options, Architecture.of(checkpoint), backend, (_, _) -> {});
     }
 
     public Engine engine() {
@@ -84,9 +135,21 @@ public final class TestEngine implements AutoCloseable {
         }
     }
 
+    /** What followers failed with. */
+    List<Throwable> broken() {
+        return broken;
+    }
+
     @Override
     public void close() {
         engine.close();
+        try {
+            for (Thread follower : followers) {
+                follower.join();
+            }
+        } catch (InterruptedException stop) {
+            throw new IllegalStateException(stop);
+        }
         checkpoint.close();
     }
 }
