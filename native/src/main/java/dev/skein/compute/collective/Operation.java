@@ -6,7 +6,7 @@ enum Operation {
     ALL_REDUCE("all-reduce"),
     ALL_GATHER("all-gather"),
     BROADCAST("broadcast"),
-    SEND("send");
+    MESSAGE("a message");
 
     private final String text;
 
@@ -22,7 +22,7 @@ enum Operation {
         if (place == BARRIER.ordinal()) {
             return name;
         }
-        String from = place == BROADCAST.ordinal() ? " from rank " + (what >> 8) : "";
+        String from = place >= BROADCAST.ordinal() ? " from rank " + (what >> 8) : "";
         return "%s of %d bytes%s".formatted(name, bytes, from);
     }
 

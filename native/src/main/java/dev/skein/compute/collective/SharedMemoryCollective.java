@@ -26,6 +26,9 @@ public final class SharedMemoryCollective implements Collective {
     private final SharedLayout layout;
     private final MemorySegment memory;
     private final Call call = new Call();
+    /** A message to or from one rank, which is none of the calls of all. */
+    private final Call message = new Call();
+
     private final Patience patience = new Patience();
     private final OrderedSum sum = new OrderedSum();
     private final long[] sent;
@@ -36,6 +39,9 @@ public final class SharedMemoryCollective implements Collective {
     private long round;
     /** The last round to which all are known to have come. */
     private long met;
+
+    /** The one that this end is in. */
+    private Call current = call;
 
     private boolean closed;
 
@@ -165,16 +171,16 @@ public final class SharedMemoryCollective implements Collective {
     @Override
     public void send(MemorySegment bytes, int to) {
         checkOther(to);
-        checkUsable();
         long total = bytes.byteSize();
+        beginMessage(rank, total);
         long at = 0;
         do {
-            long message = ++sent[to];
-            await(to, layout.received(rank, to), message - 2, false);
+            long number = ++sent[to];
+            await(to, layout.received(rank, to), number - 2, false);
             long length = Math.min(SharedLayout.MAIL_BYTES, total - at);
-            MemorySegment.copy(bytes, at, memory, layout.mailSlot(rank, to, message), length);
-            group.write(layout.sentLength(rank, to, message), total);
-            group.publish(layout.sent(rank, to), message);
+            MemorySegment.copy(bytes, at, memory, layout.mailSlot(rank, to, number), length);
+            group.write(layout.sentLength(rank, to, number), total);
+            group.publish(layout.sent(rank, to), number);
             at += length;
         } while (at < total);
     }
@@ -182,16 +188,16 @@ public final class SharedMemoryCollective implements Collective {
     @Override
     public void receive(MemorySegment bytes, int from) {
         checkOther(from);
-        checkUsable();
         long total = bytes.byteSize();
+        beginMessage(from, total);
         long at = 0;
         do {
-            long message = ++received[from];
-            await(from, layout.sent(from, rank), message, false);
-            checkLength(from, group.read(layout.sentLength(from, rank, message)), total);
+            long number = ++received[from];
+            await(from, layout.sent(from, rank), number, false);
+            checkLength(from, group.read(layout.sentLength(from, rank, number)), total);
             long length = Math.min(SharedLayout.MAIL_BYTES, total - at);
-            MemorySegment.copy(memory, layout.mailSlot(from, rank, message), bytes, at, length);
-            group.publish(layout.received(from, rank), message);
+            MemorySegment.copy(memory, layout.mailSlot(from, rank, number), bytes, at, length);
+            group.publish(layout.received(from, rank), number);
             at += length;
         } while (at < total);
     }
@@ -199,7 +205,8 @@ public final class SharedMemoryCollective implements Collective {
     private void checkLength(int from, long sentBytes, long wanted) {
         if (sentBytes != wanted) {
             throw fail(
-                    from, "rank %d sends %d bytes where rank %d receives %d".formatted(from, sentBytes, rank, wanted));
+                    from,
+                    "rank %d sends %d bytes where rank %d receives %d bytes".formatted(from, sentBytes, rank, wanted));
         }
     }
 
@@ -207,7 +214,14 @@ public final class SharedMemoryCollective implements Collective {
 
     private void begin(Operation operation, int root, long bytes) {
         checkUsable();
+        current = call;
         call.begin(operation, root, bytes);
+    }
+
+    private void beginMessage(int from, long bytes) {
+        checkUsable();
+        current = message;
+        message.begin(Operation.MESSAGE, from, bytes);
     }
 
     /** Comes to the next round with a piece. */
@@ -283,13 +297,13 @@ public final class SharedMemoryCollective implements Collective {
             throw fail(rank, "rank %d was interrupted while it waited for rank %d".formatted(rank, other));
         }
         if (group.hasClosed(other) && group.read(word) < value) {
-            throw fail(other, "rank %d has left the group; rank %d waits for it at %s".formatted(other, rank, call));
+            throw fail(other, "rank %d has left the group; rank %d waits for it at %s".formatted(other, rank, current));
         }
         if (group.isDead(other) && group.read(word) < value) {
             throw fail(
                     other,
                     "rank %d (process %d) has died; rank %d waits for it at %s"
-                            .formatted(other, group.process(other), rank, call));
+                            .formatted(other, group.process(other), rank, current));
         }
         if (!idle && patience.waitedNanos() > membership.limitNanos()) {
             int missing = awaitedInTheEnd(other);
@@ -302,7 +316,7 @@ public final class SharedMemoryCollective implements Collective {
                                     membership.limit().toMillis(),
                                     rank,
                                     other,
-                                    call));
+                                    current));
         }
     }
 

@@ -1,8 +1,12 @@
 package dev.skein.compute.collective;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.channels.ServerSocketChannel;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,7 +21,8 @@ import java.util.concurrent.Future;
 final class Ends implements AutoCloseable {
     /** How the ends of a group are made. */
     enum Kind {
-        MEMORY
+        MEMORY,
+        TCP
     }
 
     /** What one end does. */
@@ -25,6 +30,7 @@ final class Ends implements AutoCloseable {
         T on(Collective end, Arena arena) throws Exception;
     }
 
+    static final String TOKEN = "a token of this test";
     static final Duration LIMIT = Duration.ofSeconds(30);
 
     private final ExecutorService threads;
@@ -36,13 +42,36 @@ final class Ends implements AutoCloseable {
 
     Ends(Kind kind, int size, Duration limit) throws Exception {
         threads = Executors.newFixedThreadPool(size);
+        ends = all(threads.invokeAll(kind == Kind.MEMORY ? inMemory(size, limit) : overTcp(size, limit)));
+    }
+
+    private static List<Callable<Collective>> inMemory(int size, Duration limit) {
         String group = name();
         List<Callable<Collective>> joins = new ArrayList<>();
         for (int rank = 0; rank < size; rank++) {
-            Membership membership = new Membership(group, "a token of this test", rank, size, limit);
+            Membership membership = new Membership(group, TOKEN, rank, size, limit);
             joins.add(() -> SharedMemoryCollective.join(membership));
         }
-        ends = all(threads.invokeAll(joins));
+        return joins;
+    }
+
+    private static List<Callable<Collective>> overTcp(int size, Duration limit) throws IOException {
+        String group = name();
+        List<ServerSocketChannel> listening = new ArrayList<>();
+        List<InetSocketAddress> addresses = new ArrayList<>();
+        for (int rank = 0; rank < size; rank++) {
+            ServerSocketChannel channel =
+                    ServerSocketChannel.open().bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+            listening.add(channel);
+            addresses.add((InetSocketAddress) channel.getLocalAddress());
+        }
+        List<Callable<Collective>> joins = new ArrayList<>();
+        for (int rank = 0; rank < size; rank++) {
+            Membership membership = new Membership(group, TOKEN, rank, size, limit);
+            ServerSocketChannel own = listening.get(rank);
+            joins.add(() -> TcpCollective.join(membership, own, addresses));
+        }
+        return joins;
     }
 
     static String name() {
