@@ -268,19 +268,25 @@ INLINE void float_tile(const int type, const int G, const int R, const skein_wei
     }
 }
 
-#define FLOAT_ROWS 4 /* of a tile of 2 or 4 groups */
 #define FLOAT_CASE(type, G, R)                             \
     case (G) * 16 + (R):                                   \
         float_tile(type, G, R, weight, group, x, out);     \
         break;
+#if TILE_ROWS == 12
+#define MORE_FLOAT_CASES(type, G)                                                                                 \
+    FLOAT_CASE(type, G, 5) FLOAT_CASE(type, G, 6) FLOAT_CASE(type, G, 7) FLOAT_CASE(type, G, 8)                   \
+    FLOAT_CASE(type, G, 9) FLOAT_CASE(type, G, 10) FLOAT_CASE(type, G, 11) FLOAT_CASE(type, G, 12)
+#else
+#define MORE_FLOAT_CASES(type, G)
+#endif
+#define FLOAT_CASES(type, G) \
+    FLOAT_CASE(type, G, 1) FLOAT_CASE(type, G, 2) FLOAT_CASE(type, G, 3) FLOAT_CASE(type, G, 4)
 #define FLOAT_TILE(name, type)                                                                                    \
     static void name(const skein_weight *weight, const uint8_t *group, const float *x, int groups, int rows,      \
                      float *out) {                                                                                \
         switch (groups * 16 + rows) {                                                                             \
-            FLOAT_CASE(type, 4, 1) FLOAT_CASE(type, 2, 1) FLOAT_CASE(type, 1, 1)                                  \
-            FLOAT_CASE(type, 4, 2) FLOAT_CASE(type, 2, 2) FLOAT_CASE(type, 1, 2)                                  \
-            FLOAT_CASE(type, 4, 3) FLOAT_CASE(type, 2, 3) FLOAT_CASE(type, 1, 3)                                  \
-            FLOAT_CASE(type, 4, 4) FLOAT_CASE(type, 2, 4) FLOAT_CASE(type, 1, 4)                                  \
+            FLOAT_CASES(type, 4) FLOAT_CASES(type, 2) FLOAT_CASES(type, 1)                                        \
+            MORE_FLOAT_CASES(type, 2) MORE_FLOAT_CASES(type, 1)                                                   \
         }                                                                                                         \
     }
 FLOAT_TILE(tile_f32, SKEIN_F32)
@@ -352,7 +358,7 @@ static void quantised_units(const product *p, int from, int to, int row, int row
 }
 
 static void float_units(const product *p, int from, int to, int row, int rows) {
-    _Alignas(64) float out[4 * FLOAT_ROWS * LANES];
+    _Alignas(64) float out[4 * TILE_ROWS * LANES];
     int gated = p->kind == SKEIN_OP_GATED_MATMUL;
     int last = gated ? 2 * to : to;
     for (int group = gated ? 2 * from : from; group < last;) {
@@ -378,8 +384,8 @@ static void tile_of_either(const product *p, const skein_weight *weight, int gro
 
 /* Gate and up of different types. */
 static void apart_units(const product *p, int from, int to, int row, int rows) {
-    _Alignas(64) float g[FLOAT_ROWS * LANES];
-    _Alignas(64) float u[FLOAT_ROWS * LANES];
+    _Alignas(64) float g[TILE_ROWS * LANES];
+    _Alignas(64) float u[TILE_ROWS * LANES];
     for (int unit = from; unit < to; unit++) {
         tile_of_either(p, p->weight, unit, row, rows, g);
         tile_of_either(p, p->weight->up, unit, row, rows, u);
@@ -391,14 +397,13 @@ void KERNEL(matmul)(const skein_weight *weight, int kind, int activation, const 
                     int from, int to, float *out) {
     product p = {weight, x, quantised, kind, activation, out};
     int quantised_type = is_quantised(weight->type);
-    int tile = quantised_type && !weight->up ? TILE_ROWS : FLOAT_ROWS;
     int64_t unit_bytes = weight->group_bytes * (weight->gated ? 2 : 1) + (weight->up ? weight->up->group_bytes : 0);
     int chunk = (int)(CHUNK_BYTES / unit_bytes);
     if (chunk < 1) chunk = 1;
     for (int unit = from; unit < to; unit += chunk) {
         int end = unit + chunk < to ? unit + chunk : to;
-        for (int row = 0; row < rows; row += tile) {
-            int count = rows - row < tile ? rows - row : tile;
+        for (int row = 0; row < rows; row += TILE_ROWS) {
+            int count = rows - row < TILE_ROWS ? rows - row : TILE_ROWS;
             if (weight->up) {
                 apart_units(&p, unit, end, row, count);
             } else if (quantised_type) {
