@@ -100,7 +100,8 @@ final class EngineBench implements AutoCloseable {
                 new Measure("decode, batch 1", () -> decode(1, SHORT_PROMPT, DECODED), "tok/s"),
                 new Measure(
                         "decode, batch 1, context " + LONG_PROMPT, () -> decode(1, LONG_PROMPT, DECODED_LONG), "tok/s"),
-                new Measure("decode, batch " + BATCH, () -> decode(BATCH, SHORT_PROMPT, DECODED), "tok/s in all"));
+                new Measure("decode, batch " + BATCH, () -> decode(BATCH, SHORT_PROMPT, DECODED), "tok/s in all"),
+                new Measure("core to core", CorePing::nanos, "ns"));
         double[][] values = new double[measures.size()][runs];
         for (int run = -1; run < runs; run++) {
             for (int i = 0; i < values.length; i++) {
