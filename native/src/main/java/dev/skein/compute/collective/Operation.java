@@ -1,32 +1,44 @@
 package dev.skein.compute.collective;
 
-/** What ranks do together. Its place in this list goes over the wire. */
+/** What ranks do together. */
 enum Operation {
-    BARRIER("a barrier"),
-    ALL_REDUCE("all-reduce"),
-    ALL_GATHER("all-gather"),
-    BROADCAST("broadcast"),
-    MESSAGE("a message");
+    BARRIER(1, "a barrier"),
+    ALL_REDUCE(2, "all-reduce"),
+    ALL_GATHER(3, "all-gather"),
+    BROADCAST(4, "broadcast"),
+    MESSAGE(5, "a message");
+
+    private static final Operation[] ALL = values();
+
+    /** What stands for it between ranks. */
+    private final int code;
 
     private final String text;
 
-    Operation(String text) {
+    Operation(int code, String text) {
+        this.code = code;
         this.text = text;
     }
 
     /** The call in words; numbers of a newer or broken rank that mean nothing here are said as they are. */
     static String describe(long what, long bytes) {
-        Operation[] all = values();
-        long place = what & 0xff;
-        String name = place < all.length ? all[(int) place].text : "call " + place;
-        if (place == BARRIER.ordinal()) {
-            return name;
+        for (Operation operation : ALL) {
+            if (operation.code == (what & 0xff)) {
+                return operation.describe((int) (what >> 8), bytes);
+            }
         }
-        String from = place >= BROADCAST.ordinal() ? " from rank " + (what >> 8) : "";
-        return "%s of %d bytes%s".formatted(name, bytes, from);
+        return "call %d of %d bytes".formatted(what, bytes);
+    }
+
+    private String describe(int root, long bytes) {
+        return switch (this) {
+            case BARRIER -> text;
+            case ALL_REDUCE, ALL_GATHER -> "%s of %d bytes".formatted(text, bytes);
+            case BROADCAST, MESSAGE -> "%s of %d bytes from rank %d".formatted(text, bytes, root);
+        };
     }
 
     long what(int root) {
-        return ordinal() | (long) root << 8;
+        return code | (long) root << 8;
     }
 }

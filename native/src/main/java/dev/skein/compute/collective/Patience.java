@@ -12,7 +12,7 @@ import java.util.concurrent.locks.LockSupport;
  */
 final class Patience {
     /** Longer than a line needs between cores and than ranks are apart after the same matrix; less than a switch of threads is worth. */
-    private static final long SPIN_NANOS = 20_000;
+    private static final long SPIN_NANOS = 10_000;
     /** Longer than a leader takes between two steps. Sleeping costs 50 microseconds at least, which is felt before this. */
     private static final long YIELD_NANOS = 8_000_000;
     /** A pause is this part of the time waited so far. */
@@ -40,6 +40,7 @@ final class Patience {
     }
 
     /** Waits a moment. Whether it is time to see if the other can still come. */
+    @SuppressWarnings("ThreadPriorityCheck") // decides how soon, never what
     boolean pause() {
         if (waited < SPIN_NANOS && ++spins % SPINS != 0) {
             Thread.onSpinWait();

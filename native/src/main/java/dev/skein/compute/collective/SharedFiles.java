@@ -15,7 +15,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
@@ -129,7 +128,7 @@ final class SharedFiles {
         }
         try (FileChannel channel = FileChannel.open(file, READ, WRITE, LinkOption.NOFOLLOW_LINKS)) {
             return SharedGroup.isFree(channel, 0);
-        } catch (FileSystemException e) {
+        } catch (IOException e) {
             return false;
         }
     }
@@ -196,8 +195,8 @@ final class SharedFiles {
         FileChannel channel;
         try {
             channel = FileChannel.open(file, READ, WRITE, LinkOption.NOFOLLOW_LINKS);
-        } catch (FileSystemException e) {
-            return null; // not there, or not ours
+        } catch (IOException e) {
+            return null; // not there, not ours, or a link
         }
         try {
             if (!isReady(channel) || SharedGroup.isFree(channel, 0)) {
@@ -221,22 +220,23 @@ final class SharedFiles {
         }
         check(header.getLong((int) SharedLayout.MAGIC_AT) == SharedLayout.MAGIC, "its file is none of a group");
         long version = header.getLong((int) SharedLayout.VERSION_AT);
-        check(version == SharedLayout.VERSION, "it speaks version %d, this rank %d", version, SharedLayout.VERSION);
+        check(
+                version == SharedLayout.VERSION,
+                "it speaks version %d, this rank %d".formatted(version, SharedLayout.VERSION));
         byte[] token = new byte[SharedLayout.TOKEN_BYTES];
         header.get((int) SharedLayout.TOKEN_AT, token);
         check(MessageDigest.isEqual(token, tokenHash()), "it has another token");
         long size = header.getLong((int) SharedLayout.SIZE_AT);
-        check(size == membership.size(), "it has %d ranks, this rank knows of %d", size, membership.size());
-        check(channel.size() == layout.bytes(), "its file has %d bytes, not %d", channel.size(), layout.bytes());
+        check(size == membership.size(), "it has %d ranks, this rank knows of %d".formatted(size, membership.size()));
+        long bytes = channel.size();
+        check(bytes == layout.bytes(), "its file has %d bytes, not %d".formatted(bytes, layout.bytes()));
         return true;
     }
 
-    private void check(boolean right, String wrong, Object... values) {
+    private void check(boolean right, String wrong) {
         if (!right) {
             throw new CollectiveException(
-                    0,
-                    "rank 0 of group %s is not of this group: ".formatted(membership.group())
-                            + wrong.formatted(values));
+                    0, "rank 0 of group %s is not of this group: %s".formatted(membership.group(), wrong));
         }
     }
 

@@ -54,7 +54,7 @@ final class SharedLayout {
         this.size = size;
         long mailsEnd = MAILS_AT + (long) size * size * MAIL_CONTROL_BYTES;
         slotsAt = (mailsEnd + PAGE - 1) / PAGE * PAGE;
-        mailSlotsAt = slotsAt + 2 * size * SLOT_BYTES;
+        mailSlotsAt = slotsAt + 2L * size * SLOT_BYTES;
     }
 
     long bytes() {
@@ -85,7 +85,7 @@ final class SharedLayout {
     }
 
     long slot(int rank, long round) {
-        return slotsAt + (2 * rank + (round & 1)) * SLOT_BYTES;
+        return slotsAt + (2L * rank + (round & 1)) * SLOT_BYTES;
     }
 
     long sent(int from, int to) {
@@ -101,6 +101,6 @@ final class SharedLayout {
     }
 
     long mailSlot(int from, int to, long message) {
-        return mailSlotsAt + (2 * ((long) from * size + to) + (message & 1)) * MAIL_BYTES;
+        return mailSlotsAt + (2L * ((long) from * size + to) + (message & 1)) * MAIL_BYTES;
     }
 }

@@ -118,12 +118,12 @@ public final class SharedMemoryCollective implements Collective {
         do {
             offer(part, at, Math.clamp(lengths[rank] - at, 0, SharedLayout.SLOT_BYTES));
             awaitAll();
-            gatherPieces(part, lengths, all, at);
+            gatherPieces(lengths, all, at);
             at += SharedLayout.SLOT_BYTES;
         } while (at < longest);
     }
 
-    private void gatherPieces(MemorySegment part, long[] lengths, MemorySegment all, long at) {
+    private void gatherPieces(long[] lengths, MemorySegment all, long at) {
         long start = 0;
         for (int other = 0; other < size; other++) {
             long length = Math.clamp(lengths[other] - at, 0, SharedLayout.SLOT_BYTES);

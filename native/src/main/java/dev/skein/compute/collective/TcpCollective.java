@@ -338,7 +338,8 @@ public final class TcpCollective implements Collective {
         }
         boolean moved = false;
         for (Peer peer : peers) {
-            moved |= peer.write() | peer.read();
+            moved |= peer.write();
+            moved |= peer.read();
             if (peer.isGone() && !peer.isDone()) {
                 peer.listen();
                 throw new CollectiveException(peer.rank(), "rank %d %s".formatted(peer.rank(), peer.whyGone()));

@@ -70,7 +70,7 @@ final class CallsTest {
     void gathersWherePartsLieAlready(Ends.Kind kind, int size) throws Exception {
         try (Ends ends = new Ends(kind, size)) {
             long[] lengths = new long[size];
-            Arrays.setAll(lengths, rank -> 300_001 * (rank + 1));
+            Arrays.setAll(lengths, rank -> 300_001L * (rank + 1));
             byte[][] parts = randomBytes(lengths, size);
             byte[] wanted = concatenated(parts);
             for (byte[] all : ends.run((end, arena) -> {

@@ -183,7 +183,7 @@ final class MisuseTest {
             assertThatThrownBy(() -> end.allGather(bytes, new long[] {9, 0}, arena.allocate(9)))
                     .isInstanceOf(IndexOutOfBoundsException.class);
             // Nothing was said to the other, so the two still understand each other.
-            ends.run((each, unused) -> {
+            ends.run((each, _) -> {
                 each.barrier();
                 return 0;
             });

@@ -118,7 +118,7 @@ final class RankProcess implements AutoCloseable {
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
         for (String line = in.readLine(); line != null; line = in.readLine()) {
-            String[] words = line.split(" ");
+            String[] words = line.split(" ", -1);
             ServerSocketChannel listening =
                     ServerSocketChannel.open().bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
             out.println(((InetSocketAddress) listening.getLocalAddress()).getPort());
@@ -139,7 +139,7 @@ final class RankProcess implements AutoCloseable {
     }
 
     private static List<Collectives.Place> places(String ports, Ends.Kind kind) {
-        return Arrays.stream(ports.trim().split(" "))
+        return Arrays.stream(ports.trim().split(" ", -1))
                 .map(port -> new Collectives.Place(
                         kind == Ends.Kind.MEMORY ? "one" : port,
                         new InetSocketAddress(InetAddress.getLoopbackAddress(), Integer.parseInt(port))))
