@@ -146,6 +146,9 @@ final class ServeCommand {
                 settings.get(ServeSettings.LOAD_FORMAT),
                 settings.get(ServeSettings.THREADS),
                 settings.get(ServeSettings.CPU),
+                settings.get(ServeSettings.DEVICE),
+                settings.get(ServeSettings.GPU_MEMORY_UTILIZATION),
+                settings.get(ServeSettings.ENFORCE_EAGER),
                 settings.find(ServeSettings.MAX_MODEL_LEN).orElse(WorkerOptions.FROM_FILE),
                 settings.get(ServeSettings.MAX_NUM_SEQS),
                 settings.get(ServeSettings.MAX_NUM_BATCHED_TOKENS),
@@ -206,7 +209,7 @@ final class ServeCommand {
                 "enable_prefix_caching",
                 settings.get(ServeSettings.PREFIX_CACHING) ? "True" : "False",
                 "gpu_memory_utilization",
-                settings.find(ServeSettings.GPU_MEMORY_UTILIZATION).orElse(0.0).toString());
+                settings.get(ServeSettings.GPU_MEMORY_UTILIZATION).toString());
     }
 
     /// As vLLM: unless told otherwise a model is called what the command called it.

@@ -1,5 +1,6 @@
 package dev.skein.cli;
 
+import dev.skein.worker.DeviceOptions;
 import dev.skein.worker.LoadFormat;
 import dev.skein.worker.WorkerOptions;
 import dev.skein.worker.engine.PromptLookup;
@@ -15,6 +16,9 @@ record WorkerParameters(
         String loadFormat,
         int threads,
         String cpu,
+        String device,
+        double gpuMemoryUtilization,
+        boolean enforceEager,
         int maxModelLen,
         int maxNumSeqs,
         int maxNumBatchedTokens,
@@ -33,6 +37,9 @@ record WorkerParameters(
                 .put("load-format", loadFormat)
                 .put("threads", threads)
                 .put("cpu", cpu)
+                .put("device", device)
+                .put("gpu-memory-utilization", gpuMemoryUtilization)
+                .put("enforce-eager", enforceEager)
                 .put("max-model-len", maxModelLen)
                 .put("max-num-seqs", maxNumSeqs)
                 .put("max-num-batched-tokens", maxNumBatchedTokens)
@@ -67,6 +74,9 @@ record WorkerParameters(
                 json.getString("load-format"),
                 json.getInteger("threads"),
                 json.getString("cpu"),
+                json.getString("device"),
+                json.getDouble("gpu-memory-utilization"),
+                json.getBoolean("enforce-eager"),
                 json.getInteger("max-model-len"),
                 json.getInteger("max-num-seqs"),
                 json.getInteger("max-num-batched-tokens"),
@@ -87,6 +97,7 @@ record WorkerParameters(
                 LoadFormat.named(loadFormat),
                 threads,
                 cpu,
+                new DeviceOptions(DeviceOptions.device(device), gpuMemoryUtilization, enforceEager),
                 maxModelLen,
                 maxNumSeqs,
                 maxNumBatchedTokens,

@@ -2,6 +2,7 @@ package dev.skein.compute;
 
 import dev.skein.compute.collective.Collective;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +21,16 @@ public interface Backend extends AutoCloseable {
 
     /** What computes and why it was chosen, for people: "cpu avx512-vnni, 2 threads". */
     String description();
+
+    /** The memory that weights, buffers and caches take, if it is not this machine's. */
+    default Optional<OwnMemory> memory() {
+        return Optional.empty();
+    }
+
+    /** Why {@link #kvCache} would refuse a shape whatever its number of blocks, for people; empty if it would not. */
+    default Optional<String> objection(KvCache.Shape shape) {
+        return Optional.empty();
+    }
 
     // Memory
 

@@ -1,6 +1,12 @@
 package dev.skein.worker;
 
+import dev.skein.compute.Backend;
 import dev.skein.compute.KvCache;
+import dev.skein.compute.StepInputs;
+import dev.skein.worker.engine.EngineOptions;
+import dev.skein.worker.model.Architecture;
+import dev.skein.worker.model.Checkpoint;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How long sequences may be and how many cache blocks there are.
@@ -21,8 +27,46 @@ record Capacity(int maxModelLen, int blocks) {
      * @param blockBytes of a cache block over all layers
      * @param otherBytes for weights and activations
      * @param freeBytes of memory for all of it
+     * @param share of the memory of a device that may be filled; null where memory is this machine's
      */
-    record Needs(int contextLength, long blockBytes, long otherBytes, long freeBytes) {}
+    record Needs(
+            int contextLength,
+            long blockBytes,
+            long otherBytes,
+            long freeBytes,
+            @Nullable Share share) {
+        static Needs of(Checkpoint opened, Architecture architecture, Backend backend, WorkerOptions options) {
+            StepInputs.Limits step = EngineOptions.mostStep(options.maxNumSeqs(), options.maxNumBatchedTokens());
+            long block = architecture.cache(1).bytes();
+            return backend.memory()
+                    .map(memory -> new Needs(
+                            architecture.contextLength(),
+                            block,
+                            architecture.bytes(memory, step),
+                            memory.freeBytes(),
+                            new Share(memory.totalBytes(), options.device().memoryShare())))
+                    .orElseGet(() -> new Needs(
+                            architecture.contextLength(),
+                            block,
+                            opened.tensorBytes() + architecture.activationBytes(step),
+                            FreeMemory.bytes(),
+                            null));
+        }
+
+        /** For a cache whose size nobody named. */
+        private long cacheBytes() {
+            return share == null
+                    ? Math.min(DEFAULT_BYTES, (long) (DEFAULT_SHARE * freeBytes))
+                    : Math.max(0, share.left(freeBytes) - otherBytes);
+        }
+    }
+
+    /** A part of a device's memory, counting what others hold of it. */
+    record Share(long totalBytes, double part) {
+        long left(long freeBytes) {
+            return Math.clamp((long) (part * totalBytes) - (totalBytes - freeBytes), 0, freeBytes);
+        }
+    }
 
     /**
      * Decides.
@@ -34,6 +78,7 @@ record Capacity(int maxModelLen, int blocks) {
             throw new IllegalArgumentException("--max-model-len %d is more than the model's context of %d tokens"
                     .formatted(options.maxModelLen(), needs.contextLength));
         }
+        requireWeights(options, needs);
         long fitting = Math.min(MAX_BLOCKS, cacheBytes(options, needs) / needs.blockBytes);
         int length = length(options, needs, fitting);
         long useful = (long) options.maxNumSeqs() * blocksFor(length);
@@ -43,9 +88,27 @@ record Capacity(int maxModelLen, int blocks) {
     }
 
     private static long cacheBytes(WorkerOptions options, Needs needs) {
-        return options.kvCacheBytes() > 0
-                ? options.kvCacheBytes()
-                : Math.min(DEFAULT_BYTES, (long) (DEFAULT_SHARE * needs.freeBytes));
+        return options.kvCacheBytes() > 0 ? options.kvCacheBytes() : needs.cacheBytes();
+    }
+
+    private static void requireWeights(WorkerOptions options, Needs needs) {
+        Share share = needs.share;
+        if (share == null || options.kvCacheBytes() > 0) {
+            return;
+        }
+        long left = share.left(needs.freeBytes);
+        if (needs.otherBytes + needs.blockBytes > left) {
+            throw new IllegalArgumentException(
+                    "the model does not fit on the GPU: weights and steps take %s, and of its %s, %s of them free, --gpu-memory-utilization %s leaves %s. Raise that, lower --max-num-batched-tokens %d or --max-num-seqs %d, take weights of fewer bits, or say --device cpu"
+                            .formatted(
+                                    size(needs.otherBytes),
+                                    size(share.totalBytes),
+                                    size(needs.freeBytes),
+                                    share.part,
+                                    size(left),
+                                    options.maxNumBatchedTokens(),
+                                    options.maxNumSeqs()));
+        }
     }
 
     private static int length(WorkerOptions options, Needs needs, long fitting) {
@@ -57,13 +120,16 @@ record Capacity(int maxModelLen, int blocks) {
         };
         if (wanted > longest) {
             throw new IllegalArgumentException(
-                    "one sequence of %d tokens needs %s of cache and there are %s: the longest that fits has %d tokens. Say --max-model-len %d or auto, or give more with --kv-cache-memory-bytes"
+                    "one sequence of %d tokens needs %s of cache and there are %s: the longest that fits has %d tokens. Say --max-model-len %d or auto, or give more with %s"
                             .formatted(
                                     wanted,
                                     size(blocksFor(wanted) * needs.blockBytes),
                                     size(cacheBytes(options, needs)),
                                     longest,
-                                    longest));
+                                    longest,
+                                    needs.share == null || options.kvCacheBytes() > 0
+                                            ? "--kv-cache-memory-bytes"
+                                            : "--gpu-memory-utilization, now " + needs.share.part));
         }
         return wanted;
     }

@@ -1,7 +1,9 @@
 package dev.skein.worker;
 
 import dev.skein.compute.Backend;
+import dev.skein.compute.ComputeException;
 import dev.skein.compute.cpu.CpuBackends;
+import dev.skein.compute.cuda.CudaBackends;
 import dev.skein.protocol.v1.TokenizerModel;
 import dev.skein.worker.engine.Completion;
 import dev.skein.worker.engine.Engine;
@@ -26,6 +28,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
@@ -144,8 +147,8 @@ public final class Worker implements AutoCloseable {
         Checkpoint opened = options.loadFormat().open(options.model());
         checkpoint = opened;
         Architecture architecture = Architecture.of(opened);
-        EngineOptions engineOptions = engineOptions(opened, architecture);
-        Backend backend = CpuBackends.choose(options.cpuOptions());
+        Backend backend = backend(architecture);
+        EngineOptions engineOptions = engineOptions(opened, architecture, backend);
         long understood = System.nanoTime();
         Engine loading = Engine.start(engineOptions, architecture, backend, this::loaded);
         engine = loading;
@@ -167,17 +170,42 @@ public final class Worker implements AutoCloseable {
                 seconds(System.nanoTime() - weights)));
     }
 
-    private EngineOptions engineOptions(Checkpoint opened, Architecture architecture) {
+    /** On the device that was asked for; auto takes no GPU whose kernels do not have what the model needs. */
+    private Backend backend(Architecture architecture) {
+        DeviceOptions wanted = options.device();
+        Backend chosen;
+        try {
+            chosen = CudaBackends.choose(wanted.device(), !wanted.eager(), this::cores);
+        } catch (ComputeException none) {
+            throw new IllegalArgumentException("--device %s: %s".formatted(wanted.name(), none.getMessage()), none);
+        }
+        Optional<String> objection = chosen.objection(architecture.cache(1));
+        if (objection.isEmpty()) {
+            return chosen;
+        }
+        chosen.close();
+        if (wanted.device() == CudaBackends.Device.CUDA) {
+            throw new IllegalArgumentException(
+                    "--device cuda: %s; auto falls back to the processor".formatted(objection.get()));
+        }
+        log.info("device=cpu reason=\"{}\"", objection.get());
+        return cores();
+    }
+
+    private Backend cores() {
+        return CpuBackends.choose(options.cpuOptions());
+    }
+
+    private EngineOptions engineOptions(Checkpoint opened, Architecture architecture, Backend backend) {
         int seqs = options.maxNumSeqs();
         int tokens = options.maxNumBatchedTokens();
-        long activations = architecture.activationBytes(EngineOptions.mostStep(seqs, tokens));
-        Capacity capacity = Capacity.of(
-                options,
-                new Capacity.Needs(
-                        architecture.contextLength(),
-                        architecture.cache(1).bytes(),
-                        opened.tensorBytes() + activations,
-                        FreeMemory.bytes()));
+        Capacity capacity;
+        try {
+            capacity = Capacity.of(options, Capacity.Needs.of(opened, architecture, backend, options));
+        } catch (IllegalArgumentException tooLarge) {
+            backend.close();
+            throw tooLarge;
+        }
         return new EngineOptions(
                 capacity.maxModelLen(),
                 seqs,

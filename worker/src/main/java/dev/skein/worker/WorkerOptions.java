@@ -15,10 +15,12 @@ import org.jspecify.annotations.Nullable;
  * @param loadFormat where its weights come from
  * @param threads that compute; 0 for all cores
  * @param cpu instruction set: auto, java, or one that {@link CpuOptions.Isa} names
+ * @param device what computes
  * @param maxModelLen prompt and output together; {@link #FROM_FILE} or {@link #AUTO}
  * @param maxNumSeqs sequences in a step
  * @param maxNumBatchedTokens tokens in a step
- * @param kvCacheBytes 0 for the smaller of 4 GiB and 40 % of the memory that is free
+ * @param kvCacheBytes 0 for what is left of the device's share or, where memory is this machine's, the smaller of 4 GiB and
+ *     40 % of what is free
  * @param maxQueued requests that may wait
  * @param prefixCaching whether what is computed of prompts and answers is kept for later requests that begin alike
  * @param byPriority whether requests go by their priority before their arrival
@@ -34,6 +36,7 @@ public record WorkerOptions(
         LoadFormat loadFormat,
         int threads,
         String cpu,
+        DeviceOptions device,
         int maxModelLen,
         int maxNumSeqs,
         int maxNumBatchedTokens,
@@ -96,6 +99,7 @@ public record WorkerOptions(
                 LoadFormat.AUTO,
                 0,
                 "auto",
+                DeviceOptions.AUTO,
                 FROM_FILE,
                 256,
                 2048,
@@ -117,6 +121,7 @@ public record WorkerOptions(
                 loadFormat,
                 threads,
                 cpu,
+                device,
                 tokens,
                 maxNumSeqs,
                 maxNumBatchedTokens,
@@ -138,10 +143,33 @@ public record WorkerOptions(
                 loadFormat,
                 threads,
                 cpu,
+                device,
                 maxModelLen,
                 maxNumSeqs,
                 maxNumBatchedTokens,
                 bytes,
+                maxQueued,
+                prefixCaching,
+                byPriority,
+                speculation,
+                maxLogprobs,
+                seed,
+                host,
+                port,
+                token);
+    }
+
+    public WorkerOptions withDevice(DeviceOptions other) {
+        return new WorkerOptions(
+                model,
+                loadFormat,
+                threads,
+                cpu,
+                other,
+                maxModelLen,
+                maxNumSeqs,
+                maxNumBatchedTokens,
+                kvCacheBytes,
                 maxQueued,
                 prefixCaching,
                 byPriority,
@@ -160,12 +188,15 @@ public record WorkerOptions(
 
     @Override
     public String toString() {
-        return "WorkerOptions[model=%s, load-format=%s, threads=%d, cpu=%s, max-model-len=%d, max-num-seqs=%d, max-num-batched-tokens=%d, kv-cache-memory-bytes=%d, max-num-queued-reqs=%d, enable-prefix-caching=%s, scheduling-policy=%s, speculative-config=%s, max-logprobs=%d, seed=%d, host=%s, port=%d]"
+        return "WorkerOptions[model=%s, load-format=%s, threads=%d, cpu=%s, device=%s, gpu-memory-utilization=%s, enforce-eager=%s, max-model-len=%d, max-num-seqs=%d, max-num-batched-tokens=%d, kv-cache-memory-bytes=%d, max-num-queued-reqs=%d, enable-prefix-caching=%s, scheduling-policy=%s, speculative-config=%s, max-logprobs=%d, seed=%d, host=%s, port=%d]"
                 .formatted(
                         model,
                         loadFormat.name().toLowerCase(Locale.ROOT),
                         threads,
                         cpu,
+                        device.name(),
+                        device.memoryShare(),
+                        device.eager(),
                         maxModelLen,
                         maxNumSeqs,
                         maxNumBatchedTokens,

@@ -10,7 +10,8 @@ final class CapacityTest {
     private static final long MEBIBYTE = 1 << 20;
     private static final WorkerOptions DEFAULTS = WorkerOptions.of(Path.of("x"), "token");
     /** A block of 1 MiB, so that 16 tokens take one. */
-    private static final Capacity.Needs NEEDS = new Capacity.Needs(8192, MEBIBYTE, 100 * MEBIBYTE, 10_000 * MEBIBYTE);
+    private static final Capacity.Needs NEEDS =
+            new Capacity.Needs(8192, MEBIBYTE, 100 * MEBIBYTE, 10_000 * MEBIBYTE, null);
 
     @Test
     void takesFourGibibytesOrLess() {
@@ -21,7 +22,7 @@ final class CapacityTest {
     }
 
     private static Capacity.Needs needs(long freeMebibytes) {
-        return new Capacity.Needs(8192, MEBIBYTE, 100 * MEBIBYTE, freeMebibytes * MEBIBYTE);
+        return new Capacity.Needs(8192, MEBIBYTE, 100 * MEBIBYTE, freeMebibytes * MEBIBYTE, null);
     }
 
     @Test
@@ -42,6 +43,31 @@ final class CapacityTest {
                 .isEqualTo(8192);
         assertThatThrownBy(() -> Capacity.of(DEFAULTS.withMaxModelLen(8193), NEEDS))
                 .hasMessage("--max-model-len 8193 is more than the model's context of 8192 tokens");
+    }
+
+    /** Of 10,000 MiB others hold 1,000, and 500 are not to be touched. */
+    @Test
+    void takesWhatIsLeftOfAGpusShare() {
+        assertThat(Capacity.of(DEFAULTS, onGpu(9_000, 0.95))).isEqualTo(new Capacity(8192, 8_400));
+        assertThat(Capacity.of(DEFAULTS.withKvCacheBytes(600 * MEBIBYTE), onGpu(9_000, 0.01)))
+                .isEqualTo(new Capacity(8192, 600));
+    }
+
+    @Test
+    void saysWhatWouldMakeAModelFitOnAGpu() {
+        assertThatThrownBy(() -> Capacity.of(DEFAULTS, onGpu(9_000, 0.1)))
+                .hasMessage(
+                        "the model does not fit on the GPU: weights and steps take 100 MiB, and of its 10,000 MiB,"
+                                + " 9,000 MiB of them free, --gpu-memory-utilization 0.1 leaves 0 KiB. Raise that, lower"
+                                + " --max-num-batched-tokens 2048 or --max-num-seqs 256, take weights of fewer bits, or say --device cpu");
+        assertThatThrownBy(() -> Capacity.of(DEFAULTS, onGpu(9_000, 0.15)))
+                .hasMessageContaining("one sequence of 8192 tokens needs 512 MiB of cache and there are 400 MiB")
+                .hasMessageEndingWith("or give more with --gpu-memory-utilization, now 0.15");
+    }
+
+    private static Capacity.Needs onGpu(long freeMebibytes, double share) {
+        return new Capacity.Needs(
+                8192, MEBIBYTE, 100 * MEBIBYTE, freeMebibytes * MEBIBYTE, new Capacity.Share(10_000 * MEBIBYTE, share));
     }
 
     @Test

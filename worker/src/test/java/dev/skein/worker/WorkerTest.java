@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.skein.compute.ElementType;
+import dev.skein.compute.cuda.CudaBackends.Device;
 import dev.skein.worker.model.TinyLlama;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -34,6 +35,7 @@ final class WorkerTest {
                 LoadFormat.AUTO,
                 1,
                 "java",
+                new DeviceOptions(Device.CPU, 0.9, false),
                 maxModelLen,
                 4,
                 64,
@@ -47,6 +49,56 @@ final class WorkerTest {
                 "127.0.0.1",
                 port,
                 "token");
+    }
+
+    @Test
+    void servesOnAGpu() {
+        try (EmulatedGpu gpu = EmulatedGpu.orSkip()) {
+            Path file = TinyLlama.wide(ElementType.Q4_1, ElementType.Q6_K, 1).write(folder.resolve("wide.gguf"));
+            assertThat(served(file, Device.CUDA)).startsWith("cuda emulated");
+            assertThat(served(file, Device.AUTO)).startsWith("cuda emulated");
+            assertThat(served(file, Device.CPU)).startsWith("plain Java");
+            assertThat(served(tiny(), Device.AUTO)).as("heads of 16").startsWith("plain Java");
+            assertThat(refused(tiny(), Device.CUDA))
+                    .isEqualTo("--device cuda: heads of 16 elements; the CUDA kernels have those of"
+                            + " [32, 64, 80, 96, 128, 256]; auto falls back to the processor");
+        }
+    }
+
+    @Test
+    void withoutAGpuAutoTakesTheProcessorAndCudaSaysWhy() {
+        String before = System.setProperty("skein.libcuda", "libcuda_of_no_machine.so.1");
+        try {
+            assertThat(served(tiny(), Device.AUTO)).startsWith("plain Java");
+            assertThat(refused(tiny(), Device.CUDA))
+                    .isEqualTo("--device cuda: cuda was asked for, but no NVIDIA driver: libcuda_of_no_machine.so.1"
+                            + " cannot be opened; auto falls back to the processor");
+        } finally {
+            if (before == null) {
+                System.clearProperty("skein.libcuda");
+            } else {
+                System.setProperty("skein.libcuda", before);
+            }
+        }
+    }
+
+    /** What a worker says that it computes with. */
+    private static String served(Path model, Device device) {
+        List<WorkerListener.Event> events = new CopyOnWriteArrayList<>();
+        try (Worker worker = Worker.start(options(model, device), events::add)) {
+            worker.ready().join();
+        }
+        return ((WorkerListener.Ready) events.getLast()).backend();
+    }
+
+    private static String refused(Path model, Device device) {
+        try (Worker worker = Worker.start(options(model, device), _ -> {})) {
+            return worker.failure().join();
+        }
+    }
+
+    private static WorkerOptions options(Path model, Device device) {
+        return options(model, 64, 1 << 20, 0).withDevice(new DeviceOptions(device, 0.5, false));
     }
 
     @Test

@@ -2,8 +2,13 @@ package dev.skein.cli.bench;
 
 import dev.skein.cli.CommandException;
 import dev.skein.cli.client.Arguments;
+import dev.skein.compute.Backend;
+import dev.skein.compute.ComputeException;
+import dev.skein.compute.cpu.CpuBackends;
 import dev.skein.compute.cpu.CpuOptions;
+import dev.skein.compute.cuda.CudaBackends;
 import dev.skein.loadtest.report.Figure;
+import dev.skein.worker.DeviceOptions;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -61,6 +66,13 @@ public final class BenchCommand {
             description = "instruction set: auto, vnni, avx512, avx2 or java; default ${DEFAULT-VALUE}")
     private String cpu = "auto";
 
+    @CommandLine.Option(
+            names = "--device",
+            paramLabel = "DEVICE",
+            defaultValue = "auto",
+            description = "what computes: auto, cpu or cuda; default ${DEFAULT-VALUE}")
+    private String device = "auto";
+
     @CommandLine.Mixin
     private final ServerBench servers = new ServerBench();
 
@@ -83,13 +95,22 @@ public final class BenchCommand {
     private int engine(Function<@Nullable String, Path> models) {
         Path file = models.apply(model);
         CpuOptions options;
+        CudaBackends.Device where;
         try {
+            where = DeviceOptions.device(device);
             options = CpuOptions.defaults().withIsa(CpuOptions.isa(cpu));
             options = threads == null ? options : options.withThreads(threads);
         } catch (IllegalArgumentException e) {
             throw CommandException.usage(e.getMessage());
         }
-        try (EngineBench bench = new EngineBench(file, options)) {
+        CpuOptions cores = options;
+        Backend backend;
+        try {
+            backend = CudaBackends.choose(where, true, () -> CpuBackends.choose(cores));
+        } catch (ComputeException none) {
+            throw CommandException.failed(none.getMessage());
+        }
+        try (EngineBench bench = new EngineBench(file, backend)) {
             print(bench, file, bench.run(runs));
         }
         return 0;

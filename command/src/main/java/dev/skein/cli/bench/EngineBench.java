@@ -2,8 +2,6 @@ package dev.skein.cli.bench;
 
 import dev.skein.compute.Backend;
 import dev.skein.compute.KvCache;
-import dev.skein.compute.cpu.CpuBackends;
-import dev.skein.compute.cpu.CpuOptions;
 import dev.skein.loadtest.measure.Samples;
 import dev.skein.loadtest.report.Figure;
 import dev.skein.worker.engine.Completion;
@@ -67,11 +65,10 @@ final class EngineBench implements AutoCloseable {
 
     private record Measure(String name, DoubleSupplier run, String unit) {}
 
-    EngineBench(Path model, CpuOptions options) {
+    EngineBench(Path model, Backend chosen) {
         long began = System.nanoTime();
         checkpoint = Checkpoint.open(model);
         Architecture architecture = Architecture.of(checkpoint);
-        Backend chosen = CpuBackends.choose(options);
         backend = chosen.description();
         int length = Math.min(architecture.contextLength(), LONG_PROMPT + DECODED);
         int blocks = BATCH * (length / KvCache.BLOCK_SIZE + 1);

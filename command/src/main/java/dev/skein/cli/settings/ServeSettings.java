@@ -169,6 +169,25 @@ public final class ServeSettings {
             ENGINE, "seed", "N", "0", Readers.count(Long.MIN_VALUE, Long.MAX_VALUE), "of requests that bring no seed");
     public static final Setting<Integer> MAX_LOGPROBS = Setting.of(
             ENGINE, "max-logprobs", "N", "20", Readers.integer(0, 1000), "likeliest tokens that a request may ask for");
+    public static final Setting<String> DEVICE = Setting.of(
+            ENGINE,
+            "device",
+            "DEVICE",
+            "auto",
+            Readers.choice("auto", "cpu", "cuda"),
+            "what computes: cuda is an NVIDIA GPU of compute capability 8.0 or newer (the first that CUDA_VISIBLE_DEVICES"
+                    + " leaves), auto takes one if there is one and the processor otherwise");
+    public static final Setting<Double> GPU_MEMORY_UTILIZATION = Setting.of(
+            ENGINE,
+            "gpu-memory-utilization",
+            "SHARE",
+            "0.92",
+            Readers.number(0, 1),
+            "of a GPU's memory that may be filled: what weights and activations leave of it is KV cache");
+    public static final Setting<Boolean> ENFORCE_EAGER = Setting.off(
+            ENGINE,
+            "enforce-eager",
+            "launch every kernel of every step on a GPU, rather than steps captured as graphs");
     public static final Setting<Integer> THREADS = Setting.of(
             ENGINE, "threads", "N", "auto", ServeSettings::threads, "threads that compute; auto takes all cores");
     public static final Setting<String> CPU = Setting.of(
@@ -283,8 +302,6 @@ public final class ServeSettings {
 
     public static final Setting<Boolean> TRUST_REMOTE_CODE =
             Setting.off(ACCEPTED, "trust-remote-code", "no code of a model is ever run");
-    public static final Setting<Double> GPU_MEMORY_UTILIZATION = Setting.of(
-            ACCEPTED, "gpu-memory-utilization", "SHARE", null, Readers.number(0, 1), "there is no GPU backend yet");
     public static final Setting<Integer> NUM_GPU_BLOCKS = Setting.of(
             ACCEPTED,
             "num-gpu-blocks-override",
@@ -307,8 +324,6 @@ public final class ServeSettings {
             Setting.off(ACCEPTED, "disable-log-requests", "requests are logged with --enable-log-requests only");
     public static final Setting<Boolean> USE_V2_BLOCK_MANAGER =
             Setting.off(ACCEPTED, "use-v2-block-manager", "there is one block manager");
-    public static final Setting<Boolean> ENFORCE_EAGER =
-            Setting.off(ACCEPTED, "enforce-eager", "nothing is captured or compiled at start");
 
     /// All of them, in the order of the help text.
     public static final List<Setting<?>> ALL = List.of(
@@ -337,6 +352,9 @@ public final class ServeSettings {
             BLOCK_SIZE,
             SEED,
             MAX_LOGPROBS,
+            DEVICE,
+            GPU_MEMORY_UTILIZATION,
+            ENFORCE_EAGER,
             THREADS,
             CPU,
             TENSOR_PARALLEL,
@@ -362,14 +380,12 @@ public final class ServeSettings {
             DISABLE_DOCS,
             LOAD_TRACKING,
             TRUST_REMOTE_CODE,
-            GPU_MEMORY_UTILIZATION,
             NUM_GPU_BLOCKS,
             SWAP_SPACE,
             NUM_SCHEDULER_STEPS,
             MAX_LOG_LEN,
             DISABLE_LOG_REQUESTS,
-            USE_V2_BLOCK_MANAGER,
-            ENFORCE_EAGER);
+            USE_V2_BLOCK_MANAGER);
 
     private ServeSettings() {}
 

@@ -51,6 +51,9 @@ class ServeSettingsTest {
                         "--block-size",
                         "--seed",
                         "--max-logprobs",
+                        "--device",
+                        "--gpu-memory-utilization",
+                        "--enforce-eager",
                         "--threads",
                         "--cpu",
                         "--tensor-parallel-size",
@@ -76,14 +79,12 @@ class ServeSettingsTest {
                         "--disable-fastapi-docs",
                         "--enable-server-load-tracking",
                         "--trust-remote-code",
-                        "--gpu-memory-utilization",
                         "--num-gpu-blocks-override",
                         "--swap-space",
                         "--num-scheduler-steps",
                         "--max-log-len",
                         "--disable-log-requests",
-                        "--use-v2-block-manager",
-                        "--enforce-eager");
+                        "--use-v2-block-manager");
     }
 
     @Test
@@ -111,6 +112,8 @@ class ServeSettingsTest {
                         Map.entry("seed", "0"),
                         Map.entry("max-logprobs", "20"),
                         Map.entry("threads", "" + Runtime.getRuntime().availableProcessors()),
+                        Map.entry("device", "auto"),
+                        Map.entry("gpu-memory-utilization", "0.92"),
                         Map.entry("cpu", "auto"),
                         Map.entry("tensor-parallel-size", "1"),
                         Map.entry("pipeline-parallel-size", "1"),

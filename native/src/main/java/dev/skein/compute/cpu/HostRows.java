@@ -5,8 +5,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 
-/** Reads rows as they lie in a model file. */
-final class HostRows {
+/** Reads rows as they lie in a model file. Any thread may. */
+public final class HostRows {
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfFloat FLOAT =
@@ -15,7 +15,7 @@ final class HostRows {
     private HostRows() {}
 
     /** A row as floats: the weights that a quantised row stands for, each product and sum rounded. */
-    static void read(HostMatrix matrix, int row, float[] into) {
+    public static void read(HostMatrix matrix, int row, float[] into) {
         if (matrix.type().blockElements() == 1) {
             readFloats(matrix, row, into);
         } else {

@@ -14,6 +14,11 @@ final class CudaAttention {
     /** Cache blocks in a chunk. Part of the arithmetic: with another number, other bits come out. */
     private static final int CHUNK_BLOCKS = 8;
 
+    static final int CHUNK_TOKENS = CHUNK_BLOCKS * KvCache.BLOCK_SIZE;
+
+    /** For parts that wait to be merged; more tokens are taken in turns. */
+    static final long MOST_PARTIAL_BYTES = 256L << 20;
+
     private static final int WIDEST = 256;
     private static final int COLUMN_TILE = 8;
     private static final int THREADS = 128;
@@ -42,7 +47,7 @@ final class CudaAttention {
         if (step.lones() > 0) {
             singles(chosen, stream, step, qkv, shape, cache, layer, out);
         }
-        if (step.lones() < step.tokens()) {
+        if (step.hasRuns()) {
             prompts(chosen, stream, step, qkv, shape, cache, layer, out);
         }
     }
@@ -63,25 +68,32 @@ final class CudaAttention {
             CudaKvCache cache,
             int layer,
             CudaBuffer out) {
-        int chunks = step.lastLonePosition() / (CHUNK_BLOCKS * KvCache.BLOCK_SIZE) + 1;
-        long parts = chunks == 1 ? 0 : (long) step.lones() * shape.queryHeads() * chunks;
-        long memory = partial.atLeast(parts * (shape.headSize() + 2) * 4).address();
-        where(chosen.single, step, qkv, shape).with(step.loneAddress());
-        how(chosen.single, shape, cache, layer).with(memory).with(out.memory());
-        chosen.single.launch(stream, chunks, headBlocks(shape), step.lones(), THREADS, 0);
-        if (chunks > 1) {
-            chosen.merge
-                    .with(step.address(Region.POSITIONS))
-                    .with(step.loneAddress())
-                    .with(window(shape));
-            chosen.merge
-                    .with(shape.queryHeads())
-                    .with(CHUNK_BLOCKS)
-                    .with(chunks)
-                    .with(memory)
-                    .with(out.memory());
-            chosen.merge.launch(stream, shape.queryHeads(), step.lones(), 1, shape.headSize(), 0);
+        int chunks = step.loneChunks();
+        long each = chunks == 1 ? 0 : partBytes(shape) * chunks;
+        int atOnce = each == 0 ? step.lones() : (int) Math.clamp(MOST_PARTIAL_BYTES / each, 1, step.lones());
+        long memory = partial.atLeast(atOnce * each).address();
+        for (int first = 0; first < step.lones(); first += atOnce) {
+            int count = Math.min(atOnce, step.lones() - first);
+            long rows = step.loneAddress(first, count);
+            where(chosen.single, step, qkv, shape).with(rows);
+            how(chosen.single, shape, cache, layer).with(memory).with(out.memory());
+            chosen.single.launch(stream, chunks, headBlocks(shape), count, THREADS, 0);
+            if (chunks > 1) {
+                chosen.merge.with(step.address(Region.POSITIONS)).with(rows).with(window(shape));
+                chosen.merge
+                        .with(shape.queryHeads())
+                        .with(CHUNK_BLOCKS)
+                        .with(chunks)
+                        .with(memory)
+                        .with(out.memory());
+                chosen.merge.launch(stream, shape.queryHeads(), count, 1, shape.headSize(), 0);
+            }
         }
+    }
+
+    /** Of a token's chunk: a sum for each element, and two numbers for each head. */
+    private static long partBytes(AttentionShape shape) {
+        return 4L * shape.queryHeads() * (shape.headSize() + 2);
     }
 
     private void prompts(

@@ -8,6 +8,7 @@ import dev.skein.compute.ComputeException;
 import dev.skein.compute.ExpertWeights;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
+import dev.skein.compute.OwnMemory;
 import dev.skein.compute.Rope;
 import dev.skein.compute.Routing;
 import dev.skein.compute.StepInputs;
@@ -21,6 +22,7 @@ import dev.skein.compute.cuda.CudaWeight.Form;
 import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -54,6 +56,9 @@ public final class CudaBackend implements Backend {
     private final CudaKernel headNorm;
     private final CudaKernel ropeAndStore;
     private final CudaKernel sample;
+    private final CudaGraphs graphs;
+    private final CudaTape tape = new CudaTape();
+    private final boolean mayReplay;
     private final CudaScratch rounded;
     private final CudaScratch processed;
     private final CudaScratch weights;
@@ -63,9 +68,11 @@ public final class CudaBackend implements Backend {
     private boolean stepping;
     private boolean closed;
 
-    private CudaBackend(CudaContext context, byte[] image) {
+    private CudaBackend(CudaContext context, byte[] image, boolean mayReplay) {
         this.context = context;
+        this.mayReplay = mayReplay;
         stream = context.stream();
+        graphs = new CudaGraphs(context, stream);
         CudaKernels kernels = context.kernels(image);
         loader = new CudaLoader(context, stream, kernels);
         matmul = new CudaMatmul(context, kernels);
@@ -91,19 +98,20 @@ public final class CudaBackend implements Backend {
     /**
      * Opens a GPU with the kernels of this jar.
      *
+     * @param graphs whether steps of one token a sequence are captured and replayed
      * @throws ComputeException if it cannot be used; the message says why
      */
-    public static CudaBackend create(int ordinal) {
+    public static CudaBackend create(int ordinal, boolean graphs) {
         byte[] image = CudaKernels.image()
                 .orElseThrow(() -> new ComputeException(
                         "this Skein was built without CUDA kernels: nvcc was missing when the build ran", true));
-        return create(ordinal, image);
+        return create(ordinal, image, graphs);
     }
 
-    static CudaBackend create(int ordinal, byte[] image) {
+    static CudaBackend create(int ordinal, byte[] image, boolean graphs) {
         CudaContext context = CudaContext.open(ordinal);
         try {
-            return new CudaBackend(context, image);
+            return new CudaBackend(context, image, graphs);
         } catch (RuntimeException e) {
             context.close();
             throw e;
@@ -115,6 +123,19 @@ public final class CudaBackend implements Backend {
         CudaDevice device = context.device();
         return "cuda %s, %d multiprocessors, %d GiB"
                 .formatted(device.name(), device.multiprocessors(), device.bytes() >> 30);
+    }
+
+    @Override
+    public Optional<OwnMemory> memory() {
+        return Optional.of(new CudaMemory(context));
+    }
+
+    @Override
+    public Optional<String> objection(KvCache.Shape shape) {
+        return CudaAttention.HEAD_SIZES.contains(shape.headSize())
+                ? Optional.empty()
+                : Optional.of("heads of %d elements; the CUDA kernels have those of %s"
+                        .formatted(shape.headSize(), CudaAttention.HEAD_SIZES));
     }
 
     // Memory
@@ -182,16 +203,17 @@ public final class CudaBackend implements Backend {
             throw new IllegalArgumentException("a buffer of %d x %d".formatted(maxRows, columns));
         }
         DeviceMemory memory = context.allocate(Math.multiplyExact(4L * maxRows, columns));
+        // Rows that stand for no token are computed with, too.
+        stream.fill(memory, 0);
         return own(new CudaBuffer(maxRows, columns, memory));
     }
 
     @Override
     public KvCache kvCache(KvCache.Shape shape) {
         enter();
-        if (!CudaAttention.HEAD_SIZES.contains(shape.headSize())) {
-            throw new IllegalArgumentException("heads of %d elements; the CUDA kernels have those of %s"
-                    .formatted(shape.headSize(), CudaAttention.HEAD_SIZES));
-        }
+        objection(shape).ifPresent(objection -> {
+            throw new IllegalArgumentException(objection);
+        });
         CudaKvCache cache = new CudaKvCache(shape, context.allocate(shape.bytes()));
         // What no token has filled has weight 0, but 0 times NaN is NaN.
         stream.fill(cache.memory(), 0);
@@ -212,8 +234,9 @@ public final class CudaBackend implements Backend {
         stepping = true;
         failure = null;
         outputs.clear();
+        tape.clear();
         StepInputs begun = copy;
-        run(() -> step.begin(begun, stream));
+        check(() -> step.begin(begun, given.limits(), mayReplay && graphs.usable(), stream));
     }
 
     @Override
@@ -222,11 +245,20 @@ public final class CudaBackend implements Backend {
         CudaBuffer to = owned(out);
         checkColumns("table", from.columns(), "out", to.columns());
         produce(to, false, false);
-        run(() -> {
-            step.checkIds(from.rows());
-            embed.with(from.memory()).with(step.address(Region.IDS)).with(scale).with(to.memory());
-            embed.with(to.columns()).launch(stream, rows(to), THREADS);
-        });
+        check(() -> step.checkIds(from.rows()));
+        int rows = rows(to);
+        enqueue(
+                () -> {
+                    embed.with(from.memory())
+                            .with(step.address(Region.IDS))
+                            .with(scale)
+                            .with(to.memory());
+                    embed.with(to.columns()).launch(stream, rows, THREADS);
+                },
+                embed,
+                from,
+                scale,
+                to);
     }
 
     @Override
@@ -238,10 +270,18 @@ public final class CudaBackend implements Backend {
         checkColumns("x", from.columns(), "out", to.columns());
         checkDiffer(from, to);
         produce(to, true, from.gathered());
-        run(() -> {
-            rmsNorm.with(from.memory()).with(by.memory()).with(epsilon).with(to.memory());
-            rmsNorm.with(to.columns()).launch(stream, rows(to), normThreads(to.columns()));
-        });
+        int rows = rows(to);
+        enqueue(
+                () -> {
+                    rmsNorm.with(from.memory()).with(by.memory()).with(epsilon).with(to.memory());
+                    rmsNorm.with(to.columns()).launch(stream, rows, normThreads(to.columns()));
+                },
+                rmsNorm,
+                from,
+                by,
+                epsilon,
+                to,
+                rows);
     }
 
     @Override
@@ -253,10 +293,22 @@ public final class CudaBackend implements Backend {
         checkColumns("x", from.columns(), "inOut", to.columns());
         checkDiffer(from, to);
         checkSameRows(from, to);
-        run(() -> {
-            rmsNormAdd.with(from.memory()).with(by.memory()).with(epsilon).with(to.memory());
-            rmsNormAdd.with(to.columns()).launch(stream, rows(to), normThreads(to.columns()));
-        });
+        int rows = rows(to);
+        enqueue(
+                () -> {
+                    rmsNormAdd
+                            .with(from.memory())
+                            .with(by.memory())
+                            .with(epsilon)
+                            .with(to.memory());
+                    rmsNormAdd.with(to.columns()).launch(stream, rows, normThreads(to.columns()));
+                },
+                rmsNormAdd,
+                from,
+                by,
+                epsilon,
+                to,
+                rows);
     }
 
     /** A thread for four columns, in whole warps. */
@@ -294,7 +346,16 @@ public final class CudaBackend implements Backend {
         CudaBuffer to = floats(inOut);
         CudaWeight by = owned(vector, Form.VECTOR);
         checkColumns("vector", by.columns(), "inOut", to.columns());
-        run(() -> bias.with(to.memory()).with(by.memory()).with(to.columns()).launch(stream, rows(to), THREADS));
+        int rows = rows(to);
+        enqueue(
+                () -> bias.with(to.memory())
+                        .with(by.memory())
+                        .with(to.columns())
+                        .launch(stream, rows, THREADS),
+                bias,
+                to,
+                by,
+                rows);
     }
 
     @Override
@@ -327,16 +388,26 @@ public final class CudaBackend implements Backend {
     }
 
     private void product(CudaWeight weight, CudaBuffer x, CudaBuffer out, Store store) {
-        run(() -> matmul.enqueue(stream, weight, read(x), out, rows(x), store));
+        int rows = rows(x);
+        boolean isRounded = x.rounded();
+        enqueue(
+                () -> matmul.enqueue(stream, weight, read(x, isRounded, rows), out, rows, store),
+                matmul,
+                weight,
+                x,
+                isRounded,
+                out,
+                store,
+                rows);
     }
 
     /** Where a buffer's rows lie as bf16. */
-    private long read(CudaBuffer x) {
-        if (x.rounded()) {
+    private long read(CudaBuffer x, boolean isRounded, int rows) {
+        if (isRounded) {
             return x.memory().address();
         }
-        DeviceMemory copy = rounded.atLeast(2L * rows(x) * x.columns());
-        round.with(x.memory()).with(copy).with(x.columns()).launch(stream, rows(x), THREADS);
+        DeviceMemory copy = rounded.atLeast(2L * rows * x.columns());
+        round.with(x.memory()).with(copy).with(x.columns()).launch(stream, rows, THREADS);
         return copy.address();
     }
 
@@ -356,7 +427,18 @@ public final class CudaBackend implements Backend {
             throw new IllegalArgumentException(
                     "%d experts for each token, of %d".formatted(routing.chosen(), by.count()));
         }
-        run(() -> experts.enqueue(stream, logits, routing, by, read(from), to, rows(from)));
+        int rows = rows(from);
+        boolean isRounded = from.rounded();
+        enqueue(
+                () -> experts.enqueue(stream, logits, routing, by, read(from, isRounded, rows), to, rows),
+                experts,
+                logits,
+                routing,
+                by,
+                from,
+                isRounded,
+                to,
+                rows);
     }
 
     @Override
@@ -367,11 +449,22 @@ public final class CudaBackend implements Backend {
         checkColumns("qkv", rows.columns(), "attention", shape.fusedColumns());
         checkColumns("query norm", query.columns(), "a head", shape.headSize());
         checkColumns("key norm", key.columns(), "a head", shape.headSize());
-        run(() -> {
-            headNorm.with(rows.memory()).with(query.memory()).with(key.memory()).with(epsilon);
-            headNorm.with(shape.queryHeads()).with(shape.kvHeads()).with(shape.headSize());
-            headNorm.launch(stream, rows(rows), THREADS);
-        });
+        int count = rows(rows);
+        enqueue(
+                () -> {
+                    headNorm.with(rows.memory())
+                            .with(query.memory())
+                            .with(key.memory())
+                            .with(epsilon);
+                    headNorm.with(shape.queryHeads()).with(shape.kvHeads()).with(shape.headSize());
+                    headNorm.launch(stream, count, THREADS);
+                },
+                headNorm,
+                rows,
+                query,
+                key,
+                epsilon,
+                shape);
     }
 
     @Override
@@ -382,9 +475,13 @@ public final class CudaBackend implements Backend {
             throw new IllegalArgumentException(
                     "a rope of %d elements, heads of %d".formatted(rope.dimensions(), shape.headSize()));
         }
-        run(() -> {
-            step.checkSlots(into.shape().blocks());
-            DeviceMemory table = ropes.upTo(rope, step.lastPosition());
+        check(() -> step.checkSlots(into.shape().blocks()));
+        if (failure != null) {
+            return;
+        }
+        long table = ropes.upTo(rope, step.lastPosition());
+        int count = rows(rows);
+        Runnable launch = () -> {
             ropeAndStore
                     .with(rows.memory())
                     .with(step.address(Region.POSITIONS))
@@ -392,8 +489,9 @@ public final class CudaBackend implements Backend {
             ropeAndStore.with(table).with(rope.dimensions() / 2).with(rope.interleaved() ? 1 : 0);
             ropeAndStore.with(into.keys(layer)).with(into.values(layer));
             ropeAndStore.with(shape.queryHeads()).with(shape.kvHeads()).with(shape.headSize());
-            ropeAndStore.launch(stream, rows(rows), THREADS);
-        });
+            ropeAndStore.launch(stream, count, THREADS);
+        };
+        enqueue(launch, ropeAndStore, rows, shape, table, rope, into, layer);
     }
 
     @Override
@@ -407,10 +505,15 @@ public final class CudaBackend implements Backend {
             throw onCoresOnly();
         }
         produce(to, true, false);
-        run(() -> {
-            step.checkBlocks(from.shape().blocks());
-            attention.enqueue(stream, step, rows, shape, from, layer, to);
-        });
+        check(() -> step.checkBlocks(from.shape().blocks()));
+        enqueue(
+                () -> attention.enqueue(stream, step, rows, shape, from, layer, to),
+                attention,
+                rows,
+                shape,
+                from,
+                layer,
+                to);
     }
 
     private CudaKvCache checkAttention(CudaBuffer qkv, AttentionShape shape, KvCache cache, int layer) {
@@ -443,11 +546,18 @@ public final class CudaBackend implements Backend {
             throw new IllegalArgumentException("only another buffer of the step's tokens can be gathered");
         }
         produce(to, false, true);
-        run(() -> {
-            checkOutputRows();
-            gather.with(from.memory()).with(step.address(Region.OUTPUTS)).with(Output.values().length);
-            gather.with(to.memory()).with(to.columns()).launch(stream, rows(to), THREADS);
-        });
+        check(this::checkOutputRows);
+        int rows = rows(to);
+        enqueue(
+                () -> {
+                    gather.with(from.memory())
+                            .with(step.address(Region.OUTPUTS))
+                            .with(Output.values().length);
+                    gather.with(to.memory()).with(to.columns()).launch(stream, rows, THREADS);
+                },
+                gather,
+                from,
+                to);
     }
 
     private void checkOutputRows() {
@@ -468,24 +578,29 @@ public final class CudaBackend implements Backend {
         if (!rows.gathered()) {
             throw new IllegalArgumentException("logits were not computed from gathered rows");
         }
-        run(() -> {
-            outputs.prepare(begun(), rows.columns());
-            long bytes = 4L * rows(rows) * rows.columns();
+        int count = rows(rows);
+        check(() -> outputs.prepare(begun(), count, rows.columns()));
+        long bytes = 4L * count * rows.columns();
+        Runnable launch = () -> {
             sample.with(rows.memory()).with(rows.columns()).with(step.address(Region.OUTPUTS));
             sample.with(step.address(Region.HISTORY))
                     .with(step.address(Region.BIAS))
                     .with(step.address(Region.ALLOWED));
             sample.with(processed.atLeast(bytes)).with(weights.atLeast(bytes));
             sample.with(outputs.results()).with(outputs.tops());
-            sample.launch(stream, rows(rows), MOST_THREADS);
-            outputs.copyDown(stream);
-        });
+            sample.launch(stream, count, MOST_THREADS);
+        };
+        enqueue(launch, sample, rows);
     }
 
     @Override
     public StepOutputs finish() {
         checkStepping();
         stepping = false;
+        if (step.replayable()) {
+            check(() -> graphs.launch(step.shape(), tape));
+        }
+        check(() -> outputs.copyDown(stream));
         ComputeException failed = failure;
         stream.synchronize();
         if (failed != null) {
@@ -519,22 +634,40 @@ public final class CudaBackend implements Backend {
         return stream;
     }
 
+    CudaGraphs graphs() {
+        return graphs;
+    }
+
     // Checks
 
     /** After a failure the rest of the step is left out. */
-    private void run(Runnable operation) {
+    private void check(Runnable action) {
         if (failure != null) {
             return;
         }
         try {
-            operation.run();
+            action.run();
         } catch (ComputeException e) {
             failure = e;
         }
     }
 
+    /**
+     * Launches an operation, now or, if the step is replayable, when it ends. What the launch is made of is found out before:
+     * buffers are in another state when the step ends.
+     *
+     * @param sign all that the launch depends on but the step's shape
+     */
+    private void enqueue(Runnable launch, Object... sign) {
+        if (failure == null && step.replayable()) {
+            tape.add(launch, sign);
+        } else {
+            check(launch);
+        }
+    }
+
     private int rows(CudaBuffer buffer) {
-        return buffer.gathered() ? begun().outputs() : begun().tokens();
+        return buffer.gathered() ? step.outputs() : step.rows();
     }
 
     private StepInputs begun() {

@@ -24,25 +24,34 @@ public final class CudaBackends {
     /**
      * A backend on the device.
      *
+     * @param graphs whether a GPU's steps of one token a sequence are captured and replayed
      * @param cores makes the one that serves where no GPU does
      * @throws ComputeException if a GPU was asked for and none can be used; the message says why
      */
-    public static Backend choose(Device device, Supplier<Backend> cores) {
+    public static Backend choose(Device device, boolean graphs, Supplier<Backend> cores) {
         return switch (device) {
             case CPU -> cores.get();
             case AUTO, CUDA ->
-                choose(device, CudaProbe.probe(), CudaKernels.image().isPresent(), cores);
+                choose(device, CudaProbe.probe(), CudaKernels.image().isPresent(), graphs, cores);
         };
     }
 
-    static Backend choose(Device device, CudaProbe probe, boolean kernels, Supplier<Backend> cores) {
+    static Backend choose(Device device, CudaProbe probe, boolean kernels, boolean graphs, Supplier<Backend> cores) {
         return switch (probe) {
             case CudaProbe.Absent absent -> without(device, absent.reason(), cores);
             case CudaProbe.Present _
             when !kernels -> without(device, "built without CUDA kernels: nvcc was missing when the build ran", cores);
             case CudaProbe.Present present ->
-                with(device, CudaBackend.create(present.devices().getFirst().ordinal()));
+                opened(device, present.devices().getFirst().ordinal(), graphs, cores);
         };
+    }
+
+    private static Backend opened(Device device, int ordinal, boolean graphs, Supplier<Backend> cores) {
+        try {
+            return with(device, CudaBackend.create(ordinal, graphs));
+        } catch (ComputeException broken) {
+            return without(device, "the GPU cannot be used: " + broken.getMessage(), cores);
+        }
     }
 
     private static Backend with(Device device, CudaBackend backend) {

@@ -26,6 +26,8 @@ public final class CudaContext implements AutoCloseable {
     private final MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG, 2);
     private final Deque<Runnable> made = new ArrayDeque<>();
     private final Set<Long> memory = new LinkedHashSet<>();
+    private final Set<CudaGraph> graphs = new LinkedHashSet<>();
+    private long freed;
     private final int handle;
     private Thread thread = Thread.currentThread();
 
@@ -109,7 +111,13 @@ public final class CudaContext implements AutoCloseable {
         if (!memory.remove(unused.address())) {
             throw new IllegalArgumentException(unused + " is not this context's, or was freed");
         }
+        freed++;
         driver.call("cuMemFree_v2", unused.address());
+    }
+
+    /** How often memory was freed: an address that was captured before the last time may be void. */
+    long freed() {
+        return freed;
     }
 
     /** Allocates host memory that copies to and from the device need not pass through another buffer. */
@@ -154,8 +162,15 @@ public final class CudaContext implements AutoCloseable {
         } finally {
             driver.call("cuGraphDestroy", captured);
         }
-        made.push(() -> driver.call("cuGraphExecDestroy", graph));
-        return new CudaGraph(graph);
+        CudaGraph instantiated = new CudaGraph(graph);
+        graphs.add(instantiated);
+        return instantiated;
+    }
+
+    /** Frees a graph before the context closes. */
+    void free(CudaGraph unused) {
+        graphs.remove(unused);
+        driver.call("cuGraphExecDestroy", unused.handle());
     }
 
     /** Waits for all that was enqueued. */
@@ -183,7 +198,10 @@ public final class CudaContext implements AutoCloseable {
             return;
         }
         List<ComputeException> failures = new ArrayList<>();
+        // Another context may have been closed in this thread, which leaves it without any.
+        run(() -> driver.call("cuCtxSetCurrent", context), failures);
         run(this::synchronize, failures);
+        graphs.forEach(graph -> run(() -> driver.call("cuGraphExecDestroy", graph.handle()), failures));
         while (!made.isEmpty()) {
             run(made.pop(), failures);
         }

@@ -5,10 +5,15 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Optional;
 
 /** The kernels of one image, on one device. */
 public final class CudaKernels {
+    /** Names a file to take in place of the jar's, such as one for an emulator. */
+    static final String IMAGE_PROPERTY = "skein.fatbin";
+
     private static final String RESOURCE = "/native/cuda/skein.fatbin";
 
     private final CudaContext context;
@@ -19,12 +24,24 @@ public final class CudaKernels {
         this.library = library;
     }
 
-    /** The image in this jar; empty if it was built where nvcc was missing. */
+    /** The image in this jar, unless {@link #IMAGE_PROPERTY} names another; empty if it was built where nvcc was missing. */
     public static Optional<byte[]> image() {
+        String file = System.getProperty(IMAGE_PROPERTY);
+        if (file != null) {
+            return Optional.of(read(Path.of(file)));
+        }
         try (InputStream in = CudaKernels.class.getResourceAsStream(RESOURCE)) {
             return in == null ? Optional.empty() : Optional.of(in.readAllBytes());
         } catch (IOException e) {
             throw new UncheckedIOException("%s cannot be read".formatted(RESOURCE), e);
+        }
+    }
+
+    private static byte[] read(Path file) {
+        try {
+            return Files.readAllBytes(file);
+        } catch (IOException e) {
+            throw new UncheckedIOException("%s, which -D%s names, cannot be read".formatted(file, IMAGE_PROPERTY), e);
         }
     }
 

@@ -2,15 +2,19 @@ package dev.skein.compute.cuda;
 
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
+import dev.skein.compute.cpu.HostRows;
 import dev.skein.compute.cuda.CudaContext.DeviceMemory;
 import dev.skein.compute.cuda.CudaWeight.Form;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.IntStream;
 
 /**
  * Brings matrices from a mapped file to the device as they are, piece by piece through two pinned buffers, and has them
- * turned into tiles or rows there: while one piece is copied up, the next is read from the file.
+ * turned into tiles or rows there: while one piece is copied up, the next is read from the file. Types that the kernels do
+ * not read become bf16 on the way. All cores read: one of them is slower than the way to the device.
  */
 final class CudaLoader {
     private static final long PIECE_BYTES = 16L << 20;
@@ -18,6 +22,8 @@ final class CudaLoader {
     private static final int FOUR_BIT_BLOCK = 32;
     private static final int THREADS = 256;
     private static final int MOST_Y = 65535;
+    /** What a core copies at a time. */
+    private static final long SHARE_BYTES = 1 << 20;
 
     private final CudaContext context;
     private final CudaStream stream;
@@ -32,7 +38,7 @@ final class CudaLoader {
 
     /** Where rows go. */
     private interface Sink {
-        void rows(DeviceMemory from, int first, int count);
+        void rows(DeviceMemory from, ElementType type, int first, int count);
     }
 
     CudaLoader(CudaContext context, CudaStream stream, CudaKernels kernels) {
@@ -63,7 +69,12 @@ final class CudaLoader {
     }
 
     private static boolean fourBits(List<HostMatrix> matrices) {
-        return matrices.stream().allMatch(matrix -> FOUR_BITS.contains(matrix.type()));
+        return matrices.stream().allMatch(matrix -> inFourBits(matrix.type()));
+    }
+
+    /** Whether elements are kept as they are; those of other types become bf16. */
+    static boolean inFourBits(ElementType type) {
+        return FOUR_BITS.contains(type);
     }
 
     /** Each gate with its up, one pair after the other. */
@@ -97,7 +108,7 @@ final class CudaLoader {
 
     private void tile(HostMatrix matrix, CudaWeight weight, int firstRow, int lower) {
         int gated = weight.form() == Form.GATED_TILES ? 1 : 0;
-        each(matrix, (from, first, count) -> {
+        each(matrix, (from, type, first, count) -> {
             if (weight.fourBits()) {
                 int minimum = matrix.type() == ElementType.Q4_1 ? 1 : 0;
                 groupRows
@@ -108,7 +119,7 @@ final class CudaLoader {
                 groupRows.with(count).with(firstRow + first).with(gated).with(lower);
                 launch(groupRows, matrix.columns() / FOUR_BIT_BLOCK, count);
             } else {
-                head(tileRows, matrix, from).with(weight.memory()).with(weight.columnTiles());
+                head(tileRows, matrix, type, from).with(weight.memory()).with(weight.columnTiles());
                 tileRows.with(count).with(firstRow + first).with(gated).with(lower);
                 launch(tileRows, matrix.columns(), count);
             }
@@ -117,8 +128,8 @@ final class CudaLoader {
 
     CudaWeight table(HostMatrix matrix) {
         DeviceMemory memory = context.allocate(2L * matrix.rows() * matrix.columns());
-        each(matrix, (from, first, count) -> {
-            head(plainRows, matrix, from).with(memory.address() + 2L * first * matrix.columns());
+        each(matrix, (from, type, first, count) -> {
+            head(plainRows, matrix, type, from).with(memory.address() + 2L * first * matrix.columns());
             plainRows.with(matrix.columns()).with(count);
             launch(plainRows, matrix.columns(), count);
         });
@@ -135,10 +146,8 @@ final class CudaLoader {
         return new CudaWeight(Form.VECTOR, false, 1, values.length, memory);
     }
 
-    private static CudaKernel head(CudaKernel kernel, HostMatrix matrix, DeviceMemory from) {
-        return kernel.with(from)
-                .with(matrix.type().rowBytes(matrix.columns()))
-                .with(matrix.type().ordinal());
+    private static CudaKernel head(CudaKernel kernel, HostMatrix matrix, ElementType type, DeviceMemory from) {
+        return kernel.with(from).with(type.rowBytes(matrix.columns())).with(type.ordinal());
     }
 
     /** A thread for each of so many pieces of a row. */
@@ -148,22 +157,43 @@ final class CudaLoader {
     }
 
     private void each(HostMatrix matrix, Sink sink) {
-        if (matrix.type().compareTo(ElementType.Q4_1) > 0) {
-            throw new IllegalArgumentException(
-                    "%s is %s, which only the CPU kernels read; the GPU's read types up to %s"
-                            .formatted(matrix.name(), matrix.type(), ElementType.Q4_1));
-        }
-        long rowBytes = matrix.type().rowBytes(matrix.columns());
+        ElementType type = matrix.type().compareTo(ElementType.Q4_1) > 0 ? ElementType.BF16 : matrix.type();
+        long rowBytes = type.rowBytes(matrix.columns());
         int atOnce = (int) Math.clamp(PIECE_BYTES / rowBytes, 1, matrix.rows());
         for (int first = 0; first < matrix.rows(); first += atOnce) {
             int count = Math.min(atOnce, matrix.rows() - first);
             Piece piece = piece(count * rowBytes);
             MemorySegment host = piece.host.asSlice(0, count * rowBytes);
-            host.copyFrom(matrix.data().asSlice(first * rowBytes, count * rowBytes));
+            if (type == matrix.type()) {
+                copy(matrix.data().asSlice(first * rowBytes, count * rowBytes), host);
+            } else {
+                round(matrix, first, count, host);
+            }
             stream.copyUp(host, piece.device, 0);
-            sink.rows(piece.device, first, count);
+            sink.rows(piece.device, type, first, count);
             stream.record(piece.used);
         }
+    }
+
+    private static void copy(MemorySegment from, MemorySegment to) {
+        int shares = (int) ((from.byteSize() + SHARE_BYTES - 1) / SHARE_BYTES);
+        IntStream.range(0, shares).parallel().forEach(share -> {
+            long at = share * SHARE_BYTES;
+            MemorySegment.copy(from, at, to, at, Math.min(SHARE_BYTES, from.byteSize() - at));
+        });
+    }
+
+    /** Rows as bf16, to the nearest, ties to even. */
+    private static void round(HostMatrix matrix, int first, int count, MemorySegment to) {
+        IntStream.range(0, count).parallel().forEach(row -> {
+            float[] values = new float[matrix.columns()];
+            HostRows.read(matrix, first + row, values);
+            long at = (long) row * values.length;
+            for (int i = 0; i < values.length; i++) {
+                int bits = Float.floatToRawIntBits(values[i]);
+                to.setAtIndex(ValueLayout.JAVA_SHORT, at + i, (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16));
+            }
+        });
     }
 
     /** The one of the two that has rested longer. */

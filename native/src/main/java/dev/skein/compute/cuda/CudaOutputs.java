@@ -41,11 +41,11 @@ final class CudaOutputs implements StepOutputs {
         outputs = 0;
     }
 
-    /** Makes room for the results of a step. */
-    void prepare(StepInputs step, int logits) {
+    /** Makes room for the results of a step, of so many rows of which the last may be nobody's. */
+    void prepare(StepInputs step, int rows, int logits) {
         outputs = step.outputs();
         vocabulary = logits;
-        topsAt = (long) outputs * RESULT_BYTES;
+        topsAt = (long) rows * RESULT_BYTES;
         topCounts = topCounts.length < outputs ? new int[2 * outputs] : topCounts;
         long tops = 0;
         for (int output = 0; output < outputs; output++) {
@@ -68,8 +68,11 @@ final class CudaOutputs implements StepOutputs {
         return results().address() + topsAt;
     }
 
+    /** Nothing, if nothing was sampled. */
     void copyDown(CudaStream stream) {
-        stream.copyDown(results(), 0, host.asSlice(0, used));
+        if (outputs > 0) {
+            stream.copyDown(results(), 0, host.asSlice(0, used));
+        }
     }
 
     /** Throws for the first output that could not be sampled. */

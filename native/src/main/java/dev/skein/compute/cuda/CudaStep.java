@@ -3,6 +3,7 @@ package dev.skein.compute.cuda;
 import dev.skein.compute.ComputeException;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.StepInputs;
+import dev.skein.compute.StepInputs.Output;
 import dev.skein.compute.StepInputs.Region;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -10,9 +11,27 @@ import java.lang.foreign.ValueLayout;
 /**
  * A step's inputs on the device, in one piece that goes up in one copy: the regions that are used, one after the other, then
  * what attention needs to know of them: which tokens stand alone, and which lie beside others of their sequence.
+ *
+ * <p>A step of one token and one output for each sequence is replayable: its rows are rounded up to a bucket, with rows that
+ * stand for no token (position and slot -1), and its regions to sizes of few kinds, so that later steps of the same
+ * {@link Shape} have everything in the same places.
  */
 final class CudaStep {
     private static final Region[] REGIONS = Region.values();
+    private static final int OUTPUT_SLOTS = Output.values().length;
+    private static final int LEAST_ROOM = 256;
+    /** Rows of a bucket: powers of two up to this, then multiples of it. */
+    private static final int BUCKET = 8;
+    /** Of numbers of buckets and chunks, from the same number on. */
+    private static final int STEPS_A_DOUBLING = 8;
+
+    /**
+     * What the launches of a replayable step depend on beside its operations.
+     *
+     * @param rows tokens, and outputs
+     * @param chunks of attention over the longest sequence
+     */
+    record Shape(int rows, int chunks, int blocks, int history, int bias, int allowed) {}
 
     private final CudaContext context;
     private final CudaScratch device;
@@ -24,6 +43,10 @@ final class CudaStep {
 
     private int tokens;
     private int outputs;
+    private int rows;
+    private boolean replayable;
+    private int chunks;
+    private Shape shape = new Shape(0, 0, 0, 0, 0, 0);
     private int[] lone = {};
     private int lones;
     /** Start of each run of tokens that lie beside each other, and its length. */
@@ -52,12 +75,23 @@ final class CudaStep {
     /**
      * Copies the inputs up.
      *
+     * @param limits of this step and of all that may be replayed for it
+     * @param mayReplay whether it is to be replayable, if it can be
      * @throws ComputeException not fatal, if a position is outside of its sequence's blocks
      */
-    void begin(StepInputs inputs, CudaStream stream) {
+    void begin(StepInputs inputs, StepInputs.Limits limits, boolean mayReplay, CudaStream stream) {
         tokens = inputs.tokens();
         outputs = inputs.outputs();
+        rows = tokens;
+        replayable = false;
         look(inputs);
+        replayable = mayReplay && tokens > 0 && runCount == 0 && oneOutputEach(inputs);
+        int needed = lastLonePosition / CudaAttention.CHUNK_TOKENS + 1;
+        chunks = replayable ? fewer(needed) : needed;
+        rows = replayable ? Math.min(bucket(tokens), Math.min(limits.tokens(), limits.outputs())) : tokens;
+        for (int row = lones; replayable && row < rows; row++) {
+            lone[row] = row;
+        }
         reserve(layOut(inputs));
         if (begun) {
             copied.synchronize();
@@ -65,23 +99,90 @@ final class CudaStep {
         for (Region region : REGIONS) {
             MemorySegment.copy(inputs.memory(), inputs.offset(region), host, offset(region), 4L * inputs.used(region));
         }
-        MemorySegment.copy(lone, 0, host, ValueLayout.JAVA_INT, loneAt, lones);
+        for (int row = tokens; row < rows; row++) {
+            pad(row, inputs.used(Region.BLOCKS));
+        }
+        MemorySegment.copy(lone, 0, host, ValueLayout.JAVA_INT, loneAt, lones());
         tileRows = 0;
         stream.copyUp(host.asSlice(0, tilesAt), device.atLeast(used), 0);
         stream.record(copied);
         begun = true;
     }
 
+    private static boolean oneOutputEach(StepInputs inputs) {
+        boolean each = inputs.outputs() == inputs.tokens() && inputs.sequences() == inputs.tokens();
+        for (int i = 0; each && i < inputs.tokens(); i++) {
+            each = inputs.get(i, Output.ROW) == i && inputs.get(Region.SEQUENCE, i) == i;
+        }
+        return each;
+    }
+
+    /** The rows that a step of so many tokens is rounded up to. */
+    static int bucket(int tokens) {
+        return tokens < BUCKET ? ceilingOfTwo(tokens) : fewer((tokens + BUCKET - 1) / BUCKET) * BUCKET;
+    }
+
+    private static int ceilingOfTwo(int value) {
+        return value <= 1 ? 1 : Integer.highestOneBit(value - 1) << 1;
+    }
+
+    /** Rounds up to one of {@link #STEPS_A_DOUBLING} numbers between powers of two. */
+    private static int fewer(int value) {
+        int step = Math.max(1, Integer.highestOneBit(value) / STEPS_A_DOUBLING);
+        return (value + step - 1) / step * step;
+    }
+
+    /** Fills a row that stands for no token, and its output, which is greedy. */
+    private void pad(int row, int blocks) {
+        put(Region.IDS, row, 0);
+        put(Region.POSITIONS, row, -1);
+        put(Region.SEQUENCE, row, 0);
+        put(Region.SLOTS, row, -1);
+        put(Region.BLOCK_START, row + 1, blocks);
+        for (Output slot : Output.values()) {
+            int value = switch (slot) {
+                case ROW -> row;
+                case TARGET, LOGPROBS -> -1;
+                case TOP_P, REPETITION_PENALTY -> Float.floatToRawIntBits(1f);
+                default -> 0;
+            };
+            put(Region.OUTPUTS, row * OUTPUT_SLOTS + slot.ordinal(), value);
+        }
+    }
+
+    private void put(Region region, int index, int value) {
+        host.set(ValueLayout.JAVA_INT, offset(region) + 4L * index, value);
+    }
+
     private long layOut(StepInputs inputs) {
         long at = 0;
         for (Region region : REGIONS) {
             offsets[region.ordinal()] = at;
-            at += 4L * inputs.used(region) + 15 & -16L;
+            at += 4L * room(region, inputs) + 15 & -16L;
         }
+        shape = new Shape(
+                rows,
+                chunks,
+                room(Region.BLOCKS, inputs),
+                room(Region.HISTORY, inputs),
+                room(Region.BIAS, inputs),
+                room(Region.ALLOWED, inputs));
         loneAt = at;
-        tilesAt = loneAt + (4L * lones + 15 & -16L);
+        tilesAt = loneAt + (4L * lones() + 15 & -16L);
         used = tilesAt + 8L * tokens;
         return used;
+    }
+
+    private int room(Region region, StepInputs inputs) {
+        if (!replayable) {
+            return inputs.used(region);
+        }
+        return switch (region) {
+            case IDS, POSITIONS, SEQUENCE, SLOTS -> rows;
+            case BLOCK_START -> rows + 1;
+            case OUTPUTS -> rows * OUTPUT_SLOTS;
+            case BLOCKS, HISTORY, BIAS, ALLOWED -> Math.max(LEAST_ROOM, ceilingOfTwo(inputs.used(region)));
+        };
     }
 
     private void reserve(long bytes) {
@@ -100,7 +201,7 @@ final class CudaStep {
         lastLonePosition = 0;
         lones = 0;
         runCount = 0;
-        lone = lone.length < tokens ? new int[2 * tokens] : lone;
+        lone = lone.length < tokens + BUCKET ? new int[2 * (tokens + BUCKET)] : lone;
         runs = runs.length < 2 * tokens ? new int[4 * tokens] : runs;
         highestBlock = highest(inputs, Region.BLOCKS);
         for (int token = 0; token < tokens; ) {
@@ -214,9 +315,14 @@ final class CudaStep {
         return base() + offset(region);
     }
 
-    /** Tokens that do not lie beside others of their sequence, or 0 if all of the step's are such. */
-    long loneAddress() {
-        return lones == tokens ? 0 : base() + loneAt;
+    /** Some of the tokens that do not lie beside others of their sequence, or 0 if these are all of the step's rows. */
+    long loneAddress(int first, int count) {
+        return count == rows ? 0 : base() + loneAt + 4L * first;
+    }
+
+    /** Attention's chunks of the longest sequence of a token that stands alone, or a few more. */
+    int loneChunks() {
+        return chunks;
     }
 
     long tilesAddress() {
@@ -227,23 +333,34 @@ final class CudaStep {
         return device.atLeast(used).address();
     }
 
-    int tokens() {
-        return tokens;
+    /** Whether tokens lie beside others of their sequence. */
+    boolean hasRuns() {
+        return runCount > 0;
     }
 
+    /** Tokens, and rows that stand for none. */
+    int rows() {
+        return rows;
+    }
+
+    /** Outputs, and those of rows that stand for no token. */
     int outputs() {
-        return outputs;
+        return replayable ? rows : outputs;
+    }
+
+    boolean replayable() {
+        return replayable;
+    }
+
+    Shape shape() {
+        return shape;
     }
 
     int lones() {
-        return lones;
+        return replayable ? rows : lones;
     }
 
     int lastPosition() {
         return lastPosition;
-    }
-
-    int lastLonePosition() {
-        return lastLonePosition;
     }
 }

@@ -10,9 +10,11 @@ import dev.skein.compute.ComputeException;
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
+import dev.skein.compute.OwnMemory;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.StepOutputs;
 import dev.skein.compute.Weight;
+import dev.skein.compute.cpu.HostRows;
 import dev.skein.compute.cpu.JavaBackend;
 import dev.skein.compute.cuda.MiniModel.Part;
 import dev.skein.compute.cuda.MiniModel.Sequence;
@@ -22,6 +24,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -37,14 +40,14 @@ class CudaBackendTest {
     private static final int VOCABULARY = 20;
 
     private CudaBackend backend;
+    private byte[] image;
 
     @BeforeEach
     void open() {
-        byte[] image;
         try (CudaContext context = TestDevice.open()) {
             image = TestDevice.image(context);
         }
-        backend = CudaBackend.create(0, image);
+        backend = CudaBackend.create(0, image, true);
     }
 
     @AfterEach
@@ -107,6 +110,64 @@ class CudaBackendTest {
         assertThat(model.step(List.of(new Part(sequences.get(1), 40, 50), new Part(one, 139, 140)))[1])
                 .as("beside another")
                 .isEqualTo(whole);
+    }
+
+    /** Three rows are computed as four, two as two; the second step of a kind is the first that is replayed. */
+    @Test
+    void aReplayedStepGivesTheBitsOfOneThatWasLaunched() {
+        CudaBackend eager = CudaBackend.create(0, image, false);
+        MiniModel replayed = new MiniModel(backend, SEED);
+        MiniModel launched = new MiniModel(eager, SEED);
+        List<Sequence> sequences = MiniModel.sequences(new Random(SEED), 140, 33, 18);
+        List<List<Part>> steps = new ArrayList<>();
+        steps.add(upTo(sequences, 10));
+        for (int left = 10; left > 6; left--) {
+            steps.add(next(sequences, left));
+        }
+        for (int left = 6; left > 3; left--) {
+            steps.add(next(sequences.subList(0, 2), left));
+        }
+        steps.add(next(sequences, 3));
+        for (List<Part> step : steps) {
+            assertThat(replayed.step(step)).as("%s, seed %d", step, SEED).isDeepEqualTo(launched.step(step));
+        }
+        assertThat(backend.graphs().captured()).isEqualTo(2);
+        assertThat(backend.graphs().replays()).isEqualTo(6);
+        assertThat(eager.graphs().captured()).isZero();
+        launched.close();
+    }
+
+    private static List<Part> upTo(List<Sequence> sequences, int left) {
+        return sequences.stream()
+                .map(each -> new Part(each, 0, each.ids().length - left))
+                .toList();
+    }
+
+    private static List<Part> next(List<Sequence> sequences, int left) {
+        return sequences.stream()
+                .map(each -> new Part(each, each.ids().length - left, each.ids().length - left + 1))
+                .toList();
+    }
+
+    /** What a graph was captured with is gone when memory was freed: it is captured anew. */
+    @Test
+    void graphsDoNotOutliveMemory() {
+        MiniModel model = new MiniModel(backend, SEED);
+        List<Sequence> sequences = MiniModel.sequences(new Random(SEED), 30);
+        model.step(upTo(sequences, 10));
+        model.step(next(sequences, 10));
+        float[][] replayed = model.step(next(sequences, 10));
+        backend.context().free(backend.context().allocate(16));
+        assertThat(model.step(next(sequences, 10))).isDeepEqualTo(replayed);
+        assertThat(backend.graphs().captured()).isEqualTo(1);
+        assertThat(backend.graphs().replays()).isEqualTo(1);
+    }
+
+    @Test
+    void rowsAreRoundedUp() {
+        assertThat(IntStream.of(1, 2, 3, 5, 8, 9, 64, 120, 121, 130, 250, 256, 257, 1000)
+                        .map(CudaStep::bucket))
+                .containsExactly(1, 2, 4, 8, 8, 16, 64, 120, 128, 144, 256, 256, 288, 1024);
     }
 
     /** Rows of all counts at which another kernel takes over, of weights in four bits and of the same weights as bf16. */
@@ -209,6 +270,80 @@ class CudaBackendTest {
 
     private static float half(HostMatrix matrix, long at) {
         return Float.float16ToFloat(matrix.data().get(ValueLayout.JAVA_SHORT_UNALIGNED, at));
+    }
+
+    /** What the kernels do not read is made bf16 on the way in, as what they do read is on the device. */
+    @ParameterizedTest
+    @EnumSource(names = {"Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL"})
+    void otherTypesGiveTheBitsOfTheirElements(ElementType type) {
+        Random random = new Random(SEED);
+        try (Arena arena = Arena.ofShared()) {
+            HostMatrix table = table(arena, random, 256);
+            HostMatrix quantised = wellFormed(arena, random, type, 24, 256);
+            MemorySegment data = arena.allocate(4L * 24 * 256, 4);
+            for (int row = 0; row < 24; row++) {
+                float[] values = new float[256];
+                HostRows.read(quantised, row, values);
+                MemorySegment.copy(values, 0, data, ValueLayout.JAVA_FLOAT, 4L * 256 * row, 256);
+            }
+            HostMatrix floats = new HostMatrix("floats", ElementType.F32, 24, 256, data);
+            Weight input = backend.table(table);
+            Weight gate = backend.gatedWeight(square(arena, random), square(arena, random));
+            assertThat(product(backend.weight(List.of(quantised)), gate, input, 17))
+                    .isEqualTo(product(backend.weight(List.of(floats)), gate, input, 17))
+                    .doesNotContain(Float.NaN);
+        }
+    }
+
+    private static HostMatrix square(Arena arena, Random random) {
+        return quantised(arena, random, ElementType.Q4_0, 256, 256);
+    }
+
+    /** Random bits but for the halves that each block begins or ends with, which are small. */
+    private static HostMatrix wellFormed(Arena arena, Random random, ElementType type, int rows, int columns) {
+        MemorySegment data = arena.allocate(rows * type.rowBytes(columns), 2);
+        for (long at = 0; at < data.byteSize(); at++) {
+            data.set(ValueLayout.JAVA_BYTE, at, (byte) random.nextInt());
+        }
+        short[] halves = {Float.floatToFloat16(1f / 64), Float.floatToFloat16(-1f / 32)};
+        for (long block = 0; block < data.byteSize(); block += type.blockBytes()) {
+            long from = switch (type) {
+                case Q2_K -> 80;
+                case Q3_K -> 108;
+                case Q6_K -> 208;
+                default -> 0;
+            };
+            int count = type.name().matches("Q(2|4|5)_K|Q5_1") ? 2 : 1;
+            for (int i = 0; i < count; i++) {
+                data.set(ValueLayout.JAVA_SHORT_UNALIGNED, block + from + 2 * i, halves[i]);
+            }
+        }
+        return new HostMatrix("quantised", type, rows, columns, data);
+    }
+
+    @Test
+    void sizesAreKnownBeforehand() {
+        OwnMemory memory = backend.memory().orElseThrow();
+        Random random = new Random(SEED);
+        try (Arena arena = Arena.ofShared()) {
+            HostMatrix bits = quantised(arena, random, ElementType.Q4_0, 40, 96);
+            HostMatrix floats = table(arena, random, 96);
+            assertThat(memory.weightBytes(List.of(ElementType.Q4_0, ElementType.Q4_0), 80, 96))
+                    .isEqualTo(backend.weight(List.of(bits, bits)).bytes())
+                    .isEqualTo(backend.gatedWeight(bits, bits).bytes());
+            assertThat(memory.weightBytes(List.of(ElementType.Q4_0, ElementType.F32), 60, 96))
+                    .isEqualTo(backend.weight(List.of(bits, floats)).bytes());
+            assertThat(memory.tableBytes(VOCABULARY, 96))
+                    .isEqualTo(backend.table(floats).bytes());
+            HostMatrix square = quantised(arena, random, ElementType.Q4_1, 32, 32);
+            List<HostMatrix> two = List.of(square, square);
+            assertThat(6 * memory.expertBytes(32, 32))
+                    .isEqualTo(backend.experts(two, two, two).bytes());
+            long before = memory.freeBytes();
+            backend.buffer(7, 16);
+            assertThat(before - memory.freeBytes()).isEqualTo(4 * 7 * 16);
+            assertThat(memory.totalBytes()).isGreaterThan(before);
+        }
     }
 
     @Test

@@ -17,28 +17,28 @@ class CudaBackendsTest {
 
     @Test
     void theProcessorIsTakenWhenItIsAskedFor() {
-        try (Backend backend = CudaBackends.choose(Device.CPU, JavaBackend::new)) {
+        try (Backend backend = CudaBackends.choose(Device.CPU, true, JavaBackend::new)) {
             assertThat(backend).isInstanceOf(JavaBackend.class);
         }
     }
 
     @Test
     void autoFallsBack() {
-        try (Backend backend = CudaBackends.choose(Device.AUTO, ABSENT, true, JavaBackend::new)) {
+        try (Backend backend = CudaBackends.choose(Device.AUTO, ABSENT, true, true, JavaBackend::new)) {
             assertThat(backend).isInstanceOf(JavaBackend.class);
         }
-        try (Backend backend = CudaBackends.choose(Device.AUTO, PRESENT, false, JavaBackend::new)) {
+        try (Backend backend = CudaBackends.choose(Device.AUTO, PRESENT, false, true, JavaBackend::new)) {
             assertThat(backend).isInstanceOf(JavaBackend.class);
         }
     }
 
     @Test
     void aGpuThatWasAskedForAndIsNotThereIsAnError() {
-        assertThatThrownBy(() -> CudaBackends.choose(Device.CUDA, ABSENT, true, JavaBackend::new))
+        assertThatThrownBy(() -> CudaBackends.choose(Device.CUDA, ABSENT, true, true, JavaBackend::new))
                 .isInstanceOf(ComputeException.class)
                 .hasMessage("cuda was asked for, but no NVIDIA driver: libcuda_of_no_machine.so.1 cannot be opened;"
                         + " auto falls back to the processor");
-        assertThatThrownBy(() -> CudaBackends.choose(Device.CUDA, PRESENT, false, JavaBackend::new))
+        assertThatThrownBy(() -> CudaBackends.choose(Device.CUDA, PRESENT, false, true, JavaBackend::new))
                 .hasMessageContaining("built without CUDA kernels: nvcc was missing when the build ran");
     }
 

@@ -164,7 +164,7 @@ final class MiniModel {
 
     /** Runs a step and returns each part's last token's logprobs of all ids. */
     float[][] step(List<Part> parts) {
-        StepInputs inputs = new StepInputs(new StepInputs.Limits(MOST_ROWS, parts.size(), parts.size(), BLOCKS, 1));
+        StepInputs inputs = new StepInputs(new StepInputs.Limits(MOST_ROWS, MOST_ROWS, MOST_ROWS, BLOCKS, 1));
         for (Part part : parts) {
             inputs.sequence();
             for (int block : part.sequence.blocks) {

@@ -2,6 +2,7 @@ package dev.skein.worker.model;
 
 import dev.skein.compute.Backend;
 import dev.skein.compute.KvCache;
+import dev.skein.compute.OwnMemory;
 import dev.skein.compute.StepInputs;
 import java.util.List;
 
@@ -47,6 +48,9 @@ public interface Architecture {
 
     /** About how many bytes the activations of a step take. */
     long activationBytes(StepInputs.Limits limits);
+
+    /** About how many bytes all but the cache takes on a device with its own memory, for steps within the limits. */
+    long bytes(OwnMemory memory, StepInputs.Limits limits);
 
     /**
      * Copies the weights into the backend, and makes the buffers for steps within the limits. The checkpoint must stay

@@ -4,14 +4,17 @@ import dev.skein.compute.Backend;
 import dev.skein.compute.Buffer;
 import dev.skein.compute.ElementType;
 import dev.skein.compute.ExpertWeights;
+import dev.skein.compute.OwnMemory;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.Weight;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.IntFunction;
+import java.util.function.ToLongFunction;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -22,6 +25,8 @@ final class CheckedParts implements Parts {
     private final Set<String> used = new HashSet<>();
     private final Map<String, Integer> tokenColumns = new HashMap<>();
     private final Map<String, Integer> outputColumns = new HashMap<>();
+    private final List<ToLongFunction<OwnMemory>> weights = new ArrayList<>();
+    private long largestWeight;
 
     private record Placeholder(int rows, int columns) implements Weight {
         @Override
@@ -58,29 +63,38 @@ final class CheckedParts implements Parts {
 
     @Override
     public Weight weight(Matrix... stacked) {
-        int rows = 0;
-        for (Matrix each : stacked) {
-            count(each);
-            rows += each.takenRows().size();
-        }
-        return new Placeholder(rows, stacked[0].takenColumns().size());
+        int rows = Stream.of(stacked).mapToInt(each -> each.takenRows().size()).sum();
+        return multiplied(rows, rows, stacked);
+    }
+
+    private Weight multiplied(int outputs, int rows, Matrix... matrices) {
+        List<ElementType> types = Stream.of(matrices).map(this::count).toList();
+        int columns = matrices[0].takenColumns().size();
+        weights.add(memory -> memory.weightBytes(types, rows, columns));
+        largestWeight = Math.max(largestWeight, (long) rows * columns);
+        return new Placeholder(outputs, columns);
     }
 
     @Override
     public Weight gatedWeight(Matrix gate, Matrix up) {
-        Weight placeholder = weight(gate);
-        count(up);
-        return placeholder;
+        return multiplied(
+                gate.takenRows().size(),
+                gate.takenRows().size() + up.takenRows().size(),
+                gate,
+                up);
     }
 
-    private void count(Matrix matrix) {
-        weightBytes += matrix.bytes(type(matrix));
+    private ElementType count(Matrix matrix) {
+        ElementType type = type(matrix);
+        weightBytes += matrix.bytes(type);
+        return type;
     }
 
     /** It is read where its file is mapped. */
     @Override
     public Weight table(Matrix matrix) {
         type(matrix);
+        weights.add(memory -> memory.tableBytes(matrix.rows(), matrix.columns()));
         return new Placeholder(matrix.rows(), matrix.columns());
     }
 
@@ -106,7 +120,11 @@ final class CheckedParts implements Parts {
 
     @Override
     public ExpertWeights experts(List<Matrix> gate, List<Matrix> up, List<Matrix> down) {
-        Stream.of(gate, up, down).flatMap(List::stream).forEach(this::count);
+        for (Matrix each : Stream.of(gate, up, down).flatMap(List::stream).toList()) {
+            count(each);
+            weights.add(memory -> memory.expertBytes(
+                    each.takenRows().size(), each.takenColumns().size()));
+        }
         Matrix first = gate.getFirst();
         return new PlaceholderExperts(
                 gate.size(), first.columns(), first.takenRows().size());
@@ -159,6 +177,16 @@ final class CheckedParts implements Parts {
     /** Bytes of all weights as they lie in the files, but for the embedding table, which stays there. */
     long weightBytes() {
         return weightBytes;
+    }
+
+    /** Bytes of all weights on a device with its own memory, but for vectors, which are small. */
+    long weightBytes(OwnMemory memory) {
+        return weights.stream().mapToLong(each -> each.applyAsLong(memory)).sum();
+    }
+
+    /** Elements of the largest that is not an expert's. */
+    long largestWeight() {
+        return largestWeight;
     }
 
     /** Bytes of all buffers, and of what a backend holds to compute experts, as {@link Backend#experts} says. */

@@ -3,6 +3,7 @@ package dev.skein.worker.model;
 import dev.skein.compute.Backend;
 import dev.skein.compute.Buffer;
 import dev.skein.compute.KvCache;
+import dev.skein.compute.OwnMemory;
 import dev.skein.compute.StepInputs;
 import java.util.List;
 
@@ -71,6 +72,13 @@ final class DescribedModel implements Architecture {
     @Override
     public long activationBytes(StepInputs.Limits limits) {
         return parts.bufferBytes(limits);
+    }
+
+    @Override
+    public long bytes(OwnMemory memory, StepInputs.Limits limits) {
+        return parts.weightBytes(memory)
+                + parts.bufferBytes(limits)
+                + memory.workBytes(limits, config.vocabulary(), parts.largestWeight());
     }
 
     @Override

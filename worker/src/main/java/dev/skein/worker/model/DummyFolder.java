@@ -21,7 +21,10 @@ public final class DummyFolder extends FolderCheckpoint {
     private static final int PATTERN = (1 << 18) - 1;
 
     private final Map<String, Long> elements = new ConcurrentHashMap<>();
-    private final Map<Integer, MemorySegment> patterns = new ConcurrentHashMap<>();
+    /** Bytes of the largest matrix whose numbers have that exponent. */
+    private final Map<Integer, Long> largest = new ConcurrentHashMap<>();
+
+    private final Map<Integer, MemorySegment> repeated = new ConcurrentHashMap<>();
 
     private DummyFolder(FolderConfig description) {
         super(description);
@@ -45,20 +48,40 @@ public final class DummyFolder extends FolderCheckpoint {
     @Override
     public ElementType type(String name, int rows, int columns) {
         elements.put(name, (long) rows * columns);
+        largest.merge(exponent(columns), 2L * rows * columns, Math::max);
         return ElementType.BF16;
     }
 
     @Override
     public HostMatrix matrix(String name, int rows, int columns, Arena made) {
-        int exponent = Math.getExponent(Math.sqrt(3.0 / columns));
         long bytes = 2L * rows * columns;
-        MemorySegment data = made.allocate(bytes, Float.BYTES);
         if (name.endsWith("norm.weight")) {
-            fillWithOnes(data);
-        } else {
-            repeat(patterns.computeIfAbsent(exponent, DummyFolder::pattern), name.hashCode(), data);
+            MemorySegment ones = made.allocate(bytes, Float.BYTES);
+            fillWithOnes(ones);
+            return new HostMatrix(name, ElementType.BF16, rows, columns, ones);
         }
-        return new HostMatrix(name, ElementType.BF16, rows, columns, data);
+        type(name, rows, columns);
+        MemorySegment whole = repeated.compute(
+                exponent(columns),
+                (exponent, held) ->
+                        held != null && held.byteSize() >= bytes + 2L * PATTERN ? held : repeated(exponent));
+        long from = 2L * Math.floorMod(name.hashCode(), PATTERN);
+        return new HostMatrix(name, ElementType.BF16, rows, columns, whole.asSlice(from, bytes));
+    }
+
+    private static int exponent(int columns) {
+        return Math.getExponent(Math.sqrt(3.0 / columns));
+    }
+
+    /** All matrices are views of one that is long enough for the longest: making up weights takes no time, then. */
+    private MemorySegment repeated(int exponent) {
+        MemorySegment pattern = pattern(exponent);
+        long bytes = largest.getOrDefault(exponent, 0L) + pattern.byteSize();
+        MemorySegment whole = Arena.ofAuto().allocate(bytes, Float.BYTES);
+        for (long at = 0; at < bytes; at += pattern.byteSize()) {
+            MemorySegment.copy(pattern, 0, whole, at, Math.min(pattern.byteSize(), bytes - at));
+        }
+        return whole;
     }
 
     private static void fillWithOnes(MemorySegment data) {
@@ -76,16 +99,6 @@ public final class DummyFolder extends FolderCheckpoint {
             pattern.setAtIndex(ValueLayout.JAVA_SHORT, i, Fp8.bf16(value));
         }
         return pattern;
-    }
-
-    private static void repeat(MemorySegment pattern, int seed, MemorySegment data) {
-        long from = 2L * Math.floorMod(seed, PATTERN);
-        for (long at = 0; at < data.byteSize(); ) {
-            long size = Math.min(pattern.byteSize() - from, data.byteSize() - at);
-            MemorySegment.copy(pattern, from, data, at, size);
-            at += size;
-            from = 0;
-        }
     }
 
     /** Of what has been asked for: all of a model, once it was checked. */

@@ -15,7 +15,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.IntFunction;
 
-/** Copies weights into a backend, and makes its buffers. */
+/** Copies weights into a backend, which may read with several threads, and makes its buffers. */
 final class LoadedParts implements Parts {
     private final Checkpoint checkpoint;
     private final Shard shard;
@@ -44,14 +44,14 @@ final class LoadedParts implements Parts {
 
     @Override
     public Weight weight(Matrix... stacked) {
-        try (Arena made = Arena.ofConfined()) {
+        try (Arena made = Arena.ofShared()) {
             return backend.weight(read(List.of(stacked), made));
         }
     }
 
     @Override
     public Weight gatedWeight(Matrix gate, Matrix up) {
-        try (Arena made = Arena.ofConfined()) {
+        try (Arena made = Arena.ofShared()) {
             return backend.gatedWeight(read(gate, made), read(up, made));
         }
     }
@@ -64,21 +64,21 @@ final class LoadedParts implements Parts {
 
     @Override
     public Weight vector(String name, int length) {
-        try (Arena made = Arena.ofConfined()) {
+        try (Arena made = Arena.ofShared()) {
             return backend.vector(read(new Matrix(name, 1, length), made));
         }
     }
 
     @Override
     public Weight stackedVector(Matrix... stacked) {
-        try (Arena made = Arena.ofConfined()) {
+        try (Arena made = Arena.ofShared()) {
             return backend.vector(HostVectors.stacked(read(List.of(stacked), made)));
         }
     }
 
     @Override
     public ExpertWeights experts(List<Matrix> gate, List<Matrix> up, List<Matrix> down) {
-        try (Arena made = Arena.ofConfined()) {
+        try (Arena made = Arena.ofShared()) {
             return backend.experts(read(gate, made), read(up, made), read(down, made));
         }
     }

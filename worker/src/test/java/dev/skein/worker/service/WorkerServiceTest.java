@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.skein.compute.ElementType;
+import dev.skein.compute.cuda.CudaBackends.Device;
 import dev.skein.protocol.v1.DrainRequest;
 import dev.skein.protocol.v1.FinishReason;
 import dev.skein.protocol.v1.GenerateRequest;
@@ -18,6 +19,7 @@ import dev.skein.protocol.v1.StatisticsResponse;
 import dev.skein.protocol.v1.TokenizerModel;
 import dev.skein.protocol.v1.TokenizerRequest;
 import dev.skein.protocol.v1.WorkerGrpcClient;
+import dev.skein.worker.DeviceOptions;
 import dev.skein.worker.LoadFormat;
 import dev.skein.worker.Worker;
 import dev.skein.worker.WorkerListener;
@@ -71,6 +73,7 @@ final class WorkerServiceTest {
                 LoadFormat.AUTO,
                 1,
                 "java",
+                new DeviceOptions(Device.CPU, 0.9, false),
                 ENDLESS,
                 4,
                 64,

@@ -1,0 +1,43 @@
+package dev.skein.worker;
+
+import dev.skein.compute.cuda.CudaBackends.Device;
+import java.util.Locale;
+
+/**
+ * What computes, and how much of a GPU it may take.
+ *
+ * @param device where to compute
+ * @param memoryShare of all memory of a GPU that this worker may fill, from above 0 to 1
+ * @param eager whether a GPU is told every launch of every step, and nothing is captured
+ */
+public record DeviceOptions(Device device, double memoryShare, boolean eager) {
+    /** A GPU if there is one. */
+    public static final DeviceOptions AUTO = new DeviceOptions(Device.AUTO, 0.92, false);
+
+    public DeviceOptions {
+        if (!(memoryShare > 0 && memoryShare <= 1)) {
+            throw new IllegalArgumentException(
+                    "--gpu-memory-utilization is %s; it is above 0 and at most 1".formatted(memoryShare));
+        }
+    }
+
+    /**
+     * The device that a flag names.
+     *
+     * @throws IllegalArgumentException if it is none of them
+     */
+    public static Device device(String name) {
+        return switch (name) {
+            case "auto" -> Device.AUTO;
+            case "cpu" -> Device.CPU;
+            case "cuda" -> Device.CUDA;
+            default ->
+                throw new IllegalArgumentException("--device is %s; it may be auto, cpu or cuda".formatted(name));
+        };
+    }
+
+    /** As the flag names it. */
+    public String name() {
+        return device.name().toLowerCase(Locale.ROOT);
+    }
+}
