@@ -10,24 +10,40 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.regex.Pattern;
 
 /**
- * A Hugging Face folder of which only config.json is read, and whose weights are random numbers of BF16: to measure a
- * model that one does not have. The same names have the same numbers. Rows are scaled so that what a layer computes is
- * about as large as what it reads.
+ * A Hugging Face folder of which only config.json is read, and whose weights are random numbers of BF16, or of Q4_1 where
+ * config.json says AWQ: to measure a model that one does not have. The same names have the same numbers. Rows are scaled so
+ * that what a layer computes is about as large as what it reads.
  */
 public final class DummyFolder extends FolderCheckpoint {
-    /** A repeating pattern; odd, so that rows differ. */
+    /** Blocks of a repeating pattern; odd, so that rows differ. */
     private static final int PATTERN = (1 << 18) - 1;
 
-    private final Map<String, Long> elements = new ConcurrentHashMap<>();
-    /** Bytes of the largest matrix whose numbers have that exponent. */
-    private final Map<Integer, Long> largest = new ConcurrentHashMap<>();
+    private static final Pattern PACKED =
+            Pattern.compile("blk\\.\\d+\\.(attn_[qkv]|attn_output|ffn_(gate|up|down))\\.weight");
 
-    private final Map<Integer, MemorySegment> repeated = new ConcurrentHashMap<>();
+    private final boolean packed;
+    private final Map<String, Tensor> tensors = new ConcurrentHashMap<>();
+    /** Bytes of the largest matrix of a kind. */
+    private final Map<Kind, Long> largest = new ConcurrentHashMap<>();
+
+    private final Map<Kind, MemorySegment> repeated = new ConcurrentHashMap<>();
+
+    private record Tensor(long elements, long bytes) {}
+
+    /** Numbers from -1 to 1 times a power of two. */
+    private record Kind(ElementType type, int exponent) {}
 
     private DummyFolder(FolderConfig description) {
         super(description);
+        packed = description
+                .whole()
+                .object("quantization_config")
+                .flatMap(how -> how.text("quant_method"))
+                .filter("awq"::equals)
+                .isPresent();
     }
 
     /**
@@ -47,41 +63,35 @@ public final class DummyFolder extends FolderCheckpoint {
 
     @Override
     public ElementType type(String name, int rows, int columns) {
-        elements.put(name, (long) rows * columns);
-        largest.merge(exponent(columns), 2L * rows * columns, Math::max);
-        return ElementType.BF16;
+        ElementType type = packed && PACKED.matcher(name).matches() ? ElementType.Q4_1 : ElementType.BF16;
+        long bytes = rows * type.rowBytes(columns);
+        tensors.put(name, new Tensor((long) rows * columns, bytes));
+        largest.merge(kind(type, columns), bytes, Math::max);
+        return type;
     }
 
     @Override
     public HostMatrix matrix(String name, int rows, int columns, Arena made) {
-        long bytes = 2L * rows * columns;
+        ElementType type = type(name, rows, columns);
+        long bytes = rows * type.rowBytes(columns);
         if (name.endsWith("norm.weight")) {
             MemorySegment ones = made.allocate(bytes, Float.BYTES);
             fillWithOnes(ones);
-            return new HostMatrix(name, ElementType.BF16, rows, columns, ones);
+            return new HostMatrix(name, type, rows, columns, ones);
         }
-        type(name, rows, columns);
         MemorySegment whole = repeated.compute(
-                exponent(columns),
-                (exponent, held) ->
-                        held != null && held.byteSize() >= bytes + 2L * PATTERN ? held : repeated(exponent));
-        long from = 2L * Math.floorMod(name.hashCode(), PATTERN);
-        return new HostMatrix(name, ElementType.BF16, rows, columns, whole.asSlice(from, bytes));
+                kind(type, columns),
+                (kind, held) -> held != null && held.byteSize() >= bytes + patternBytes(type) ? held : repeat(kind));
+        long from = (long) type.blockBytes() * Math.floorMod(name.hashCode(), PATTERN);
+        return new HostMatrix(name, type, rows, columns, whole.asSlice(from, bytes));
     }
 
-    private static int exponent(int columns) {
-        return Math.getExponent(Math.sqrt(3.0 / columns));
+    private static Kind kind(ElementType type, int columns) {
+        return new Kind(type, Math.getExponent(Math.sqrt(3.0 / columns)));
     }
 
-    /** All matrices are views of one that is long enough for the longest: making up weights takes no time, then. */
-    private MemorySegment repeated(int exponent) {
-        MemorySegment pattern = pattern(exponent);
-        long bytes = largest.getOrDefault(exponent, 0L) + pattern.byteSize();
-        MemorySegment whole = Arena.ofAuto().allocate(bytes, Float.BYTES);
-        for (long at = 0; at < bytes; at += pattern.byteSize()) {
-            MemorySegment.copy(pattern, 0, whole, at, Math.min(pattern.byteSize(), bytes - at));
-        }
-        return whole;
+    private static long patternBytes(ElementType type) {
+        return (long) type.blockBytes() * PATTERN;
     }
 
     private static void fillWithOnes(MemorySegment data) {
@@ -90,31 +100,50 @@ public final class DummyFolder extends FolderCheckpoint {
         }
     }
 
-    /** From -1 to 1, times a power of two. */
-    private static MemorySegment pattern(int exponent) {
-        SplittableRandom random = new SplittableRandom(exponent);
-        MemorySegment pattern = Arena.ofAuto().allocate(2L * PATTERN, Float.BYTES);
-        for (int i = 0; i < PATTERN; i++) {
-            float value = Math.scalb((float) random.nextDouble(-1, 1), exponent);
-            pattern.setAtIndex(ValueLayout.JAVA_SHORT, i, Fp8.bf16(value));
+    /** All matrices are views of one that is long enough for the longest: making up weights takes no time, then. */
+    private MemorySegment repeat(Kind kind) {
+        MemorySegment pattern = Arena.ofAuto().allocate(patternBytes(kind.type), Float.BYTES);
+        fill(kind, pattern);
+        long bytes = largest.getOrDefault(kind, 0L) + pattern.byteSize();
+        MemorySegment whole = Arena.ofAuto().allocate(bytes, Float.BYTES);
+        for (long at = 0; at < bytes; at += pattern.byteSize()) {
+            MemorySegment.copy(pattern, 0, whole, at, Math.min(pattern.byteSize(), bytes - at));
         }
-        return pattern;
+        return whole;
+    }
+
+    private static void fill(Kind kind, MemorySegment pattern) {
+        SplittableRandom random = new SplittableRandom(kind.exponent);
+        if (kind.type == ElementType.BF16) {
+            for (int i = 0; i < PATTERN; i++) {
+                float value = Math.scalb((float) random.nextDouble(-1, 1), kind.exponent);
+                pattern.setAtIndex(ValueLayout.JAVA_SHORT, i, Fp8.bf16(value));
+            }
+            return;
+        }
+        float most = Math.scalb(1f, kind.exponent);
+        for (long at = 0; at < pattern.byteSize(); at += kind.type.blockBytes()) {
+            pattern.set(ValueLayout.JAVA_SHORT, at, Float.floatToFloat16(2 * most / 15));
+            pattern.set(ValueLayout.JAVA_SHORT, at + 2, Float.floatToFloat16(-most));
+            pattern.set(ValueLayout.JAVA_LONG_UNALIGNED, at + 4, random.nextLong());
+            pattern.set(ValueLayout.JAVA_LONG_UNALIGNED, at + 12, random.nextLong());
+        }
     }
 
     /** Of what has been asked for: all of a model, once it was checked. */
     @Override
     public long parameters() {
-        return elements.values().stream().mapToLong(Long::longValue).sum();
+        return tensors.values().stream().mapToLong(Tensor::elements).sum();
     }
 
     @Override
     public long tensorBytes() {
-        return 2 * parameters();
+        return tensors.values().stream().mapToLong(Tensor::bytes).sum();
     }
 
     @Override
     public String quantization() {
-        return ElementType.BF16.name();
+        return packed ? "AWQ" : ElementType.BF16.name();
     }
 
     /** Nothing is mapped. */

@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.skein.compute.ElementType;
+import dev.skein.compute.HostMatrix;
 import dev.skein.compute.StepInputs;
+import dev.skein.compute.cpu.HostRows;
 import dev.skein.compute.cpu.JavaBackend;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -60,6 +62,32 @@ final class DummyFolderTest {
             }
             // Of a row times ones: between half and twice.
             assertThat(Math.sqrt(squares / 600)).isBetween(0.5, 2.0);
+        }
+    }
+
+    /** What is four bits in an AWQ folder is so here, with numbers of about the same size. */
+    @Test
+    void awqIsFourBits() throws IOException {
+        String config = new FamilyModel("llama").config().toString();
+        Files.writeString(
+                folder.resolve("config.json"),
+                config.substring(0, config.lastIndexOf('}'))
+                        + ",\"quantization_config\":{\"quant_method\":\"awq\",\"bits\":4}}");
+        try (DummyFolder dummy = DummyFolder.open(folder)) {
+            HostMatrix packed = dummy.matrix("blk.0.attn_q.weight", 60, 768, Arena.ofAuto());
+            assertThat(packed.type()).isEqualTo(ElementType.Q4_1);
+            assertThat(dummy.type("token_embd.weight", 60, 768)).isEqualTo(ElementType.BF16);
+            assertThat(dummy.type("blk.0.ffn_gate_inp.weight", 8, 768)).isEqualTo(ElementType.BF16);
+            double squares = 0;
+            float[] row = new float[768];
+            for (int i = 0; i < 60; i++) {
+                HostRows.read(packed, i, row);
+                for (float value : row) {
+                    squares += value * value;
+                }
+            }
+            assertThat(Math.sqrt(squares / 60)).isBetween(0.5, 2.0);
+            assertThat(dummy.quantization()).isEqualTo("AWQ");
         }
     }
 
