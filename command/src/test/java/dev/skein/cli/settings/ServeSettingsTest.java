@@ -225,7 +225,7 @@ class ServeSettingsTest {
         assertThat(read("--api-key", "geheim", "--port", "1").toString())
                 .doesNotContain("geheim")
                 .contains("port=1", "api-key=(1 hidden)", "max-num-seqs=256")
-                .doesNotContain("swap-space", "enforce-eager");
+                .doesNotContain("swap-space", "max-log-len");
     }
 
     @ParameterizedTest
