@@ -7,10 +7,11 @@ import dev.skein.scheduler.GroupStatus;
 import dev.skein.scheduler.GroupStore;
 import dev.skein.scheduler.GroupsServer;
 import dev.skein.scheduler.LocalSubstrate;
+import dev.skein.scheduler.Picture;
 import dev.skein.scheduler.Scheduler;
-import dev.skein.scheduler.lifecycle.GroupSpec;
 import dev.skein.scheduler.lifecycle.GroupState;
-import dev.skein.scheduler.lifecycle.Policy;
+import dev.skein.scheduler.rollout.Deployment;
+import dev.skein.worker.FreeMemory;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
@@ -27,13 +28,12 @@ import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// Gateway, scheduler and store in this process, and one worker as its child.
+/// Gateway, scheduler and store in this process, and workers as its children.
 ///
-/// The worker is started before anything else, because its weights take longest; everything here is made while they
+/// The workers are started before anything else, because their weights take longest; everything here is made while they
 /// load. The store of groups is the heaviest of it and nothing waits for it, so it starts on its own thread.
 final class LocalServer implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(LocalServer.class);
-    private static final String GROUP = "group-0";
     private static final int TOKEN_BYTES = 32;
 
     /// A worker without streams ends within this time or is killed.
@@ -59,9 +59,9 @@ final class LocalServer implements AutoCloseable {
 
     private LocalServer(long began) {
         this.began = began;
-        substrate = new LocalSubstrate(JavaCommand.worker(), began, System.err::println);
+        substrate = new LocalSubstrate(JavaCommand.worker(), began, FreeMemory::bytes, System.err::println);
         Runtime.getRuntime().addShutdownHook(new Thread(substrate::close, "end-children"));
-        scheduler = new Scheduler(substrate, store, Policy.DEFAULT, new Random());
+        scheduler = new Scheduler(substrate, store, new Random());
     }
 
     /// Starts everything and returns when the gateway's address is known to be free.
@@ -70,9 +70,9 @@ final class LocalServer implements AutoCloseable {
     /// @param options makes the gateway's options from where the scheduler answers
     /// @throws CommandException if the gateway cannot listen; nothing is left running
     static LocalServer start(
-            long began, WorkerParameters worker, Function<GatewayOptions.SchedulerAddress, GatewayOptions> options) {
+            long began, Deployment deployment, Function<GatewayOptions.SchedulerAddress, GatewayOptions> options) {
         LocalServer server = new LocalServer(began);
-        server.scheduler.serve(new GroupSpec(GROUP, worker.model().toString(), 1, worker.encode()));
+        server.scheduler.apply(deployment);
         server.scheduler.watch(server::watch);
         try {
             server.open(options);
@@ -104,7 +104,7 @@ final class LocalServer implements AutoCloseable {
         return ready;
     }
 
-    /// Completes with the reason when the group is given up.
+    /// Completes with the reason when all groups are given up.
     CompletableFuture<String> failure() {
         return failure;
     }
@@ -137,14 +137,12 @@ final class LocalServer implements AutoCloseable {
         store.close();
     }
 
-    private void watch(List<GroupStatus> groups) {
-        groups.forEach(group -> {
-            if (group.state() == GroupState.READY) {
-                detail = group.reason();
-            } else if (group.state() == GroupState.FAILED) {
-                fail(group.reason());
-            }
-        });
+    private void watch(Picture picture) {
+        List<GroupStatus> groups = picture.groups();
+        groups.stream().filter(group -> group.state() == GroupState.READY).forEach(group -> detail = group.reason());
+        if (!groups.isEmpty() && groups.stream().allMatch(group -> group.state() == GroupState.FAILED)) {
+            fail(groups.getFirst().reason());
+        }
     }
 
     private void fail(String reason) {

@@ -10,6 +10,8 @@ import dev.skein.cli.settings.SettingsReader;
 import dev.skein.gateway.Gateway;
 import dev.skein.gateway.GatewayException;
 import dev.skein.gateway.GatewayOptions;
+import dev.skein.scheduler.rollout.Deployment;
+import dev.skein.worker.FreeMemory;
 import dev.skein.worker.WorkerOptions;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,6 +31,11 @@ final class ServeCommand {
     private static final long END_GRACE_SECONDS = 15;
 
     private static final int SIGNALLED = 128;
+
+    /// As one worker takes by itself.
+    private static final long MOST_CACHE = 4L << 30;
+
+    private static final double CACHE_SHARE = 0.4;
 
     private final Settings settings;
 
@@ -82,10 +89,10 @@ final class ServeCommand {
         Path model = model(settings);
         // Fetching happens once and is no part of a start.
         long counted = began + System.currentTimeMillis() - asked;
-        WorkerParameters worker = worker(settings, model);
+        Deployment deployment = Deployments.of(settings, names(settings), worker(settings, model));
         GatewayOptions.Api api = api(settings);
         log.info("model={} settings: {}", model, settings);
-        return LocalServer.start(counted, worker, scheduler -> gateway(settings, api, scheduler));
+        return LocalServer.start(counted, deployment, scheduler -> gateway(settings, api, scheduler));
     }
 
     /// Before anything is fetched, started or logged.
@@ -144,7 +151,7 @@ final class ServeCommand {
         WorkerParameters parameters = new WorkerParameters(
                 model,
                 settings.get(ServeSettings.LOAD_FORMAT),
-                settings.get(ServeSettings.THREADS),
+                threads(settings),
                 settings.get(ServeSettings.CPU),
                 settings.get(ServeSettings.DEVICE),
                 settings.get(ServeSettings.GPU_MEMORY_UTILIZATION),
@@ -152,7 +159,7 @@ final class ServeCommand {
                 settings.find(ServeSettings.MAX_MODEL_LEN).orElse(WorkerOptions.FROM_FILE),
                 settings.get(ServeSettings.MAX_NUM_SEQS),
                 settings.get(ServeSettings.MAX_NUM_BATCHED_TOKENS),
-                settings.find(ServeSettings.KV_CACHE_MEMORY).orElse(0L),
+                settings.find(ServeSettings.KV_CACHE_MEMORY).orElseGet(() -> shareOfMemory(settings)),
                 settings.get(ServeSettings.MAX_NUM_QUEUED_REQS),
                 settings.get(ServeSettings.PREFIX_CACHING),
                 settings.get(ServeSettings.SCHEDULING_POLICY).equals("priority"),
@@ -166,6 +173,19 @@ final class ServeCommand {
         } catch (IllegalArgumentException e) {
             throw CommandException.usage(e.getMessage());
         }
+    }
+
+    /// Unless told otherwise groups do not share cores.
+    private static int threads(Settings settings) {
+        return settings.has(ServeSettings.THREADS)
+                ? settings.get(ServeSettings.THREADS)
+                : Math.max(1, settings.get(ServeSettings.THREADS) / Math.max(1, settings.get(ServeSettings.REPLICAS)));
+    }
+
+    /// One group takes what it finds; several that start together must be told. 0 leaves it to the group.
+    private static long shareOfMemory(Settings settings) {
+        int replicas = settings.get(ServeSettings.REPLICAS);
+        return replicas < 2 ? 0 : Math.min(MOST_CACHE, (long) (CACHE_SHARE * FreeMemory.bytes()) / replicas);
     }
 
     private static GatewayOptions gateway(

@@ -11,6 +11,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Locale;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.LoggerFactory;
 
@@ -23,10 +24,12 @@ final class WorkerProcess {
     private static final Duration LONGEST_DRAIN = Duration.ofDays(1);
 
     private static final int PARENT_GONE = 3;
+    private static final long BEAT_MILLIS = 1_000;
 
     private final PrintStream reports;
     private final long mainMillis = System.currentTimeMillis();
     private final AtomicBoolean ready = new AtomicBoolean();
+    private final CompletableFuture<Worker> worker = new CompletableFuture<>();
 
     private WorkerProcess(PrintStream reports) {
         this.reports = reports;
@@ -42,20 +45,21 @@ final class WorkerProcess {
     }
 
     private int serve(BufferedReader orders) {
-        Worker worker;
+        Worker made;
         try {
             String line = orders.readLine();
             if (line == null) {
                 return PARENT_GONE;
             }
-            worker = start(RankOrder.of(line));
+            made = start(RankOrder.of(line));
         } catch (IOException | RuntimeException e) {
             LoggerFactory.getLogger(WorkerProcess.class).debug("the worker does not start", e);
             report(new RankReport.Failed(String.valueOf(e.getMessage()), true));
             return CommandException.FAILED;
         }
-        Thread.ofPlatform().daemon().name("orders").start(() -> obey(orders, worker));
-        return awaitEnd(worker);
+        worker.complete(made);
+        Thread.ofPlatform().daemon().name("orders").start(() -> obey(orders, made));
+        return awaitEnd(made);
     }
 
     private Worker start(RankOrder order) {
@@ -73,9 +77,25 @@ final class WorkerProcess {
             case WorkerListener.Ready done -> {
                 ready.set(true);
                 report(new RankReport.Ready(stages(done, order)));
+                Thread.ofPlatform().daemon().name("heartbeat").start(this::beat);
             }
             // A model that cannot be loaded cannot be loaded a second time; an engine that broke at work can be.
             case WorkerListener.Failed(String reason) -> report(new RankReport.Failed(reason, !ready.get()));
+        }
+    }
+
+    /// Tells once a second how many steps the engine has made, so that one that hangs is found.
+    private void beat() {
+        try {
+            Worker running = worker.join();
+            while (true) {
+                Thread.sleep(BEAT_MILLIS);
+                running.statistics()
+                        .ifPresent(statistics ->
+                                report(new RankReport.Step(statistics.steps(), (int) statistics.seated())));
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 

@@ -26,7 +26,8 @@ public final class GroupStore implements AutoCloseable {
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
-    private final Map<String, StoredGroup> waiting = new LinkedHashMap<>();
+    // Null for a group that is gone.
+    private final Map<String, @Nullable StoredGroup> waiting = new LinkedHashMap<>();
     private final CompletableFuture<HazelcastInstance> member = new CompletableFuture<>();
     private @Nullable Thread writer;
     private boolean closed;
@@ -49,6 +50,17 @@ public final class GroupStore implements AutoCloseable {
         lock.lock();
         try {
             waiting.put(row.name(), row);
+            changed.signal();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Forgets a group that is gone. Returns at once.
+    public void remove(String name) {
+        lock.lock();
+        try {
+            waiting.put(name, null);
             changed.signal();
         } finally {
             lock.unlock();
@@ -115,7 +127,13 @@ public final class GroupStore implements AutoCloseable {
     private void flush(IMap<String, StoredGroup> groups) {
         lock.lock();
         try {
-            waiting.forEach(groups::set);
+            waiting.forEach((name, row) -> {
+                if (row == null) {
+                    groups.delete(name);
+                } else {
+                    groups.set(name, row);
+                }
+            });
             waiting.clear();
         } finally {
             lock.unlock();

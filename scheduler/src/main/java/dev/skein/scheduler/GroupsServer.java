@@ -1,8 +1,10 @@
 package dev.skein.scheduler;
 
 import dev.skein.protocol.v1.Groups;
+import dev.skein.protocol.v1.RolloutRequest;
 import dev.skein.protocol.v1.SchedulerGrpcService;
 import dev.skein.protocol.v1.WatchGroupsRequest;
+import dev.skein.protocol.v1.WhyResponse;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -10,12 +12,15 @@ import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.grpc.common.GrpcStatus;
+import io.vertx.grpc.common.ServiceMethod;
 import io.vertx.grpc.server.GrpcServer;
 import io.vertx.grpc.server.GrpcServerRequest;
 import io.vertx.grpc.server.GrpcServerResponse;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
-import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /// Serves `skein.v1.Scheduler` on the loopback address. A call must carry `authorization: Bearer TOKEN`; without it the
@@ -35,6 +40,22 @@ public final class GroupsServer {
     public Future<HttpServer> listen() {
         GrpcServer grpc = GrpcServer.server(vertx);
         grpc.callHandler(SchedulerGrpcService.WatchGroups, this::watch);
+        answer(
+                grpc,
+                SchedulerGrpcService.Apply,
+                wish -> scheduler.apply(Wire.deployment(wish.getDeployment())).thenApply(Wire::deployment));
+        answer(
+                grpc,
+                SchedulerGrpcService.Scale,
+                wish -> scheduler.scale(wish.getName(), wish.getReplicas()).thenApply(Wire::deployment));
+        answer(grpc, SchedulerGrpcService.Rollout, wish -> rollout(wish).thenApply(Wire::deployment));
+        answer(
+                grpc,
+                SchedulerGrpcService.Why,
+                wish -> scheduler
+                        .why(wish.getGroup())
+                        .thenApply(lines ->
+                                WhyResponse.newBuilder().addAllLines(lines).build()));
         HttpServerOptions options = new HttpServerOptions().setHost("127.0.0.1").setPort(0);
         return vertx.createHttpServer(options)
                 .requestHandler(request -> admit(request, grpc))
@@ -52,6 +73,55 @@ public final class GroupsServer {
                     .putHeader("grpc-message", "the call does not carry the scheduler's token")
                     .end();
         }
+    }
+
+    private CompletableFuture<DeploymentStatus> rollout(RolloutRequest wish) {
+        return switch (wish.getAction()) {
+            case ROLLOUT_ACTION_PAUSE -> scheduler.pause(wish.getName(), true);
+            case ROLLOUT_ACTION_RESUME -> scheduler.pause(wish.getName(), false);
+            case ROLLOUT_ACTION_UNDO -> scheduler.undo(wish.getName());
+            case ROLLOUT_ACTION_RETRY -> scheduler.retry(wish.getName());
+            case ROLLOUT_ACTION_STATUS, UNRECOGNIZED -> scheduler.status(wish.getName());
+        };
+    }
+
+    private <Q, A> void answer(GrpcServer grpc, ServiceMethod<Q, A> method, Function<Q, CompletableFuture<A>> work) {
+        grpc.callHandler(method, request -> {
+            Context context = vertx.getOrCreateContext();
+            request.handler(wish -> wished(work, wish)
+                    .whenComplete((answer, error) -> context.runOnContext(ignored -> {
+                        if (error == null) {
+                            request.response().end(answer);
+                        } else {
+                            refuse(request.response(), error);
+                        }
+                    })));
+        });
+    }
+
+    private static <Q, A> CompletableFuture<A> wished(Function<Q, CompletableFuture<A>> work, Q wish) {
+        try {
+            return work.apply(wish);
+        } catch (IllegalArgumentException wrong) {
+            return CompletableFuture.failedFuture(
+                    new SchedulerException(SchedulerException.Kind.INVALID, String.valueOf(wrong.getMessage())));
+        }
+    }
+
+    private static void refuse(GrpcServerResponse<?, ?> response, Throwable error) {
+        Throwable cause =
+                error instanceof CompletionException wrapped && wrapped.getCause() != null ? wrapped.getCause() : error;
+        GrpcStatus status = cause instanceof SchedulerException refused ? status(refused.kind()) : GrpcStatus.INTERNAL;
+        String message = status == GrpcStatus.INTERNAL ? "the scheduler failed" : String.valueOf(cause.getMessage());
+        response.status(status).statusMessage(message).end();
+    }
+
+    private static GrpcStatus status(SchedulerException.Kind kind) {
+        return switch (kind) {
+            case NOT_FOUND -> GrpcStatus.NOT_FOUND;
+            case INVALID -> GrpcStatus.INVALID_ARGUMENT;
+            case NOT_NOW -> GrpcStatus.FAILED_PRECONDITION;
+        };
     }
 
     private void watch(GrpcServerRequest<WatchGroupsRequest, Groups> request) {
@@ -79,7 +149,7 @@ public final class GroupsServer {
             response.drainHandler(drained -> write());
         }
 
-        void offer(List<GroupStatus> picture) {
+        void offer(Picture picture) {
             Groups message = Wire.groups(picture);
             context.runOnContext(ignored -> {
                 waiting = message;

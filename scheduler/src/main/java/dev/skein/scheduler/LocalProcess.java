@@ -85,6 +85,8 @@ final class LocalProcess {
             case RankReport.Listening(int port) -> events.accept(new Event.Listening(rank, incarnation, port));
             case RankReport.Progress(String detail) -> events.accept(new Event.Progress(rank, incarnation, detail));
             case RankReport.Ready(String detail) -> events.accept(new Event.Ready(rank, incarnation, detail));
+            case RankReport.Step(long steps, int running) ->
+                events.accept(new Event.Step(rank, incarnation, steps, running));
             case RankReport.Failed last -> failed = last;
             case null -> logged(line);
         }

@@ -2,21 +2,25 @@ package dev.skein.scheduler;
 
 import dev.skein.scheduler.lifecycle.Event;
 import dev.skein.scheduler.lifecycle.GroupSpec;
+import dev.skein.scheduler.rollout.Needs;
 import java.io.IOException;
 import java.security.SecureRandom;
-import java.util.Collections;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /// Runs ranks as child processes of this process, on this machine. [#close] ends them all.
 public final class LocalSubstrate implements Substrate, AutoCloseable {
     private static final int TOKEN_BYTES = 32;
 
+    private static final String HOST = "127.0.0.1";
+
     private final List<String> command;
+    private final LongSupplier freeBytes;
     private final long began;
     private final Consumer<String> log;
     private final SecureRandom random = new SecureRandom();
@@ -26,16 +30,19 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
 
     /// @param command starts a process that reads a [RankOrder] and writes [RankReport]s
     /// @param began when the first processes were asked for, in milliseconds since 1970
+    /// @param freeBytes the memory that this machine has left
     /// @param log takes each line that a child logs, from any thread
-    public LocalSubstrate(List<String> command, long began, Consumer<String> log) {
+    public LocalSubstrate(List<String> command, long began, LongSupplier freeBytes, Consumer<String> log) {
+        this.freeBytes = freeBytes;
         this.command = List.copyOf(command);
         this.began = began;
         this.log = log;
     }
 
     @Override
-    public List<String> place(GroupSpec spec) {
-        return Collections.nCopies(spec.size(), "127.0.0.1");
+    public Place place(GroupSpec spec, Needs needs, Needs others) {
+        Room room = new Room(Runtime.getRuntime().availableProcessors(), freeBytes.getAsLong());
+        return room.place(HOST, spec.size(), needs, others);
     }
 
     @Override

@@ -16,6 +16,12 @@ public sealed interface RankReport {
     /// It takes requests.
     record Ready(String detail) implements RankReport {}
 
+    /// A sign of life, about once a second while it is ready.
+    ///
+    /// @param steps made since it started
+    /// @param running sequences in hand
+    record Step(long steps, int running) implements RankReport {}
+
     /// It cannot serve and will end.
     ///
     /// @param hopeless whether another try would fail in the same way
@@ -27,6 +33,8 @@ public sealed interface RankReport {
             case Listening(int port) -> phase("listening").put("port", port);
             case Progress(String detail) -> phase("progress").put("detail", detail);
             case Ready(String detail) -> phase("ready").put("detail", detail);
+            case Step(long steps, int running) ->
+                phase("step").put("steps", steps).put("running", running);
             case Failed(String reason, boolean hopeless) ->
                 phase("failed").put("reason", reason).put("hopeless", hopeless);
         };
@@ -50,6 +58,7 @@ public sealed interface RankReport {
             case "listening" -> Optional.of(new Listening(json.getInteger("port", 0)));
             case "progress" -> Optional.of(new Progress(json.getString("detail", "")));
             case "ready" -> Optional.of(new Ready(json.getString("detail", "")));
+            case "step" -> Optional.of(new Step(json.getLong("steps", 0L), json.getInteger("running", 0)));
             case "failed" ->
                 Optional.of(
                         new Failed(json.getString("reason", "no reason given"), json.getBoolean("hopeless", false)));

@@ -2,65 +2,56 @@ package dev.skein.scheduler;
 
 import dev.skein.scheduler.lifecycle.Action;
 import dev.skein.scheduler.lifecycle.Decision;
-import dev.skein.scheduler.lifecycle.Desired;
 import dev.skein.scheduler.lifecycle.Event;
 import dev.skein.scheduler.lifecycle.GroupSpec;
 import dev.skein.scheduler.lifecycle.GroupState;
 import dev.skein.scheduler.lifecycle.Lifecycle;
-import dev.skein.scheduler.lifecycle.Observed;
-import dev.skein.scheduler.lifecycle.Policy;
+import dev.skein.scheduler.rollout.Deployment;
+import dev.skein.scheduler.rollout.Needs;
+import dev.skein.scheduler.rollout.Plan;
+import dev.skein.scheduler.rollout.Step;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import java.util.random.RandomGenerator;
-import org.jspecify.annotations.Nullable;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// Keeps groups as they are wanted.
+/// Keeps deployments and their groups as they are wanted.
 ///
 /// One thread owns all state. Whatever happens becomes a task on it: the task changes what is wanted or what was seen,
-/// asks [Lifecycle] what is due, hands that to the [Substrate] and tells the watchers. All methods may be called from
-/// any
-/// thread and return at once.
+/// asks [dev.skein.scheduler.rollout.Rollout] which groups there should be and [Lifecycle] what is due for each, hands
+/// that
+/// to the [Substrate] and tells the watchers. All methods may be called from any thread and return at once.
 public final class Scheduler implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(Scheduler.class);
 
+    /// An alarm that rings so much too late says that this process stood still, and news of its children waits unread.
+    private static final long STOOD_STILL_MILLIS = 1_000;
+
+    private static final long RETRY_PLACE_MILLIS = 2_000;
+
     private final Substrate substrate;
     private final GroupStore store;
-    private final Policy policy;
     private final RandomGenerator random;
     private final ScheduledThreadPoolExecutor thread;
-    private final Map<String, Entry> groups = new LinkedHashMap<>();
-    private final List<Consumer<List<GroupStatus>>> watchers = new ArrayList<>();
+    private final Map<String, Line> lines = new LinkedHashMap<>();
+    private final List<Consumer<Picture>> watchers = new ArrayList<>();
+    private boolean ending;
+    private boolean changed;
 
-    private static final class Entry {
-        private Desired desired;
-        private Observed observed;
-        private @Nullable GroupStatus told;
-        private @Nullable ScheduledFuture<?> alarm;
-
-        Entry(Desired desired) {
-            this.desired = desired;
-            this.observed = Observed.nothing(desired.spec().size());
-        }
-
-        GroupStatus status() {
-            return new GroupStatus(desired.spec(), Lifecycle.state(desired, observed), observed);
-        }
-    }
-
-    public Scheduler(Substrate substrate, GroupStore store, Policy policy, RandomGenerator random) {
+    public Scheduler(Substrate substrate, GroupStore store, RandomGenerator random) {
         this.substrate = substrate;
         this.store = store;
-        this.policy = policy;
         this.random = random;
         this.thread = new ScheduledThreadPoolExecutor(
                 1, Thread.ofPlatform().daemon().name("scheduler").factory());
@@ -69,18 +60,60 @@ public final class Scheduler implements AutoCloseable {
         this.thread.setRejectedExecutionHandler(new ThreadPoolExecutor.DiscardPolicy());
     }
 
-    /// Wants this group served. One that had failed or was draining is started again, and its counts with it.
-    public void serve(GroupSpec spec) {
-        run(() -> {
-            Entry entry = groups.computeIfAbsent(spec.name(), name -> new Entry(Desired.serving(spec)));
-            if (!entry.desired.spec().equals(spec) && entry.observed.anyAlive()) {
-                throw new IllegalStateException("group " + spec.name() + " runs with other parameters; drain it first");
-            }
-            if (entry.status().state() == GroupState.FAILED || !entry.desired.serving()) {
-                entry.observed = entry.observed.forgiven();
-            }
-            entry.desired = Desired.serving(spec);
-            advance(entry);
+    /// Wants this deployment, in place of the one of its name if there is one. A changed template is rolled out; groups
+    /// that were given up are tried again.
+    public CompletableFuture<DeploymentStatus> apply(Deployment wanted) {
+        return ask(() -> {
+            checkNames(wanted);
+            Line line = lines.computeIfAbsent(wanted.name(), name -> new Line(wanted));
+            line.want(wanted.withPaused(line.deployment().paused()));
+            forgive(line);
+            return advanced(line);
+        });
+    }
+
+    /// Wants another number of groups.
+    public CompletableFuture<DeploymentStatus> scale(String name, int replicas) {
+        return change(name, deployment -> deployment.withReplicas(replicas));
+    }
+
+    /// Lets an update stand still, or go on.
+    public CompletableFuture<DeploymentStatus> pause(String name, boolean paused) {
+        return change(name, deployment -> deployment.withPaused(paused));
+    }
+
+    /// Goes back to the template before the newest one; once more goes forth again.
+    public CompletableFuture<DeploymentStatus> undo(String name) {
+        return ask(() -> {
+            Line line = line(name);
+            line.want(line.deployment().withTemplate(line.before()));
+            forgive(line);
+            return advanced(line);
+        });
+    }
+
+    /// Tries the groups again that were given up.
+    public CompletableFuture<DeploymentStatus> retry(String name) {
+        return ask(() -> {
+            Line line = line(name);
+            forgive(line);
+            return advanced(line);
+        });
+    }
+
+    public CompletableFuture<DeploymentStatus> status(String name) {
+        return ask(() -> line(name).status());
+    }
+
+    /// Why a group is where it is: its state and history, and what the machine has and lacks for it.
+    public CompletableFuture<List<String>> why(String group) {
+        return ask(() -> {
+            Entry entry = entries()
+                    .filter(each -> each.name().equals(group))
+                    .findFirst()
+                    .orElseThrow(() -> unknown("group", group, entries().map(Entry::name)));
+            return Why.lines(
+                    entry.status(), substrate.place(entry.desired.spec(), entry.template.needs(), others(entry)));
         });
     }
 
@@ -90,22 +123,26 @@ public final class Scheduler implements AutoCloseable {
     public CompletableFuture<Void> drain(long millis) {
         CompletableFuture<Void> gone = new CompletableFuture<>();
         watch(all -> {
-            if (all.stream().allMatch(group -> group.state() == GroupState.GONE)) {
+            if (ending && all.groups().isEmpty()) {
                 gone.complete(null);
             }
         });
         run(() -> {
-            groups.values().forEach(entry -> entry.desired = entry.desired.draining(millis));
-            groups.values().forEach(this::advance);
-            tell();
+            ending = true;
+            entries().toList().forEach(entry -> {
+                entry.desired = entry.desired.draining(millis);
+                advance(entry);
+            });
+            lines.values().forEach(this::bury);
+            changed = true;
         });
         return gone;
     }
 
-    /// Tells the consumer all groups now and at every change, on the scheduler's thread: it must not block.
+    /// Tells the consumer all there is now and at every change, on the scheduler's thread: it must not block.
     ///
     /// @return ends the watching
-    public Runnable watch(Consumer<List<GroupStatus>> watcher) {
+    public Runnable watch(Consumer<Picture> watcher) {
         run(() -> {
             watchers.add(watcher);
             watcher.accept(picture());
@@ -119,6 +156,77 @@ public final class Scheduler implements AutoCloseable {
         thread.shutdownNow();
     }
 
+    private CompletableFuture<DeploymentStatus> change(String name, UnaryOperator<Deployment> change) {
+        return ask(() -> {
+            Line line = line(name);
+            line.want(change.apply(line.deployment()));
+            return advanced(line);
+        });
+    }
+
+    private void checkNames(Deployment wanted) {
+        for (Line line : lines.values()) {
+            Deployment other = line.deployment();
+            if (!other.name().equals(wanted.name())) {
+                other.served().stream()
+                        .filter(wanted.served()::contains)
+                        .findFirst()
+                        .ifPresent(name -> {
+                            throw new IllegalArgumentException("the name " + name + " is served by " + other.name()
+                                    + " already; give " + wanted.name() + " another");
+                        });
+            }
+        }
+    }
+
+    private Line line(String name) {
+        Line line = lines.get(name);
+        if (line == null) {
+            throw unknown("deployment", name, lines.keySet().stream());
+        }
+        return line;
+    }
+
+    private static SchedulerException unknown(String what, String name, Stream<String> known) {
+        return new SchedulerException(
+                SchedulerException.Kind.NOT_FOUND,
+                "there is no " + what + " " + name + "; there is " + String.join(", ", known.toList()));
+    }
+
+    /// Those of an older revision are left to the rollout, which replaces them first.
+    private void forgive(Line line) {
+        String newest = line.deployment().template().key();
+        List<Entry> failed = line.groups.values().stream()
+                .filter(entry -> entry.state() == GroupState.FAILED
+                        && entry.template.key().equals(newest))
+                .toList();
+        for (Entry entry : failed) {
+            entry.observed = entry.observed.forgiven();
+            advance(entry);
+        }
+    }
+
+    private DeploymentStatus advanced(Line line) {
+        changed = true;
+        advance(line);
+        return line.status();
+    }
+
+    private <T> CompletableFuture<T> ask(Supplier<T> question) {
+        CompletableFuture<T> answer = new CompletableFuture<>();
+        run(() -> {
+            try {
+                answer.complete(question.get());
+            } catch (SchedulerException refused) {
+                answer.completeExceptionally(refused);
+            } catch (IllegalArgumentException wrong) {
+                answer.completeExceptionally(
+                        new SchedulerException(SchedulerException.Kind.INVALID, String.valueOf(wrong.getMessage())));
+            }
+        });
+        return answer;
+    }
+
     private void run(Runnable task) {
         thread.execute(() -> {
             try {
@@ -126,16 +234,17 @@ public final class Scheduler implements AutoCloseable {
             } catch (RuntimeException e) {
                 log.error("scheduler task failed", e);
             }
+            tell();
         });
     }
 
-    private void seen(String group, Event event) {
+    private void seen(Entry entry, Event event) {
         run(() -> {
-            Entry entry = groups.get(group);
-            if (entry != null) {
-                note(group, event);
-                entry.observed = entry.observed.after(event, policy, now(), random);
-                advance(entry);
+            note(entry.name(), event);
+            entry.observed = entry.observed.after(event, entry.template.policy(), now(), random);
+            advance(entry);
+            if (!(event instanceof Event.Step)) {
+                advance(line(entry.deployment));
             }
         });
     }
@@ -149,30 +258,107 @@ public final class Scheduler implements AutoCloseable {
             case Event.Exited exited -> log.info("group={} rank={} exited: {}", group, exited.rank(), exited.reason());
             case Event.Spawned spawned ->
                 log.debug("group={} rank={} process={}", group, spawned.rank(), spawned.processId());
+            case Event.Step step -> log.trace("group={} {}", group, step);
             default -> log.debug("group={} {}", group, event);
         }
     }
 
-    /// Carries out what is due until nothing is, then sets the alarm for the next deadline and tells the change.
+    /// Makes and retires groups until nothing is due.
+    private void advance(Line line) {
+        if (ending) {
+            bury(line);
+            return;
+        }
+        boolean complete = line.complete();
+        boolean due = true;
+        while (due) {
+            bury(line);
+            List<Step> steps = settled(line);
+            steps.forEach(step -> take(line, step));
+            due = !steps.isEmpty();
+        }
+        if (!complete && !line.complete()) {
+            long wait = Math.max(1, line.stallsAt() - now());
+            thread.schedule(() -> run(() -> watchProgress(line)), wait, TimeUnit.MILLISECONDS);
+        }
+        changed |= complete != line.complete();
+    }
+
+    private void watchProgress(Line line) {
+        boolean before = line.status().stalled();
+        line.plan(now());
+        changed |= before != line.status().stalled();
+    }
+
+    /// The steps of a decision after which the pace does not change any more.
+    private List<Step> settled(Line line) {
+        Plan plan = line.plan(now());
+        for (Plan next = line.plan(now()); !next.equals(plan); next = line.plan(now())) {
+            plan = next;
+        }
+        return plan.steps();
+    }
+
+    private void take(Line line, Step step) {
+        changed = true;
+        switch (step) {
+            case Step.Create(int index, String key) -> {
+                Entry entry = line.create(index, key);
+                log.debug("group={} is made, revision {}", entry.name(), key);
+                advance(entry);
+            }
+            case Step.Retire(int index, String reason) -> {
+                Entry entry = line.groups.get(index);
+                if (entry != null) {
+                    log.info("group={} goes: {}", entry.name(), reason);
+                    entry.desired =
+                            entry.desired.draining(line.deployment().strategy().drainMillis());
+                    advance(entry);
+                }
+            }
+        }
+    }
+
+    /// Groups that are gone leave their place to others.
+    private void bury(Line line) {
+        boolean freed = line.groups.values().removeIf(entry -> {
+            boolean gone = entry.state() == GroupState.GONE;
+            if (gone) {
+                disarm(entry);
+                store.remove(entry.name());
+            }
+            return gone;
+        });
+        if (freed) {
+            changed = true;
+            entries()
+                    .filter(entry -> entry.state() == GroupState.PENDING)
+                    .toList()
+                    .forEach(this::advance);
+        }
+    }
+
+    /// Carries out what is due until nothing is, then sets the alarm for the next deadline and notes the change.
     private void advance(Entry entry) {
-        Decision decision = Lifecycle.decide(entry.desired, entry.observed, policy, now());
-        while (!decision.actions().isEmpty()) {
-            boolean placed = true;
+        Decision decision = decide(entry);
+        boolean placed = true;
+        while (placed && !decision.actions().isEmpty()) {
             for (Action action : decision.actions()) {
                 placed &= carryOut(entry, action);
             }
-            if (!placed) {
-                break;
-            }
-            decision = Lifecycle.decide(entry.desired, entry.observed, policy, now());
+            decision = decide(entry);
         }
-        setAlarm(entry, decision.wakeAt());
+        setAlarm(entry, placed ? decision.wakeAt() : now() + RETRY_PLACE_MILLIS);
         GroupStatus status = entry.status();
         if (!status.equals(entry.told)) {
             entry.told = status;
             store.put(status);
-            tell();
+            changed = true;
         }
+    }
+
+    private static Decision decide(Entry entry) {
+        return Lifecycle.decide(entry.desired, entry.observed, entry.template.policy(), now());
     }
 
     /// False where there is no place for the group; it stays pending.
@@ -181,14 +367,15 @@ public final class Scheduler implements AutoCloseable {
         entry.observed = entry.observed.begun(action, now());
         switch (action) {
             case Action.Place() -> {
-                List<String> hosts = substrate.place(spec);
-                if (hosts.isEmpty()) {
-                    return false;
-                }
-                entry.observed = entry.observed.placed(hosts);
+                return place(entry);
             }
             case Action.Start(int rank, long incarnation) ->
-                substrate.start(spec, rank, incarnation, event -> seen(spec.name(), event));
+                substrate.start(spec, rank, incarnation, event -> seen(entry, event));
+            case Action.Recover(int rank, long incarnation) -> {
+                log.info("group={} rank={} is recovered, the others wait", spec.name(), rank);
+                substrate.start(spec, rank, incarnation, event -> seen(entry, event));
+            }
+            case Action.Recreate(String reason) -> log.info("group={} is recreated: {}", spec.name(), reason);
             case Action.Drain(int rank, long incarnation) -> substrate.drain(spec, rank, incarnation);
             case Action.Kill(int rank, long incarnation, String reason) -> {
                 log.info("group={} rank={} is killed: {}", spec.name(), rank, reason);
@@ -198,24 +385,64 @@ public final class Scheduler implements AutoCloseable {
         return true;
     }
 
+    private boolean place(Entry entry) {
+        Substrate.Place place = substrate.place(entry.desired.spec(), entry.template.needs(), others(entry));
+        if (place.hosts().isEmpty()) {
+            entry.pending = String.join("; ", place.reasons());
+            return false;
+        }
+        entry.pending = "";
+        entry.observed = entry.observed.placed(place.hosts());
+        return true;
+    }
+
+    /// What all other groups take that have their place.
+    private Needs others(Entry entry) {
+        return entries()
+                .filter(other -> other != entry && other.observed.placed())
+                .map(other -> other.template.needs())
+                .reduce(Needs.NOTHING, Needs::plus);
+    }
+
+    private Stream<Entry> entries() {
+        return lines.values().stream().flatMap(line -> line.groups.values().stream());
+    }
+
     private void setAlarm(Entry entry, long wakeAt) {
+        disarm(entry);
+        if (wakeAt != Decision.NEVER) {
+            long wait = Math.max(0, wakeAt - now());
+            entry.alarm = thread.schedule(() -> run(() -> ring(entry, wakeAt)), wait, TimeUnit.MILLISECONDS);
+        }
+    }
+
+    private void ring(Entry entry, long wakeAt) {
+        if (now() - wakeAt > STOOD_STILL_MILLIS) {
+            setAlarm(entry, now() + STOOD_STILL_MILLIS);
+        } else {
+            advance(entry);
+        }
+    }
+
+    private static void disarm(Entry entry) {
         if (entry.alarm != null) {
             entry.alarm.cancel(false);
             entry.alarm = null;
         }
-        if (wakeAt != Decision.NEVER) {
-            long wait = Math.max(0, wakeAt - now());
-            entry.alarm = thread.schedule(() -> run(() -> advance(entry)), wait, TimeUnit.MILLISECONDS);
-        }
     }
 
     private void tell() {
-        List<GroupStatus> picture = picture();
-        List.copyOf(watchers).forEach(watcher -> watcher.accept(picture));
+        if (changed) {
+            changed = false;
+            Picture picture = picture();
+            List.copyOf(watchers).forEach(watcher -> watcher.accept(picture));
+        }
     }
 
-    private List<GroupStatus> picture() {
-        return groups.values().stream().map(Entry::status).toList();
+    private Picture picture() {
+        return new Picture(
+                lines.values().stream().map(Line::status).toList(),
+                entries().map(Entry::status).toList());
     }
 
     /// Only differences of it are used.

@@ -6,6 +6,8 @@ package dev.skein.scheduler;
 /// @param phases by rank, the names of their [dev.skein.scheduler.lifecycle.Phase]s
 public record StoredGroup(
         String name,
+        String deployment,
+        int revision,
         String model,
         int size,
         String parameters,
@@ -22,6 +24,8 @@ public record StoredGroup(
         var ranks = status.observed().ranks();
         return new StoredGroup(
                 spec.name(),
+                status.deployment(),
+                status.revision(),
                 spec.model(),
                 spec.size(),
                 spec.parameters(),

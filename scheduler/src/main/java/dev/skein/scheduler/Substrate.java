@@ -2,6 +2,7 @@ package dev.skein.scheduler;
 
 import dev.skein.scheduler.lifecycle.Event;
 import dev.skein.scheduler.lifecycle.GroupSpec;
+import dev.skein.scheduler.rollout.Needs;
 import java.util.List;
 import java.util.function.Consumer;
 
@@ -9,8 +10,21 @@ import java.util.function.Consumer;
 /// does nothing.
 public interface Substrate {
 
-    /// A host for every rank, or an empty list where there is no room for all.
-    List<String> place(GroupSpec spec);
+    /// Where a group's ranks go, or why they go nowhere.
+    ///
+    /// @param hosts one for every rank; empty where there is no room for all
+    /// @param reasons for people, with numbers: what was looked at, and what falls short
+    record Place(List<String> hosts, List<String> reasons) {
+        public Place {
+            hosts = List.copyOf(hosts);
+            reasons = List.copyOf(reasons);
+        }
+    }
+
+    /// Finds a host for every rank, or for none.
+    ///
+    /// @param others what the groups that have their place take
+    Place place(GroupSpec spec, Needs needs, Needs others);
 
     /// Starts a process. All that is seen of it goes to `events`, from any thread, in order; the last event is always
     /// [Event.Exited], also when the process cannot be started.

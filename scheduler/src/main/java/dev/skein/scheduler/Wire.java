@@ -1,20 +1,86 @@
 package dev.skein.scheduler;
 
+import dev.skein.protocol.v1.DeploymentSpec;
 import dev.skein.protocol.v1.Group;
 import dev.skein.protocol.v1.GroupState;
 import dev.skein.protocol.v1.Groups;
 import dev.skein.protocol.v1.RankState;
+import dev.skein.protocol.v1.RestartPolicy;
+import dev.skein.protocol.v1.StartupPolicy;
+import dev.skein.scheduler.lifecycle.Policy;
 import dev.skein.scheduler.lifecycle.Rank;
-import java.util.List;
+import dev.skein.scheduler.lifecycle.Restart;
+import dev.skein.scheduler.lifecycle.Startup;
+import dev.skein.scheduler.rollout.Amount;
+import dev.skein.scheduler.rollout.Deployment;
+import dev.skein.scheduler.rollout.Needs;
+import dev.skein.scheduler.rollout.Strategy;
+import dev.skein.scheduler.rollout.Template;
 
 /// The scheduler's records as messages of the protocol.
 final class Wire {
     private Wire() {}
 
-    static Groups groups(List<GroupStatus> picture) {
+    static Groups groups(Picture picture) {
         Groups.Builder groups = Groups.newBuilder();
-        picture.forEach(status -> groups.addGroups(group(status)));
+        picture.deployments().forEach(status -> groups.addDeployments(deployment(status)));
+        picture.groups().forEach(status -> groups.addGroups(group(status)));
         return groups.build();
+    }
+
+    static dev.skein.protocol.v1.Deployment deployment(DeploymentStatus status) {
+        Deployment wanted = status.deployment();
+        return dev.skein.protocol.v1.Deployment.newBuilder()
+                .setName(wanted.name())
+                .addAllServedNames(wanted.served())
+                .setModel(wanted.template().model())
+                .setReplicas(wanted.replicas())
+                .setSize(wanted.template().size())
+                .setRevision(status.revision())
+                .setRevisionKey(wanted.template().key())
+                .setReady(status.ready())
+                .setUpdated(status.updated())
+                .setUpdatedReady(status.updatedReady())
+                .setPaused(wanted.paused())
+                .setComplete(status.complete())
+                .setStalled(status.stalled())
+                .build();
+    }
+
+    /// @throws IllegalArgumentException for what no deployment can be
+    static Deployment deployment(DeploymentSpec spec) {
+        Policy policy = Policy.DEFAULT
+                .withStartup(
+                        spec.getStartupPolicy() == StartupPolicy.STARTUP_POLICY_LEADER_READY
+                                ? Startup.LEADER_READY
+                                : Startup.LEADER_CREATED)
+                .withRestart(restart(spec.getRestartPolicy()), spec.getRecoverMillis());
+        Template template = new Template(
+                spec.getModel(),
+                spec.getSize(),
+                spec.getParameters(),
+                new Needs(spec.getThreads(), spec.getBytes()),
+                policy);
+        return new Deployment(
+                spec.getName(), spec.getServedNamesList(), template, spec.getReplicas(), strategy(spec), false);
+    }
+
+    private static Restart restart(RestartPolicy policy) {
+        return switch (policy) {
+            case RESTART_POLICY_NONE -> Restart.NONE;
+            case RESTART_POLICY_RECREATE_GROUP_AFTER_START -> Restart.RECREATE_GROUP_AFTER_START;
+            default -> Restart.RECREATE_GROUP_ON_POD_RESTART;
+        };
+    }
+
+    private static Strategy strategy(DeploymentSpec spec) {
+        Strategy usual = Strategy.DEFAULT;
+        return new Strategy(
+                spec.getMaxUnavailable().isEmpty() ? usual.maxUnavailable() : Amount.of(spec.getMaxUnavailable()),
+                spec.getMaxSurge().isEmpty() ? usual.maxSurge() : Amount.of(spec.getMaxSurge()),
+                spec.getPartition(),
+                spec.getProgressDeadlineMillis() == 0 ? usual.progressMillis() : spec.getProgressDeadlineMillis(),
+                spec.getDrainMillis() == 0 ? usual.drainMillis() : spec.getDrainMillis());
     }
 
     private static Group group(GroupStatus status) {
@@ -23,7 +89,10 @@ final class Wire {
                 .setState(state(status))
                 .setReason(status.reason())
                 .setRestarts(status.observed().restarts())
-                .setModel(status.spec().model());
+                .setModel(status.spec().model())
+                .setDeployment(status.deployment())
+                .setRevision(status.revision())
+                .setRevisionKey(status.key());
         status.observed().ranks().forEach(rank -> group.addRanks(rank(rank)));
         return group.build();
     }

@@ -3,13 +3,19 @@ package dev.skein.scheduler;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.skein.protocol.v1.ApplyRequest;
+import dev.skein.protocol.v1.DeploymentSpec;
 import dev.skein.protocol.v1.GroupState;
 import dev.skein.protocol.v1.Groups;
+import dev.skein.protocol.v1.ScaleRequest;
 import dev.skein.protocol.v1.SchedulerGrpcClient;
 import dev.skein.protocol.v1.WatchGroupsRequest;
 import dev.skein.scheduler.lifecycle.Event;
-import dev.skein.scheduler.lifecycle.GroupSpec;
 import dev.skein.scheduler.lifecycle.Policy;
+import dev.skein.scheduler.rollout.Deployment;
+import dev.skein.scheduler.rollout.Needs;
+import dev.skein.scheduler.rollout.Strategy;
+import dev.skein.scheduler.rollout.Template;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
@@ -31,9 +37,17 @@ import org.junit.jupiter.api.Test;
 class GroupsServerTest {
     private static final int CHANGES = 20_000;
 
+    private static final Deployment ONE = new Deployment(
+            "g",
+            List.of("name"),
+            new Template("model", 1, "{}", Needs.NOTHING, Policy.DEFAULT),
+            1,
+            Strategy.DEFAULT,
+            false);
+
     private final Vertx vertx = Vertx.vertx();
     private final FakeSubstrate substrate = new FakeSubstrate();
-    private final Scheduler scheduler = new Scheduler(substrate, new GroupStore(), Policy.DEFAULT, new Random(1));
+    private final Scheduler scheduler = new Scheduler(substrate, new GroupStore(), new Random(1));
     private HttpServer server;
     private GrpcClient client;
 
@@ -54,7 +68,7 @@ class GroupsServerTest {
         BlockingQueue<Groups> seen = new LinkedBlockingQueue<>();
         await(watch("secret")).handler(seen::add).resume();
         assertThat(seen.poll(30, TimeUnit.SECONDS).getGroupsCount()).isZero();
-        scheduler.serve(new GroupSpec("g", "model", 1, "{}"));
+        scheduler.apply(ONE);
         substrate.next();
         substrate.happens(new Event.Spawned(0, 1, 77, "token"));
         substrate.happens(new Event.Listening(0, 1, 4711));
@@ -64,6 +78,9 @@ class GroupsServerTest {
             last = seen.poll(30, TimeUnit.SECONDS);
         }
         assertThat(last.getGroups(0).getModel()).isEqualTo("model");
+        assertThat(last.getGroups(0).getDeployment()).isEqualTo("g");
+        assertThat(last.getDeployments(0).getServedNamesList()).containsExactly("name");
+        assertThat(last.getDeployments(0).getReady()).isEqualTo(1);
         assertThat(last.getGroups(0).getRanks(0).getPort()).isEqualTo(4711);
         assertThat(last.getGroups(0).getRanks(0).getToken()).isEqualTo("token");
         assertThat(last.getGroups(0).getRanks(0).getProcessId()).isEqualTo(77);
@@ -71,7 +88,7 @@ class GroupsServerTest {
 
     @Test
     void aSlowWatcherMissesPicturesButNotTheLast() throws Exception {
-        scheduler.serve(new GroupSpec("g", "model", 1, "{}"));
+        scheduler.apply(ONE);
         substrate.next();
         BlockingQueue<String> seen = new LinkedBlockingQueue<>();
         ReadStream<Groups> stream = await(watch("secret"));
@@ -94,7 +111,7 @@ class GroupsServerTest {
     void aWatcherThatGoesIsForgotten() throws Exception {
         BlockingQueue<Throwable> broken = new LinkedBlockingQueue<>();
         vertx.exceptionHandler(broken::add);
-        scheduler.serve(new GroupSpec("g", "model", 1, "{}"));
+        scheduler.apply(ONE);
         substrate.next();
         GrpcClient leaving = GrpcClient.client(vertx);
         await(leaving.request(address(), SchedulerGrpcClient.WatchGroups)
@@ -118,6 +135,44 @@ class GroupsServerTest {
         assertThatThrownBy(() -> await(watch("other")))
                 .isInstanceOf(ExecutionException.class)
                 .hasMessageContaining("status " + GrpcStatus.UNAUTHENTICATED.code);
+        assertThatThrownBy(() -> await(scale("other", "g")))
+                .hasMessageContaining(Integer.toString(GrpcStatus.UNAUTHENTICATED.code));
+    }
+
+    @Test
+    void takesWishesAndRefusesThemWithAReason() throws Exception {
+        DeploymentSpec spec = DeploymentSpec.newBuilder()
+                .setName("g")
+                .setModel("model")
+                .setSize(1)
+                .setReplicas(1)
+                .setMaxUnavailable("25%")
+                .build();
+        var request = await(client.request(address(), SchedulerGrpcClient.Apply));
+        request.headers().set("authorization", "Bearer secret");
+        assertThat(await(request.send(ApplyRequest.newBuilder()
+                                        .setDeployment(spec)
+                                        .build())
+                                .compose(answer -> answer.last()))
+                        .getRevision())
+                .isEqualTo(1);
+        substrate.next();
+        assertThat(await(scale("secret", "g")).getReplicas()).isEqualTo(2);
+        assertThatThrownBy(() -> await(scale("secret", "h")))
+                .hasMessageContaining(GrpcStatus.NOT_FOUND.code + " there is no deployment h; there is g");
+    }
+
+    private Future<dev.skein.protocol.v1.Deployment> scale(String token, String name) {
+        return client.request(address(), SchedulerGrpcClient.Scale).compose(request -> {
+            request.headers().set("authorization", "Bearer " + token);
+            return request.send(ScaleRequest.newBuilder()
+                            .setName(name)
+                            .setReplicas(2)
+                            .build())
+                    .compose(response -> response.status() == null || response.status() == GrpcStatus.OK
+                            ? response.last()
+                            : Future.failedFuture(response.status().code + " " + response.statusMessage()));
+        });
     }
 
     /// The stream comes paused, so that nothing is lost before a handler is set.

@@ -70,7 +70,7 @@ class LocalSubstrateTest {
 
     @Test
     void aCommandThatDoesNotExistIsAnExit() throws Exception {
-        new LocalSubstrate(List.of("/no/such/command"), 0, log::add).start(SPEC, 0, 7, events::add);
+        new LocalSubstrate(List.of("/no/such/command"), 0, () -> 1 << 30, log::add).start(SPEC, 0, 7, events::add);
         assertThat(((Event.Exited) next()).reason()).startsWith("cannot start a process");
     }
 
@@ -88,7 +88,7 @@ class LocalSubstrateTest {
     }
 
     private LocalSubstrate start(String script) {
-        LocalSubstrate substrate = new LocalSubstrate(List.of("sh", "-c", script), 0, log::add);
+        LocalSubstrate substrate = new LocalSubstrate(List.of("sh", "-c", script), 0, () -> 1 << 30, log::add);
         substrate.start(SPEC, 0, 7, events::add);
         return substrate;
     }

@@ -1,11 +1,16 @@
 package dev.skein.scheduler;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.skein.scheduler.lifecycle.Event;
-import dev.skein.scheduler.lifecycle.GroupSpec;
 import dev.skein.scheduler.lifecycle.GroupState;
 import dev.skein.scheduler.lifecycle.Policy;
+import dev.skein.scheduler.rollout.Deployment;
+import dev.skein.scheduler.rollout.Needs;
+import dev.skein.scheduler.rollout.Strategy;
+import dev.skein.scheduler.rollout.Template;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -14,12 +19,13 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 class SchedulerTest {
-    private static final GroupSpec SPEC = new GroupSpec("g", "model", 1, "{}");
 
     private final FakeSubstrate substrate = new FakeSubstrate();
     private final GroupStore store = new GroupStore();
     private final Policy policy = new Policy(1, 10, 2, 2, 60_000, 60_000, 60_000);
-    private final Scheduler scheduler = new Scheduler(substrate, store, policy, new Random(1));
+    private final Scheduler scheduler = new Scheduler(substrate, store, new Random(1));
+    private final Template template = new Template("model", 1, "{}", new Needs(1, 0), policy);
+    private final Deployment one = new Deployment("g", List.of(), template, 1, Strategy.DEFAULT, false);
 
     @AfterEach
     void close() {
@@ -29,7 +35,7 @@ class SchedulerTest {
 
     @Test
     void startsAgainAfterALossAndGivesUpAfterTwo() throws Exception {
-        scheduler.serve(SPEC);
+        scheduler.apply(one);
         assertThat(substrate.next()).isEqualTo("start 0.1");
         substrate.happens(new Event.Ready(0, 1, ""));
         substrate.happens(new Event.Exited(0, 1, "killed", false));
@@ -39,13 +45,13 @@ class SchedulerTest {
         GroupStatus failed = await(seen, GroupState.FAILED);
         assertThat(failed.reason()).isEqualTo("killed again");
         assertThat(failed.observed().restarts()).isEqualTo(1);
-        scheduler.serve(SPEC);
+        scheduler.apply(one);
         assertThat(substrate.next()).isEqualTo("start 0.3");
     }
 
     @Test
     void drainsAndKillsWhatDoesNotEnd() throws Exception {
-        scheduler.serve(SPEC);
+        scheduler.apply(one);
         assertThat(substrate.next()).isEqualTo("start 0.1");
         substrate.happens(new Event.Ready(0, 1, ""));
         var gone = scheduler.drain(20);
@@ -59,13 +65,14 @@ class SchedulerTest {
 
     @Test
     void theStoreHoldsTheNewestPictureAndHasNoNetwork() throws Exception {
-        scheduler.serve(SPEC);
+        scheduler.apply(one);
         substrate.next();
         substrate.happens(new Event.Listening(0, 1, 4711));
         await(watch(), GroupState.WARMING);
         store.open();
         StoredGroup row = store.all().get(60, TimeUnit.SECONDS).getFirst();
         assertThat(row.state()).isEqualTo("WARMING");
+        assertThat(row.deployment()).isEqualTo("g");
         assertThat(row.ports()).containsExactly(4711);
         assertThat(Thread.getAllStackTraces().keySet())
                 .extracting(Thread::getName)
@@ -73,9 +80,73 @@ class SchedulerTest {
                 .anyMatch(name -> name.startsWith("hz.skein"));
     }
 
+    @Test
+    void anUpdateWarmsTheNewGroupThenDrainsTheOld() throws Exception {
+        scheduler.apply(one);
+        assertThat(substrate.nextStarted()).isEqualTo("g-0");
+        substrate.ready("g-0");
+        Template other = new Template("model", 1, "other", new Needs(1, 0), policy);
+        DeploymentStatus begun = scheduler.apply(one.withTemplate(other)).get(30, TimeUnit.SECONDS);
+        assertThat(begun.revision()).isEqualTo(2);
+        assertThat(begun.complete()).isFalse();
+        assertThat(substrate.nextStarted()).isEqualTo("g-1");
+        substrate.asked.clear();
+        substrate.ready("g-1");
+        assertThat(substrate.next()).isEqualTo("drain 0.1");
+        substrate.exited("g-0");
+        assertThat(status()).satisfies(done -> {
+            assertThat(done.complete()).isTrue();
+            assertThat(done.updatedReady()).isEqualTo(1);
+        });
+        DeploymentStatus back = scheduler.undo("g").get(30, TimeUnit.SECONDS);
+        assertThat(back.deployment().template()).isEqualTo(template);
+        assertThat(back.revision()).isEqualTo(3);
+        assertThat(substrate.nextStarted()).isEqualTo("g-0");
+    }
+
+    @Test
+    void scalesToNothingAndBack() throws Exception {
+        scheduler.apply(one);
+        assertThat(substrate.nextStarted()).isEqualTo("g-0");
+        substrate.ready("g-0");
+        scheduler.scale("g", 0);
+        substrate.exited("g-0");
+        assertThat(status().complete()).isTrue();
+        scheduler.scale("g", 2);
+        assertThat(substrate.nextStarted()).isEqualTo("g-0");
+        assertThat(substrate.nextStarted()).isEqualTo("g-1");
+        assertThatThrownBy(() -> scheduler.scale("h", 1).get(30, TimeUnit.SECONDS))
+                .hasCauseInstanceOf(SchedulerException.class)
+                .hasMessageContaining("there is no deployment h; there is g");
+        assertThatThrownBy(() -> scheduler.undo("g").get(30, TimeUnit.SECONDS)).hasMessageContaining("one revision");
+    }
+
+    @Test
+    void aGroupWithoutRoomWaitsForOneThatGoesAndSaysWhy() throws Exception {
+        substrate.room = 1;
+        scheduler.apply(one.withReplicas(2));
+        assertThat(substrate.nextStarted()).isEqualTo("g-0");
+        substrate.ready("g-0");
+        assertThat(await(watch(), GroupState.PENDING).reason()).isEqualTo("1 of 1 taken");
+        assertThat(scheduler.why("g-1").get(30, TimeUnit.SECONDS))
+                .contains("1 of 1 taken")
+                .first()
+                .asString()
+                .startsWith("group g-1 is pending");
+        Deployment more = new Deployment("h", List.of(), template, 1, Strategy.DEFAULT, false);
+        scheduler.apply(more);
+        scheduler.scale("g", 0);
+        substrate.exited("g-0");
+        assertThat(substrate.nextStarted()).isEqualTo("h-0");
+    }
+
+    private DeploymentStatus status() throws Exception {
+        return scheduler.status("g").get(30, TimeUnit.SECONDS);
+    }
+
     private BlockingQueue<GroupStatus> watch() {
         BlockingQueue<GroupStatus> seen = new LinkedBlockingQueue<>();
-        scheduler.watch(all -> seen.addAll(all));
+        scheduler.watch(all -> seen.addAll(all.groups()));
         return seen;
     }
 

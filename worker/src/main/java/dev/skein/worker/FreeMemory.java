@@ -10,14 +10,15 @@ import java.util.stream.Stream;
  * Memory that this process may still take: what Linux calls available, or less where a control group (version 2) sets a
  * limit. Elsewhere, what the JVM says is free.
  */
-final class FreeMemory {
+public final class FreeMemory {
     private static final Path MEMORY = Path.of("/proc/meminfo");
     private static final Path GROUP = Path.of("/sys/fs/cgroup");
     private static final long KIBIBYTE = 1024;
 
     private FreeMemory() {}
 
-    static long bytes() {
+    /** Of this moment. */
+    public static long bytes() {
         OptionalLong available = field(MEMORY, "MemAvailable:");
         long machine = available.isPresent() ? available.getAsLong() * KIBIBYTE : reportedByJvm();
         OptionalLong limit = field(GROUP.resolve("memory.max"), "");

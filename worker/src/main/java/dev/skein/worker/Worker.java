@@ -9,6 +9,7 @@ import dev.skein.worker.engine.Completion;
 import dev.skein.worker.engine.Engine;
 import dev.skein.worker.engine.EngineException;
 import dev.skein.worker.engine.EngineOptions;
+import dev.skein.worker.engine.EngineStatistics;
 import dev.skein.worker.engine.GenerationRequest;
 import dev.skein.worker.engine.Sampling;
 import dev.skein.worker.engine.TokenLogprobs;
@@ -128,6 +129,12 @@ public final class Worker implements AutoCloseable {
     /** Done with the reason if the worker will never be ready, or breaks later. */
     public CompletableFuture<String> failure() {
         return failure.copy();
+    }
+
+    /** What the engine does; empty before it runs, and in a rank that has none. */
+    public Optional<EngineStatistics> statistics() {
+        Engine running = engine;
+        return running == null ? Optional.empty() : Optional.of(running.statistics());
     }
 
     // The starter's thread

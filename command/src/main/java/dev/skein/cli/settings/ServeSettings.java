@@ -214,6 +214,15 @@ public final class ServeSettings {
                     "ranks that share the layers; only 1 yet")
             .alias("-pp");
 
+    public static final Setting<Integer> REPLICAS = Setting.of(
+            ENGINE,
+            "replicas",
+            "N",
+            "1",
+            Readers.integer(0, 1024),
+            "groups that serve the model, each with its own weights and cache; --threads auto divides the cores among"
+                    + " them. See skein scale");
+
     public static final Setting<String> CHAT_TEMPLATE = Setting.text(
             TEMPLATE,
             "chat-template",
@@ -359,6 +368,7 @@ public final class ServeSettings {
             CPU,
             TENSOR_PARALLEL,
             PIPELINE_PARALLEL,
+            REPLICAS,
             CHAT_TEMPLATE,
             CONTENT_FORMAT,
             RESPONSE_ROLE,

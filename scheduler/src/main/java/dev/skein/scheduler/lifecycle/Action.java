@@ -9,6 +9,12 @@ public sealed interface Action {
     /// Start a process for a rank that has none.
     record Start(int rank, long incarnation) implements Action {}
 
+    /// Start a process for a lost rank while the others keep theirs, and their weights.
+    record Recover(int rank, long incarnation) implements Action {}
+
+    /// Give the local recovery up: all ranks are ended and started anew.
+    record Recreate(String reason) implements Action {}
+
     /// Tell a process to finish its streams and end.
     record Drain(int rank, long incarnation) implements Action {}
 

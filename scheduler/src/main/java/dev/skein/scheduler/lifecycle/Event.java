@@ -24,6 +24,9 @@ public sealed interface Event {
     /// It takes requests.
     record Ready(int rank, long incarnation, String detail) implements Event {}
 
+    /// A sign of life while it is ready: how many steps it has made, and how many sequences it has in hand.
+    record Step(int rank, long incarnation, long steps, int running) implements Event {}
+
     /// It is gone, and nothing of it is left.
     ///
     /// @param hopeless whether another start would fail in the same way, as with a broken model file

@@ -11,7 +11,10 @@ import java.util.List;
 /// 2. A rank is started only when it has no process.
 /// 3. Once faults stop, a group that is wanted becomes READY unless it had failed before, and one that is not wanted
 ///    becomes GONE.
-/// 4. A process that takes too long to listen, to warm or to drain is killed.
+/// 4. A process that takes too long to listen, to warm, to drain or to make its next step is killed.
+/// 5. A rank lost from a ready group is recovered alone where the policy says so; where that fails or takes too long,
+/// or
+///    the policy does not say so, all ranks end before any is started anew ([Restart]).
 public final class Lifecycle {
 
     private Lifecycle() {}
@@ -23,6 +26,11 @@ public final class Lifecycle {
             observed.ranks().forEach(rank -> end(rank, desired, plan));
         } else if (!observed.placed()) {
             plan.actions.add(new Action.Place());
+        } else if (observed.losses().recreating()) {
+            observed.ranks().forEach(rank -> clear(rank, observed, plan));
+        } else if (overdue(observed, plan)) {
+            plan.actions.add(new Action.Recreate("the recovery of rank "
+                    + observed.losses().recovering() + " took too long; it was lost because: " + observed.reason()));
         } else {
             observed.ranks().forEach(rank -> keep(rank, observed, desired, policy, plan));
         }
@@ -53,20 +61,52 @@ public final class Lifecycle {
         return ranks.stream().allMatch(rank -> rank.phase().listening()) ? GroupState.WARMING : GroupState.STARTING;
     }
 
-    private static void keep(Rank rank, Observed observed, Desired desired, Policy policy, Plan plan) {
-        switch (rank.phase()) {
-            case ABSENT -> start(rank, observed, plan);
-            case STARTING -> plan.killAfter(rank, policy.startMillis(), "did not answer");
-            case WARMING -> plan.killAfter(rank, policy.warmMillis(), "was not ready");
-            case DRAINING -> plan.killAfter(rank, desired.drainMillis(), "had not drained");
-            case READY, KILLED -> {}
+    private static boolean overdue(Observed observed, Plan plan) {
+        Losses losses = observed.losses();
+        return losses.recovering() != Losses.NOBODY && plan.reached(losses.recoverBy());
+    }
+
+    /// All ranks go before any starts anew.
+    private static void clear(Rank rank, Observed observed, Plan plan) {
+        if (rank.phase().alive() && rank.phase() != Phase.KILLED) {
+            plan.actions.add(
+                    new Action.Kill(rank.index(), rank.incarnation(), "its group is recreated: " + observed.reason()));
         }
     }
 
-    private static void start(Rank rank, Observed observed, Plan plan) {
-        boolean turn = rank.index() == 0 || observed.leader().phase().listening();
-        if (turn && plan.reached(observed.retryAt())) {
-            plan.actions.add(new Action.Start(rank.index(), rank.incarnation() + 1));
+    private static void keep(Rank rank, Observed observed, Desired desired, Policy policy, Plan plan) {
+        switch (rank.phase()) {
+            case ABSENT -> start(rank, observed, policy, plan);
+            case STARTING -> plan.killAfter(rank, policy.startMillis(), "did not answer");
+            case WARMING -> plan.killAfter(rank, policy.warmMillis(), "was not ready");
+            case DRAINING -> plan.killAfter(rank, desired.drainMillis(), "had not drained");
+            case READY -> watch(rank, observed.beats().get(rank.index()), policy, plan);
+            case KILLED -> {}
+        }
+    }
+
+    private static void start(Rank rank, Observed observed, Policy policy, Plan plan) {
+        Phase leader = observed.leader().phase();
+        boolean led = policy.startup() == Startup.LEADER_READY ? leader == Phase.READY : leader.listening();
+        if ((rank.index() == 0 || led) && plan.reached(observed.retryAt())) {
+            boolean recovery = observed.losses().recovering() == rank.index();
+            long next = rank.incarnation() + 1;
+            plan.actions.add(recovery ? new Action.Recover(rank.index(), next) : new Action.Start(rank.index(), next));
+        }
+    }
+
+    /// A process that hangs keeps its sockets open: only its steps tell.
+    private static void watch(Rank rank, Beat beat, Policy policy, Plan plan) {
+        if (!beat.heard()) {
+            return;
+        }
+        if (policy.silentMillis() > 0 && plan.reached(beat.heardAt() + policy.silentMillis())) {
+            plan.kill(rank, "gave no sign of life for " + policy.silentMillis() / 1000 + " s");
+        } else if (policy.stepMillis() > 0 && beat.running() > 0 && plan.reached(beat.stepAt() + policy.stepMillis())) {
+            plan.kill(
+                    rank,
+                    "made no step for " + policy.stepMillis() / 1000 + " s with " + beat.running()
+                            + " sequences in hand");
         }
     }
 
@@ -100,9 +140,12 @@ public final class Lifecycle {
 
         void killAfter(Rank rank, long millis, String complaint) {
             if (reached(rank.since() + millis)) {
-                String reason = complaint + " after " + millis / 1000 + " s";
-                actions.add(new Action.Kill(rank.index(), rank.incarnation(), reason));
+                kill(rank, complaint + " after " + millis / 1000 + " s");
             }
+        }
+
+        void kill(Rank rank, String reason) {
+            actions.add(new Action.Kill(rank.index(), rank.incarnation(), reason));
         }
 
         Decision decision() {

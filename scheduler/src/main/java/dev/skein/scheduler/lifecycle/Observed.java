@@ -1,34 +1,27 @@
 package dev.skein.scheduler.lifecycle;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.random.RandomGenerator;
 import java.util.stream.IntStream;
 
 /// What was seen of a group so far, and the counts that the back-off needs.
 ///
-/// @param failedStarts processes in a row that ended before they were ready
-/// @param quickFailures failures in a row without having been ready for a while
-/// @param restarts processes started beyond the first of each rank
-/// @param retryAt no process is started before this time
-/// @param failed whether the group was given up
-/// @param reason why it last failed, for people; empty if it never did
-public record Observed(
-        List<Rank> ranks,
-        int failedStarts,
-        int quickFailures,
-        int restarts,
-        long retryAt,
-        boolean failed,
-        String reason) {
+/// @param beats by rank, its last sign of life
+public record Observed(List<Rank> ranks, Losses losses, List<Beat> beats) {
 
     public Observed {
         ranks = List.copyOf(ranks);
+        beats = List.copyOf(beats);
     }
 
     /// Nothing seen yet.
     public static Observed nothing(int size) {
-        return new Observed(IntStream.range(0, size).mapToObj(Rank::unplaced).toList(), 0, 0, 0, 0, false, "");
+        return new Observed(
+                IntStream.range(0, size).mapToObj(Rank::unplaced).toList(),
+                Losses.NONE,
+                Collections.nCopies(size, Beat.NONE));
     }
 
     public boolean placed() {
@@ -36,11 +29,45 @@ public record Observed(
     }
 
     public boolean anyAlive() {
-        return ranks.stream().anyMatch(rank -> rank.phase().alive());
+        return anyAlive(ranks);
     }
 
     public Rank leader() {
         return ranks.getFirst();
+    }
+
+    public int failedStarts() {
+        return losses.failedStarts();
+    }
+
+    public int quickFailures() {
+        return losses.quickFailures();
+    }
+
+    public int restarts() {
+        return losses.restarts();
+    }
+
+    public long retryAt() {
+        return losses.retryAt();
+    }
+
+    public boolean failed() {
+        return losses.failed();
+    }
+
+    public String reason() {
+        return losses.reason();
+    }
+
+    /// Sequences that the leader last said it has in hand.
+    public int running() {
+        return beats.getFirst().running();
+    }
+
+    /// The same but for the signs of life, which come every second and change nothing that people are told.
+    public Observed withoutBeats() {
+        return new Observed(ranks, losses, Collections.nCopies(ranks.size(), Beat.NONE));
     }
 
     /// A host was found for every rank.
@@ -56,7 +83,7 @@ public record Observed(
 
     /// Its failures are forgotten; its processes are not.
     public Observed forgiven() {
-        return new Observed(ranks, 0, 0, restarts, 0, false, "");
+        return withLosses(losses.forgiven());
     }
 
     /// The action was handed to the substrate.
@@ -64,6 +91,8 @@ public record Observed(
         return switch (action) {
             case Action.Place() -> this;
             case Action.Start(int rank, long incarnation) -> started(rank, incarnation, now);
+            case Action.Recover(int rank, long incarnation) -> started(rank, incarnation, now);
+            case Action.Recreate(String why) -> withLosses(losses.recreatingAll(anyAlive()));
             case Action.Drain(int rank, long incarnation) -> ending(rank, incarnation, Phase.DRAINING, "draining", now);
             case Action.Kill(int rank, long incarnation, String why) ->
                 ending(rank, incarnation, Phase.KILLED, why, now);
@@ -82,13 +111,18 @@ public record Observed(
             case Event.Spawned spawned -> with(rank.spawned(spawned.processId(), spawned.token()));
             case Event.Progress progress -> rank.phase().ending() ? this : with(rank.saying(progress.detail()));
             case Event.Listening listening -> with(advanced(rank.at(listening.port()), Phase.WARMING, now));
-            case Event.Ready ready -> with(ready(rank, ready.detail(), now));
+            case Event.Ready ready -> ready(rank, ready.detail(), now);
+            case Event.Step step -> beaten(step, now);
             case Event.Exited exited -> exited(rank, exited, policy, now, random);
         };
     }
 
-    private static Rank ready(Rank rank, String detail, long now) {
-        return rank.phase().ending() ? rank : advanced(rank.saying(detail), Phase.READY, now);
+    private Observed ready(Rank rank, String detail, long now) {
+        if (rank.phase().ending()) {
+            return this;
+        }
+        Observed next = with(advanced(rank.saying(detail), Phase.READY, now));
+        return losses.recovering() == rank.index() ? next.withLosses(losses.recovering(Losses.NOBODY, 0)) : next;
     }
 
     /// A process that was told to end does not become ready any more.
@@ -96,10 +130,13 @@ public record Observed(
         return rank.phase().compareTo(next) < 0 ? rank.entering(next, now) : rank;
     }
 
+    private Observed beaten(Event.Step step, long now) {
+        return withBeat(step.rank(), beats.get(step.rank()).after(step, now));
+    }
+
     private Observed started(int index, long incarnation, long now) {
-        int again = incarnation > 1 ? restarts + 1 : restarts;
-        List<Rank> next = replaced(ranks.get(index).starting(incarnation, now));
-        return new Observed(next, failedStarts, quickFailures, again, retryAt, failed, reason);
+        Observed next = with(ranks.get(index).starting(incarnation, now)).withBeat(index, Beat.NONE);
+        return incarnation > 1 ? next.withLosses(losses.startedAgain()) : next;
     }
 
     private Observed ending(int index, long incarnation, Phase phase, String why, long now) {
@@ -110,29 +147,73 @@ public record Observed(
 
     private Observed exited(Rank rank, Event.Exited exited, Policy policy, long now, RandomGenerator random) {
         String why = rank.phase() == Phase.KILLED ? rank.detail() : exited.reason();
-        List<Rank> next = replaced(rank.exited(why, now));
-        if (rank.phase() == Phase.DRAINING) {
-            return withRanks(next);
+        Observed next = with(rank.exited(why, now)).withBeat(rank.index(), Beat.NONE);
+        if (losses.recreating()) {
+            Losses rest = exited.hopeless() ? losses.givenUp(why) : losses;
+            return next.withLosses(next.anyAlive() ? rest : rest.recreatingAll(false));
         }
+        if (rank.phase() == Phase.DRAINING) {
+            return next;
+        }
+        return next.withLosses(consequence(rank, policy, now, counted(rank, exited, why, policy, now, random)));
+    }
+
+    private Losses counted(
+            Rank rank, Event.Exited exited, String why, Policy policy, long now, RandomGenerator random) {
         boolean stable = rank.phase() == Phase.READY && now - rank.since() >= policy.stableMillis();
-        int starts = rank.phase() == Phase.READY ? 0 : failedStarts + 1;
-        int failures = stable ? 1 : quickFailures + 1;
+        boolean wasReady =
+                rank.phase() == Phase.READY || beats.get(rank.index()).heard();
+        int starts = wasReady ? 0 : losses.failedStarts() + 1;
+        int failures = stable ? 1 : losses.quickFailures() + 1;
         boolean tooMany = starts >= policy.failedStarts() || failures >= policy.quickFailures();
-        boolean over = failed || exited.hopeless() || tooMany;
-        return new Observed(next, starts, failures, restarts, now + policy.delay(failures, random), over, why);
+        boolean over = losses.failed() || exited.hopeless() || tooMany;
+        return losses.failing(starts, failures, now + policy.delay(failures, random), over, why);
+    }
+
+    /// What the loss of this rank means for the others.
+    private Losses consequence(Rank lost, Policy policy, long now, Losses counted) {
+        List<Rank> others =
+                ranks.stream().filter(rank -> rank.index() != lost.index()).toList();
+        boolean begun = lost.phase() != Phase.STARTING
+                && others.stream().allMatch(rank -> rank.phase().listening());
+        boolean alone = policy.restart() == Restart.NONE
+                || policy.restart() == Restart.RECREATE_GROUP_AFTER_START
+                        && !begun
+                        && losses.recovering() == Losses.NOBODY;
+        if (alone || !anyAlive(others)) {
+            return counted.recovering(Losses.NOBODY, 0);
+        }
+        boolean settled = lost.phase() == Phase.READY || lost.phase() == Phase.KILLED;
+        boolean whole = settled && others.stream().allMatch(rank -> rank.phase() == Phase.READY);
+        if (whole && lost.index() != 0 && policy.recoverMillis() > 0 && losses.recovering() == Losses.NOBODY) {
+            return counted.recovering(lost.index(), now + policy.recoverMillis());
+        }
+        return counted.recreatingAll(true);
+    }
+
+    private static boolean anyAlive(List<Rank> ranks) {
+        return ranks.stream().anyMatch(rank -> rank.phase().alive());
     }
 
     private Observed with(Rank rank) {
-        return withRanks(replaced(rank));
+        return withRanks(replaced(ranks, rank.index(), rank));
     }
 
     private Observed withRanks(List<Rank> next) {
-        return new Observed(next, failedStarts, quickFailures, restarts, retryAt, failed, reason);
+        return new Observed(next, losses, beats);
     }
 
-    private List<Rank> replaced(Rank rank) {
-        List<Rank> next = new ArrayList<>(ranks);
-        next.set(rank.index(), rank);
+    private Observed withLosses(Losses next) {
+        return new Observed(ranks, next, beats);
+    }
+
+    private Observed withBeat(int rank, Beat beat) {
+        return new Observed(ranks, losses, replaced(beats, rank, beat));
+    }
+
+    private static <T> List<T> replaced(List<T> list, int index, T value) {
+        List<T> next = new ArrayList<>(list);
+        next.set(index, value);
         return next;
     }
 }

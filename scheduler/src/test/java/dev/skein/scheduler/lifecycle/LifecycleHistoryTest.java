@@ -68,7 +68,7 @@ class LifecycleHistoryTest {
     private static final class History {
         private final long seed;
         private final Random random;
-        private final Policy policy = new Policy(10, 400, 4, 8, 1_000, 300, 500);
+        private final Policy policy;
         private final List<Process> processes = new ArrayList<>();
         private final List<Event> heard = new ArrayList<>();
         private final int faultiness;
@@ -83,6 +83,10 @@ class LifecycleHistoryTest {
             desired = Desired.serving(new GroupSpec("g", "m", size, ""));
             observed = Observed.nothing(size);
             faultiness = random.nextInt(30);
+            policy = new Policy(10, 400, 4, 8, 1_000, 300, 500)
+                    .withRestart(Restart.values()[random.nextInt(3)], random.nextInt(3) * 200L)
+                    .withStartup(Startup.values()[random.nextInt(2)])
+                    .withHeartbeat(random.nextInt(2) * 400L, random.nextInt(2) * 300L);
         }
 
         GroupState run() {
@@ -160,7 +164,9 @@ class LifecycleHistoryTest {
 
         /// Placing makes starting due, and a drain of no length makes killing due.
         private boolean opensTheWay(Action action) {
-            return action instanceof Action.Place || action instanceof Action.Drain;
+            return action instanceof Action.Place
+                    || action instanceof Action.Drain
+                    || action instanceof Action.Recreate;
         }
 
         private void carryOut(Action action) {
@@ -168,6 +174,8 @@ class LifecycleHistoryTest {
                 case Action.Place() ->
                     observed =
                             observed.placed(Collections.nCopies(desired.spec().size(), "here"));
+                case Action.Recreate ignored -> {}
+                case Action.Recover(int rank, long incarnation) -> carryOut(new Action.Start(rank, incarnation));
                 case Action.Start(int rank, long incarnation) -> {
                     assertThat(processes)
                             .as("seed %d: one process for rank %d", seed, rank)
@@ -182,7 +190,9 @@ class LifecycleHistoryTest {
                 case Action.Kill(int rank, long incarnation, String ignored) ->
                     find(rank, incarnation).exit(false);
             }
-            observed = observed.begun(action, now);
+            if (!(action instanceof Action.Recover)) {
+                observed = observed.begun(action, now);
+            }
         }
 
         private Process find(int rank, long incarnation) {

@@ -13,6 +13,7 @@ public final class EngineStatistics {
 
     private final AtomicLong running = new AtomicLong();
     private final AtomicLong waiting = new AtomicLong();
+    private final AtomicLong seated = new AtomicLong();
     private final AtomicLong blocksUsed = new AtomicLong();
     private final AtomicLong promptTokens = new AtomicLong();
     private final AtomicLong generationTokens = new AtomicLong();
@@ -28,6 +29,11 @@ public final class EngineStatistics {
 
     public long running() {
         return running.get();
+    }
+
+    /** Running sequences whose readers take what comes: while there is one, there are steps. */
+    public long seated() {
+        return seated.get();
     }
 
     /** Sequences in the planner's waiting queue; those not yet seen by the loop are not among them. */
@@ -95,6 +101,7 @@ public final class EngineStatistics {
     void gauges(Planner planner, BlockPool pool) {
         running.lazySet(planner.running());
         waiting.lazySet(planner.waiting());
+        seated.lazySet(planner.seated());
         blocksUsed.lazySet(pool.used());
         preemptions.lazySet(planner.preemptions());
         prefixQueries.lazySet(planner.prefixQueries());

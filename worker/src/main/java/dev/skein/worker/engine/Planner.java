@@ -404,7 +404,8 @@ final class Planner {
         }
     }
 
-    private int seated() {
+    /** Running sequences that are not paused. */
+    int seated() {
         int seated = 0;
         for (int i = 0; i < running.size(); i++) {
             seated += running.get(i).paused() ? 0 : 1;

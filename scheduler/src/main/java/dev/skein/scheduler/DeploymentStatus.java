@@ -1,0 +1,20 @@
+package dev.skein.scheduler;
+
+import dev.skein.scheduler.rollout.Deployment;
+
+/// A deployment at one moment.
+///
+/// @param revision counts the templates that it has had
+/// @param ready groups that take requests
+/// @param updated groups of the newest revision
+/// @param updatedReady those of them that take requests
+/// @param complete whether all groups are as they are wanted
+/// @param stalled whether nothing moved for longer than the progress deadline
+public record DeploymentStatus(
+        Deployment deployment,
+        int revision,
+        int ready,
+        int updated,
+        int updatedReady,
+        boolean complete,
+        boolean stalled) {}

@@ -1,0 +1,131 @@
+package dev.skein.scheduler;
+
+import dev.skein.scheduler.rollout.Deployment;
+import dev.skein.scheduler.rollout.Pace;
+import dev.skein.scheduler.rollout.Plan;
+import dev.skein.scheduler.rollout.Rollout;
+import dev.skein.scheduler.rollout.Seen;
+import dev.skein.scheduler.rollout.Template;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/// One deployment in the scheduler's hand: what is wanted, its groups, and the templates it has had. Belongs to the
+/// scheduler's thread.
+final class Line {
+    private static final int MOST_REVISIONS = 10;
+
+    final Map<Integer, Entry> groups = new TreeMap<>();
+    private final List<Template> history = new ArrayList<>();
+    private int revision;
+    private Deployment deployment;
+    private @Nullable Pace pace;
+    private boolean complete;
+    private boolean stalled;
+    private String progress = "";
+    private long progressAt;
+
+    Line(Deployment deployment) {
+        this.deployment = deployment;
+        note(deployment.template());
+    }
+
+    Deployment deployment() {
+        return deployment;
+    }
+
+    void want(Deployment wanted) {
+        if (!wanted.template().equals(deployment.template())) {
+            note(wanted.template());
+        }
+        deployment = wanted;
+    }
+
+    private void note(Template template) {
+        revision++;
+        history.remove(template);
+        history.add(template);
+        if (history.size() > MOST_REVISIONS) {
+            history.removeFirst();
+        }
+    }
+
+    /// The template before the newest.
+    Template before() {
+        if (history.size() < 2) {
+            throw new SchedulerException(
+                    SchedulerException.Kind.NOT_NOW,
+                    deployment.name() + " has had one revision; there is none before it");
+        }
+        return history.get(history.size() - 2);
+    }
+
+    Plan plan(long now) {
+        Plan plan = Rollout.decide(deployment, pace, seen());
+        pace = plan.pace();
+        complete = plan.complete();
+        progressed(now);
+        return plan;
+    }
+
+    /// Anything that a group has newly become counts as progress.
+    private void progressed(long now) {
+        String state = deployment.template().key()
+                + groups.values().stream()
+                        .map(group -> group.name() + group.template.key() + group.state())
+                        .toList();
+        if (complete || !state.equals(progress) || deployment.paused()) {
+            progress = state;
+            progressAt = now;
+        }
+        stalled = now >= stallsAt();
+    }
+
+    long stallsAt() {
+        return progressAt + deployment.strategy().progressMillis();
+    }
+
+    boolean complete() {
+        return complete;
+    }
+
+    Entry create(int index, String key) {
+        Entry entry = new Entry(deployment.name(), index, revision, template(key));
+        groups.put(index, entry);
+        return entry;
+    }
+
+    private Template template(String key) {
+        return history.stream()
+                .filter(template -> template.key().equals(key))
+                .findFirst()
+                .orElse(deployment.template());
+    }
+
+    private List<Seen> seen() {
+        return groups.values().stream().map(Entry::seen).toList();
+    }
+
+    DeploymentStatus status() {
+        List<Seen> seen = seen();
+        String newest = deployment.template().key();
+        return new DeploymentStatus(
+                deployment,
+                revision,
+                count(seen, Seen.Life.READY, ""),
+                (int) seen.stream()
+                        .filter(group -> group.key().equals(newest) && group.life() != Seen.Life.LEAVING)
+                        .count(),
+                count(seen, Seen.Life.READY, newest),
+                complete,
+                stalled);
+    }
+
+    private static int count(List<Seen> seen, Seen.Life life, String key) {
+        return (int) seen.stream()
+                .filter(group -> group.life() == life && group.key().startsWith(key))
+                .count();
+    }
+}

@@ -1,0 +1,28 @@
+package dev.skein.scheduler;
+
+/// A wish that cannot be met. The message is for whoever wished.
+public final class SchedulerException extends RuntimeException {
+
+    /// What kind of wish it was.
+    public enum Kind {
+        /// There is nothing of that name.
+        NOT_FOUND,
+        /// It can never be met.
+        INVALID,
+        /// It cannot be met now.
+        NOT_NOW
+    }
+
+    private static final long serialVersionUID = 1;
+
+    private final Kind kind;
+
+    SchedulerException(Kind kind, String message) {
+        super(message, null, false, false);
+        this.kind = kind;
+    }
+
+    public Kind kind() {
+        return kind;
+    }
+}
