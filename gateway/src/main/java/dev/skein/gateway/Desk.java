@@ -2,14 +2,18 @@ package dev.skein.gateway;
 
 import dev.skein.gateway.json.JsonWriter;
 import dev.skein.gateway.metrics.EngineLog;
+import dev.skein.gateway.metrics.ModelMetrics;
+import dev.skein.gateway.metrics.Scrape;
 import dev.skein.gateway.openai.ApiException;
 import dev.skein.gateway.traffic.Leader;
 import dev.skein.gateway.traffic.WorkerCalls;
+import dev.skein.protocol.v1.Deployment;
 import dev.skein.protocol.v1.Group;
 import dev.skein.protocol.v1.ModelCard;
 import dev.skein.protocol.v1.Rank;
 import dev.skein.protocol.v1.StatisticsResponse;
 import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.vertx.core.Future;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -82,22 +86,21 @@ final class Desk {
 
     private JsonWriter models(JsonWriter out) {
         out.beginObject().field("object", "list").name("data").beginArray();
-        Shared.Serving serving = shared.serving();
-        if (serving != null) {
-            serving.model().names().forEach(name -> card(out, serving.model(), name));
+        for (Catalog.Model model : shared.catalog().models()) {
+            model.names().forEach(name -> card(out, model.newest().model(), name));
         }
         return out.endArray().endObject();
     }
 
     private void model(Front front, Exchange exchange) {
-        Shared.Serving serving = shared.serving();
         String name = Route.modelIn(exchange.path());
-        List<String> names = serving == null ? List.of() : serving.model().names();
-        if (serving == null || !names.contains(name)) {
-            throw ApiException.unknownModel(name, names);
-        }
+        Catalog.Model found = shared.catalog().models().stream()
+                .filter(model -> model.names().contains(name))
+                .findFirst()
+                .orElseThrow(
+                        () -> ApiException.unknownModel(name, shared.catalog().names()));
         JsonWriter out = front.writer();
-        card(out, serving.model(), name);
+        card(out, found.newest().model(), name);
         exchange.json(200, out);
     }
 
@@ -126,16 +129,19 @@ final class Desk {
     }
 
     private void metrics(Exchange exchange, Map<Leader, StatisticsResponse> statistics) {
-        Shared.Serving serving = shared.serving();
-        if (serving != null) {
-            serving.engineMetrics()
+        List<PrometheusRegistry> registries = new ArrayList<>(List.of(shared.registry()));
+        for (Catalog.Model model : shared.catalog().models()) {
+            ModelMetrics counted = model.newest().metrics();
+            counted.engines()
                     .update(shared.fleet().picture().listening().stream()
+                            .filter(leader -> leader.deployment().equals(model.deployment()))
                             .map(leader -> statistics.getOrDefault(leader, StatisticsResponse.getDefaultInstance()))
                             .toList());
+            registries.add(counted.registry());
         }
         ByteArrayOutputStream text = new ByteArrayOutputStream(16 << 10);
         try {
-            exposition.write(text, shared.registry().scrape());
+            exposition.write(text, Scrape.of(registries));
         } catch (IOException e) {
             throw new UncheckedIOException("writing into memory failed", e);
         }
@@ -146,12 +152,17 @@ final class Desk {
         out.beginObject().field("version", shared.options().version()).field("ready", shared.ready());
         out.field("requests", shared.requests().get());
         out.name("model");
-        Shared.Serving serving = shared.serving();
-        if (serving == null) {
+        Shared.Serving first = shared.catalog().first();
+        if (first == null) {
             out.nul();
         } else {
-            model(out, serving.model());
+            model(out, first.model());
         }
+        out.name("models").beginArray();
+        shared.catalog().models().forEach(model -> model(out, model.newest().model()));
+        out.endArray().name("deployments").beginArray();
+        shared.fleet().picture().deployments().forEach(deployment -> deployment(out, deployment));
+        out.endArray();
         out.name("groups").beginArray();
         for (Group group : shared.fleet().picture().groups()) {
             group(out, group, statisticsOf(group, statistics));
@@ -179,10 +190,21 @@ final class Desk {
                 .endObject();
     }
 
+    private static void deployment(JsonWriter out, Deployment deployment) {
+        out.beginObject().field("name", deployment.getName()).field("model", deployment.getModel());
+        out.field("replicas", deployment.getReplicas()).field("size", deployment.getSize());
+        out.field("ready", deployment.getReady()).field("updated", deployment.getUpdated());
+        out.field("updated_ready", deployment.getUpdatedReady());
+        out.field("revision", deployment.getRevision()).field("revision_key", deployment.getRevisionKey());
+        out.field("paused", deployment.getPaused()).field("complete", deployment.getComplete());
+        out.field("stalled", deployment.getStalled()).endObject();
+    }
+
     private static void group(JsonWriter out, Group group, @Nullable StatisticsResponse statistics) {
         out.beginObject().field("name", group.getName());
         out.field("state", plain(group.getState().name(), "GROUP_STATE_")).field("reason", group.getReason());
         out.field("restarts", group.getRestarts()).field("model", group.getModel());
+        out.field("deployment", group.getDeployment()).field("revision", group.getRevision());
         out.name("statistics");
         if (statistics == null) {
             out.nul();

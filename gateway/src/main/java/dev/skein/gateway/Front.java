@@ -21,8 +21,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BiFunction;
 import java.util.function.Consumer;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -119,8 +119,11 @@ final class Front extends VerticleBase {
         return shared.options().api().enablePromptTokensDetails();
     }
 
-    /** @param limit {@code System.nanoTime()} by which it must have ended; null for no limit */
-    SequenceCall sequence(GenerateRequest request, @Nullable Long limit, SequenceCall.Sink sink) {
+    /**
+     * @param dialect which groups can take it
+     * @param limit {@code System.nanoTime()} by which it must have ended; null for no limit
+     */
+    SequenceCall sequence(String dialect, GenerateRequest request, @Nullable Long limit, SequenceCall.Sink sink) {
         if (calls == null) {
             throw new IllegalStateException("not started");
         }
@@ -128,6 +131,7 @@ final class Front extends VerticleBase {
                 vertx,
                 calls,
                 shared.fleet(),
+                dialect,
                 shared.seeds().seeded(request),
                 shared.options().limits().groupWait(),
                 limit,
@@ -236,11 +240,10 @@ final class Front extends VerticleBase {
                     "Bad Request",
                     "The content type is " + (type == null ? "missing" : type) + "; send application/json");
         }
-        Shared.Serving serving = shared.serving();
-        if (serving == null) {
+        if (shared.catalog().first() == null) {
             throw ApiException.unavailable("The model is still loading; try again later");
         }
-        exchange.body(shared, body -> post(exchange, route, serving, body));
+        exchange.body(shared, body -> post(exchange, route, body));
     }
 
     private static boolean isJson(String type) {
@@ -251,20 +254,19 @@ final class Front extends VerticleBase {
                         && media.toLowerCase(Locale.ROOT).endsWith("+json");
     }
 
-    private void post(Exchange exchange, Route route, Shared.Serving serving, byte[] body) {
+    private void post(Exchange exchange, Route route, byte[] body) {
         switch (route) {
-            case CHAT -> generate(exchange, serving, body, serving.preparation()::chat);
-            case COMPLETIONS -> generate(exchange, serving, body, serving.preparation()::completion);
-            case TOKENIZE ->
-                compute(exchange, body, json -> Tokens.tokenize(serving, json), out -> exchange.json(200, out));
-            case DETOKENIZE ->
-                compute(exchange, body, json -> Tokens.detokenize(serving, json), out -> exchange.json(200, out));
+            case CHAT -> generate(exchange, body, Preparation::chat);
+            case COMPLETIONS -> generate(exchange, body, Preparation::completion);
+            case TOKENIZE -> compute(exchange, body, Tokens::tokenize, out -> exchange.json(200, out));
+            case DETOKENIZE -> compute(exchange, body, Tokens::detokenize, out -> exchange.json(200, out));
             default -> throw new IllegalStateException("no body is read for " + route);
         }
     }
 
-    private void generate(
-            Exchange exchange, Shared.Serving serving, byte[] body, Function<@Nullable Object, Prepared> prepare) {
+    private record Chosen(Shared.Serving serving, Prepared prepared) {}
+
+    private void generate(Exchange exchange, byte[] body, BiFunction<Preparation, @Nullable Object, Prepared> prepare) {
         int most = shared.options().limits().requests();
         if (shared.requests().incrementAndGet() > most) {
             shared.requests().decrementAndGet();
@@ -274,25 +276,33 @@ final class Front extends VerticleBase {
         }
         exchange.counted();
         long began = System.nanoTime();
-        compute(exchange, body, prepare, prepared -> {
-            String name = prepared.decoding().requestId();
+        BiFunction<Shared.Serving, @Nullable Object, Chosen> choose =
+                (serving, json) -> new Chosen(serving, prepare.apply(serving.preparation(), json));
+        compute(exchange, body, choose, chosen -> {
+            String name = chosen.prepared().decoding().requestId();
             if (name != null && exchange.nameless()) {
                 exchange.rename(name);
             }
-            new Generation(this, exchange, serving.model(), prepared, serving.requestMetrics(), began).start();
+            new Generation(this, exchange, chosen.serving(), chosen.prepared(), began).start();
         });
     }
 
-    /** Reads {@code body} and does {@code work} with it, here where that is quick, else on the pool. */
-    private <T> void compute(Exchange exchange, byte[] body, Function<@Nullable Object, T> work, Consumer<T> then) {
+    /** Reads {@code body} and does {@code work} with it and the model that it names, here where that is quick, else on the pool. */
+    private <T> void compute(
+            Exchange exchange, byte[] body, BiFunction<Shared.Serving, @Nullable Object, T> work, Consumer<T> then) {
         if (body.length <= INLINE_BYTES) {
-            exchange.guard(() -> then.accept(work.apply(read(body))));
+            exchange.guard(() -> then.accept(withModel(work, body)));
             return;
         }
         shared.pool()
-                .executeBlocking(() -> work.apply(read(body)), false)
+                .executeBlocking(() -> withModel(work, body), false)
                 .onFailure(exchange::fail)
                 .onSuccess(result -> exchange.guard(() -> then.accept(result)));
+    }
+
+    private <T> T withModel(BiFunction<Shared.Serving, @Nullable Object, T> work, byte[] body) {
+        Object json = read(body);
+        return work.apply(shared.catalog().of(json), json);
     }
 
     private @Nullable Object read(byte[] body) {

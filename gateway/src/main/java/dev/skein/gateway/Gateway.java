@@ -1,7 +1,6 @@
 package dev.skein.gateway;
 
-import dev.skein.gateway.metrics.EngineMetrics;
-import dev.skein.gateway.metrics.RequestMetrics;
+import dev.skein.gateway.metrics.ModelMetrics;
 import dev.skein.gateway.text.TokenizerException;
 import dev.skein.gateway.traffic.Fleet;
 import dev.skein.gateway.traffic.Leader;
@@ -18,8 +17,14 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.time.Clock;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.zip.CRC32;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -43,7 +48,9 @@ public final class Gateway implements AutoCloseable {
     private final WorkerExecutor pool;
     private final Shared shared;
     private final Promise<Void> ready = Promise.promise();
-    private boolean fetching;
+    // On the fleet's context: lines of groups whose model is being asked for.
+    private final Set<String> fetching = new HashSet<>();
+    private final Map<String, ModelMetrics> metrics = new ConcurrentHashMap<>();
     // Written by listen, read by whoever asks for the port or closes.
     private volatile @Nullable Front front;
     private volatile @Nullable String deployment;
@@ -123,10 +130,12 @@ public final class Gateway implements AutoCloseable {
 
     // On the fleet's context.
     private void changed(Fleet.Picture picture) {
-        if (shared.serving() == null && !fetching && !picture.listening().isEmpty()) {
-            fetching = true;
-            fetch(picture.listening().getFirst());
+        for (Leader leader : picture.listening()) {
+            if (!shared.catalog().knows(leader.line()) && fetching.add(leader.line())) {
+                fetch(leader);
+            }
         }
+        shared.catalog().told(picture);
         announce();
     }
 
@@ -139,7 +148,7 @@ public final class Gateway implements AutoCloseable {
 
     /** The first name that requests may give for what is served; empty before {@link #ready}. */
     public String model() {
-        Shared.Serving serving = shared.serving();
+        Shared.Serving serving = shared.catalog().first();
         return serving == null ? "" : serving.model().name();
     }
 
@@ -147,16 +156,22 @@ public final class Gateway implements AutoCloseable {
         long begun = System.nanoTime();
         calls.model(leader)
                 .compose(card -> calls.tokenizer(leader)
-                        .compose(speech -> pool.executeBlocking(() -> build(card, speech), false)))
+                        .compose(speech -> pool.executeBlocking(() -> build(leader, card, speech), false)))
                 .onComplete(built -> {
-                    fetching = false;
+                    fetching.remove(leader.line());
                     if (built.succeeded()) {
-                        shared.serve(built.result());
-                        announce();
+                        learnt(leader, built.result());
                         log.debug("tokenizer ready ms={}", (System.nanoTime() - begun) / 1_000_000);
                     } else if (built.cause() instanceof TokenizerException
                             || built.cause() instanceof GatewayException) {
-                        ready.tryFail(built.cause());
+                        if (!ready.tryFail(built.cause())) {
+                            // Not asked again; the groups of this line take no requests.
+                            fetching.add(leader.line());
+                            log.error(
+                                    "group={} cannot be spoken to: {}",
+                                    leader.group(),
+                                    built.cause().getMessage());
+                        }
                     } else {
                         log.debug(
                                 "model not fetched: leader={} why={}",
@@ -167,9 +182,36 @@ public final class Gateway implements AutoCloseable {
                 });
     }
 
-    private Shared.Serving build(ModelCard card, TokenizerModel speech) {
+    private void learnt(Leader leader, Shared.Serving serving) {
+        shared.catalog().learnt(leader.line(), serving);
+        shared.catalog().told(fleet.picture());
+        fleet.spoken(leader.line(), serving.dialect());
+        announce();
+    }
+
+    // Groups speak the same when their vocabulary is the same, and can go on with each other's answers when their
+    // weights
+    // are.
+    private static String dialect(Leader leader, ModelCard card, TokenizerModel speech) {
+        CRC32 sum = new CRC32();
+        sum.update(speech.toByteArray());
+        sum.update(card.toBuilder()
+                .clearBackend()
+                .clearBlocks()
+                .clearVersion()
+                .build()
+                .toByteArray());
+        return leader.deployment() + ":" + sum.getValue();
+    }
+
+    private Shared.Serving build(Leader leader, ModelCard card, TokenizerModel speech) {
+        String dialect = dialect(leader, card, speech);
+        Shared.Serving same = shared.catalog().speaking(dialect);
+        if (same != null) {
+            return same;
+        }
         try {
-            return serving(ServedModel.of(card, speech, options));
+            return serving(dialect, ServedModel.of(card, speech, named(leader)));
         } catch (TokenizerException | GatewayException e) {
             throw e;
         } catch (RuntimeException e) {
@@ -177,16 +219,17 @@ public final class Gateway implements AutoCloseable {
         }
     }
 
-    private Shared.Serving serving(ServedModel model) {
+    private GatewayOptions named(Leader leader) {
+        List<String> names = Catalog.names(leader.deployment(), fleet.picture());
+        return names.isEmpty() ? options : options.withApi(options.api().withServedModelNames(names));
+    }
+
+    private Shared.Serving serving(String dialect, ServedModel model) {
         Preparation preparation = new Preparation(model, options.api().responseRole(), Clock.systemDefaultZone());
         Rehearsal.of(model, preparation, shared.json());
-        EngineMetrics engineMetrics = new EngineMetrics(model.name(), options.cacheLabels());
-        shared.registry().register(engineMetrics);
-        return new Shared.Serving(
-                model,
-                preparation,
-                new RequestMetrics(shared.registry(), model.name(), model.card().getMaxModelLen()),
-                engineMetrics);
+        ModelMetrics counted = metrics.computeIfAbsent(
+                model.name(), name -> new ModelMetrics(name, model.card().getMaxModelLen(), options.cacheLabels()));
+        return new Shared.Serving(dialect, model, preparation, counted);
     }
 
     /**

@@ -44,6 +44,7 @@ final class Generation {
             .build();
 
     private final Front front;
+    private final String dialect;
     private final Exchange exchange;
     private final Prepared prepared;
     private final Decoding.Show show;
@@ -61,9 +62,11 @@ final class Generation {
     private boolean over;
 
     /** @param began {@code System.nanoTime()} when the request was read, from when its time is counted */
-    Generation(
-            Front front, Exchange exchange, ServedModel model, Prepared prepared, RequestMetrics metrics, long began) {
+    Generation(Front front, Exchange exchange, Shared.Serving serving, Prepared prepared, long began) {
+        ServedModel model = serving.model();
+        RequestMetrics metrics = serving.metrics().requests();
         this.front = front;
+        this.dialect = serving.dialect();
         this.exchange = exchange;
         this.prepared = prepared;
         this.show = prepared.decoding().show();
@@ -107,7 +110,7 @@ final class Generation {
             front.later(() -> choices[index].response(NOTHING_TO_DO));
             return;
         }
-        choices[index].start(front.sequence(request, limit, choices[index]));
+        choices[index].start(front.sequence(dialect, request, limit, choices[index]));
         if (paused) {
             choices[index].pause();
         }

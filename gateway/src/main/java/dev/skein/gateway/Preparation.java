@@ -32,6 +32,10 @@ final class Preparation {
         this.clock = clock;
     }
 
+    Preparation of(ServedModel other) {
+        return new Preparation(other, responseRole, clock);
+    }
+
     /** @throws ApiException if it cannot be served */
     Prepared chat(@Nullable Object json) {
         ChatRequest request = ChatRequest.read(json, model.rules());

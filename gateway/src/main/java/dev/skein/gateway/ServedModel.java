@@ -123,6 +123,11 @@ record ServedModel(
         return names.getFirst();
     }
 
+    ServedModel named(List<String> others) {
+        return new ServedModel(
+                card, List.copyOf(others), tokenizer, template, noTemplate, ends, rules, created, fingerprint);
+    }
+
     /** @throws ApiException if {@code asked} is neither empty nor one of the names */
     void checkName(String asked) {
         if (!asked.isEmpty() && !names.contains(asked)) {

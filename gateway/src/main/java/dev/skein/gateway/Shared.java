@@ -1,21 +1,31 @@
 package dev.skein.gateway;
 
 import dev.skein.gateway.json.JsonReader;
-import dev.skein.gateway.metrics.EngineMetrics;
 import dev.skein.gateway.metrics.HttpMetrics;
-import dev.skein.gateway.metrics.RequestMetrics;
+import dev.skein.gateway.metrics.ModelMetrics;
 import dev.skein.gateway.traffic.Fleet;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.vertx.core.WorkerExecutor;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
-import org.jspecify.annotations.Nullable;
 
 /** What all event loops of a gateway share. Thread-safe. */
 final class Shared {
-    /** What is known once a leader has told its model. */
-    record Serving(
-            ServedModel model, Preparation preparation, RequestMetrics requestMetrics, EngineMetrics engineMetrics) {}
+    /**
+     * What is known once a leader has told its model.
+     *
+     * @param dialect which groups can take its requests
+     */
+    record Serving(String dialect, ServedModel model, Preparation preparation, ModelMetrics metrics) {
+
+        /** The same under other names; empty for those that it has. */
+        Serving named(List<String> names) {
+            return names.isEmpty() || names.equals(model.names())
+                    ? this
+                    : new Serving(dialect, model.named(names), preparation.of(model.named(names)), metrics);
+        }
+    }
 
     private final GatewayOptions options;
     private final Fleet fleet;
@@ -24,11 +34,10 @@ final class Shared {
     private final ApiKeys keys;
     private final PrometheusRegistry registry = new PrometheusRegistry();
     private final HttpMetrics httpMetrics = new HttpMetrics(registry);
+    private final Catalog catalog = new Catalog();
     private final AtomicInteger requests = new AtomicInteger();
     private final AtomicLong bodyBytes = new AtomicLong();
     private final Seeds seeds;
-    // Set once, when the tokenizer is built; read by all event loops.
-    private volatile @Nullable Serving serving;
 
     Shared(GatewayOptions options, Fleet fleet, WorkerExecutor pool) {
         this.options = options;
@@ -82,16 +91,12 @@ final class Shared {
         return requests;
     }
 
-    @Nullable
-    Serving serving() {
-        return serving;
+    Catalog catalog() {
+        return catalog;
     }
 
-    void serve(Serving model) {
-        serving = model;
-    }
-
+    /** Whether requests can be answered; of what is scaled to nothing they wait for a group. */
     boolean ready() {
-        return serving != null && !fleet.picture().ready().isEmpty();
+        return !catalog.models().isEmpty() && (!fleet.picture().ready().isEmpty() || fleet.asleep());
     }
 }

@@ -1,6 +1,7 @@
 package dev.skein.gateway.traffic;
 
 import dev.skein.gateway.GatewayOptions.SchedulerAddress;
+import dev.skein.protocol.v1.Deployment;
 import dev.skein.protocol.v1.Group;
 import dev.skein.protocol.v1.GroupState;
 import dev.skein.protocol.v1.Groups;
@@ -24,6 +25,7 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Queue;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -42,20 +44,31 @@ public final class Fleet implements AutoCloseable {
     private static final long LONGEST_PAUSE = 2000;
 
     /**
+     * @param deployments as told
      * @param groups as told
      * @param ready leaders that take requests
      * @param listening leaders that answer calls, ready or not
      */
-    public record Picture(List<Group> groups, List<Leader> ready, List<Leader> listening) {
-        static final Picture EMPTY = new Picture(List.of(), List.of(), List.of());
+    public record Picture(
+            List<Deployment> deployments, List<Group> groups, List<Leader> ready, List<Leader> listening) {
+        static final Picture EMPTY = new Picture(List.of(), List.of(), List.of(), List.of());
     }
 
-    private record Waiter(Context context, Set<Leader> failed, Promise<Leader> found) {}
+    /**
+     * What a request needs.
+     *
+     * @param dialect as {@link #spoken} has it: only groups of the same model and vocabulary can go on with its ids
+     */
+    record Wanted(String dialect, Prefix prefix) {}
+
+    private record Waiter(Context context, Wanted wanted, Set<Leader> failed, Promise<Leader> found) {}
 
     private final Vertx vertx;
     private final Context context;
     private final SchedulerAddress scheduler;
     private final GrpcClient client;
+    // Written on the fleet's context, read by every event loop.
+    private final Map<String, String> dialects = new ConcurrentHashMap<>();
     private final Queue<Waiter> waiters = new ConcurrentLinkedQueue<>();
     // Written on the fleet's context, read by every event loop.
     private volatile Picture picture = Picture.EMPTY;
@@ -85,18 +98,40 @@ public final class Fleet implements AutoCloseable {
         return picture;
     }
 
+    /** Whether there is no group because none is wanted. */
+    public boolean asleep() {
+        return !picture.deployments().isEmpty()
+                && picture.deployments().stream().allMatch(deployment -> deployment.getReplicas() == 0);
+    }
+
+    /** Groups of this line take requests of this dialect from now on. Called on the event loop of {@link #watch}. */
+    public void spoken(String line, String dialect) {
+        dialects.put(line, dialect);
+        serve();
+    }
+
+    /** Whether a ready leader could take a request that these have failed. */
+    boolean another(Wanted wanted, Set<Leader> failed) {
+        return picture.ready().stream().anyMatch(leader -> speaks(leader, wanted) && !failed.contains(leader));
+    }
+
+    private boolean speaks(Leader leader, Wanted wanted) {
+        return wanted.dialect().equals(dialects.get(leader.line()));
+    }
+
     /**
      * The leader that should take a request, now or as soon as there is one.
      *
+     * @param wanted what it must speak, and what it had better have seen
      * @param failed leaders that are not wanted
      * @return completes on the caller's context; fails once {@code patience} is over
      */
-    Future<Leader> leader(Set<Leader> failed, Duration patience) {
-        Leader now = choose(picture, failed);
+    Future<Leader> leader(Wanted wanted, Set<Leader> failed, Duration patience) {
+        Leader now = choose(picture, wanted, failed);
         if (now != null) {
             return Future.succeededFuture(now);
         }
-        Waiter waiter = new Waiter(vertx.getOrCreateContext(), failed, Promise.promise());
+        Waiter waiter = new Waiter(vertx.getOrCreateContext(), wanted, failed, Promise.promise());
         waiters.add(waiter);
         long timer = vertx.setTimer(
                 Math.max(1, patience.toMillis()), _ -> waiter.found().tryFail(new NoGroupException()));
@@ -114,20 +149,24 @@ public final class Fleet implements AutoCloseable {
         }
     }
 
-    private static @Nullable Leader choose(Picture picture, Set<Leader> failed) {
+    private @Nullable Leader choose(Picture picture, Wanted wanted, Set<Leader> failed) {
         List<Leader> ready = picture.ready();
         if (ready.size() == 1) {
-            return failed.contains(ready.getFirst()) ? null : ready.getFirst();
+            Leader only = ready.getFirst();
+            return failed.contains(only) || !speaks(only, wanted) ? null : only;
         }
-        OptionalInt pick = Routing.choose(ready.stream()
-                .map(leader -> new Routing.Candidate(leader.outstanding(), failed.contains(leader)))
-                .toList());
+        OptionalInt pick = Routing.choose(
+                ready.stream()
+                        .map(leader ->
+                                leader.candidate(wanted.prefix(), failed.contains(leader) || !speaks(leader, wanted)))
+                        .toList(),
+                wanted.prefix().tokens());
         return pick.isPresent() ? ready.get(pick.getAsInt()) : null;
     }
 
     private void serve() {
         for (Waiter waiter : waiters) {
-            Leader leader = choose(picture, waiter.failed());
+            Leader leader = choose(picture, waiter.wanted(), waiter.failed());
             if (leader != null) {
                 waiter.context().runOnContext(_ -> waiter.found().tryComplete(leader));
             }
@@ -181,14 +220,18 @@ public final class Fleet implements AutoCloseable {
         for (Group group : groups.getGroupsList()) {
             group.getRanksList().stream().filter(Fleet::answers).findFirst().ifPresent(rank -> {
                 Leader before = known.get(group.getName());
-                Leader leader = before != null && before.is(rank) ? before : new Leader(group.getName(), rank);
+                Leader leader =
+                        before != null && before.is(rank) && before.line().equals(Leader.line(group))
+                                ? before
+                                : new Leader(group, rank);
                 listening.add(leader);
                 if (group.getState() == GroupState.GROUP_STATE_READY) {
                     ready.add(leader);
                 }
             });
         }
-        picture = new Picture(groups.getGroupsList(), List.copyOf(ready), List.copyOf(listening));
+        picture = new Picture(
+                groups.getDeploymentsList(), groups.getGroupsList(), List.copyOf(ready), List.copyOf(listening));
         listener.accept(picture);
         serve();
     }

@@ -1,5 +1,6 @@
 package dev.skein.gateway.traffic;
 
+import dev.skein.protocol.v1.Group;
 import dev.skein.protocol.v1.Rank;
 import io.vertx.core.net.SocketAddress;
 import java.util.concurrent.atomic.AtomicLong;
@@ -8,20 +9,53 @@ import java.util.concurrent.atomic.AtomicLong;
  * The rank 0 of a group, as long as it is the same process: a restarted leader is another one. Compared by identity.
  */
 public final class Leader {
+    private static final AtomicLong TURN = new AtomicLong();
+
     private final String group;
+    private final String deployment;
+    private final String line;
+    private final Prefix.Memory memory = new Prefix.Memory();
+    // Written when it is chosen, read when others are compared with it.
+    private final AtomicLong lastTaken = new AtomicLong();
     private final SocketAddress address;
     private final String token;
     // Written by the event loops that send to it, read by all of them when they choose.
     private final AtomicLong outstanding = new AtomicLong();
 
-    Leader(String group, Rank rank) {
-        this.group = group;
+    Leader(Group group, Rank rank) {
+        this.group = group.getName();
+        this.deployment = group.getDeployment();
+        this.line = line(group);
         this.address = SocketAddress.inetSocketAddress(rank.getPort(), rank.getHost());
         this.token = rank.getToken();
     }
 
     public String group() {
         return group;
+    }
+
+    public String deployment() {
+        return deployment;
+    }
+
+    /** The same for all groups of one deployment and revision: they serve the same. */
+    public String line() {
+        return line;
+    }
+
+    /** The line that a group belongs to. */
+    public static String line(Group group) {
+        return group.getDeployment() + "@" + group.getRevisionKey();
+    }
+
+    Routing.Candidate candidate(Prefix prefix, boolean failed) {
+        return new Routing.Candidate(outstanding(), memory.seen(prefix), lastTaken.get(), failed);
+    }
+
+    /** It is given a request. */
+    void chosen(Prefix prefix) {
+        memory.note(prefix);
+        lastTaken.set(TURN.incrementAndGet());
     }
 
     public SocketAddress address() {
@@ -39,10 +73,6 @@ public final class Leader {
 
     void take(long cost) {
         outstanding.addAndGet(cost);
-    }
-
-    void give(long cost) {
-        outstanding.addAndGet(-cost);
     }
 
     boolean is(Rank rank) {

@@ -52,7 +52,7 @@ public final class SequenceCall {
     private final Sink sink;
     private final Duration patience;
     private final @Nullable Long limit;
-    private final long cost;
+    private final Fleet.Wanted wanted;
     private final Set<Leader> failed = new HashSet<>();
     // Ids that the sink has heard: the first `count`.
     private int[] heard = new int[16];
@@ -63,6 +63,7 @@ public final class SequenceCall {
     private @Nullable GrpcClientRequest<GenerateRequest, GenerateResponse> call;
     private @Nullable GrpcClientResponse<GenerateRequest, GenerateResponse> stream;
     private @Nullable Leader leader;
+    private long charged;
     private int losses;
     private long pause = SHORTEST_PAUSE;
     private boolean paused;
@@ -70,6 +71,7 @@ public final class SequenceCall {
     private boolean over;
 
     /**
+     * @param dialect which groups can take it, as {@link Fleet#spoken} has it
      * @param patience time that waiting for groups and trying them may take, from the start and from each loss
      * @param limit {@code System.nanoTime()} by which it must have ended, and workers are told so; null for no limit
      */
@@ -77,6 +79,7 @@ public final class SequenceCall {
             Vertx vertx,
             WorkerCalls calls,
             Fleet fleet,
+            String dialect,
             GenerateRequest request,
             Duration patience,
             @Nullable Long limit,
@@ -89,7 +92,7 @@ public final class SequenceCall {
         this.patience = patience;
         this.limit = limit;
         this.deadline = patienceEnd();
-        this.cost = Routing.cost(request.getPromptCount(), request.getMaxTokens());
+        this.wanted = new Fleet.Wanted(dialect, Prefix.of(request));
     }
 
     private long patienceEnd() {
@@ -98,16 +101,17 @@ public final class SequenceCall {
     }
 
     public void start() {
-        fleet.leader(failed, Duration.ofNanos(deadline - System.nanoTime())).onComplete(found -> {
-            if (over) {
-                return;
-            }
-            if (found.succeeded()) {
-                open(found.result());
-            } else {
-                fail(CallFailure.Kind.NO_GROUP, "no group became ready in time");
-            }
-        });
+        fleet.leader(wanted, failed, Duration.ofNanos(deadline - System.nanoTime()))
+                .onComplete(found -> {
+                    if (over) {
+                        return;
+                    }
+                    if (found.succeeded()) {
+                        open(found.result());
+                    } else {
+                        fail(CallFailure.Kind.NO_GROUP, "no group became ready in time");
+                    }
+                });
     }
 
     /** No more responses until {@link #resume}; the worker stops making them once what is on the way is full. */
@@ -138,7 +142,11 @@ public final class SequenceCall {
 
     private void open(Leader chosen) {
         leader = chosen;
-        chosen.take(cost);
+        int unseen = wanted.prefix().tokens()
+                + count
+                - chosen.candidate(wanted.prefix(), false).seen();
+        chosen.chosen(wanted.prefix());
+        charge(chosen, Math.max(0, unseen) + Routing.answerCost(request.getMaxTokens()));
         calls.client().request(chosen.address(), WorkerGrpcClient.Generate).onComplete(opened -> {
             if (opened.failed()) {
                 refused(chosen, String.valueOf(opened.cause().getMessage()));
@@ -198,6 +206,7 @@ public final class SequenceCall {
                 finished |= message.hasFinish();
                 scored |= message.getPromptLogprobsCount() > 0;
                 note(message);
+                charge(chosen(), Routing.answerCost(request.getMaxTokens()));
                 sink.response(message);
             }
         });
@@ -304,7 +313,7 @@ public final class SequenceCall {
             fail(CallFailure.Kind.NO_GROUP, "no group took the request in time");
             return;
         }
-        fleet.leader(failed, Duration.ofMillis(Math.min(pause, left))).onComplete(_ -> {
+        fleet.leader(wanted, failed, Duration.ofMillis(Math.min(pause, left))).onComplete(_ -> {
             if (!over) {
                 failed.clear();
                 start();
@@ -314,12 +323,18 @@ public final class SequenceCall {
     }
 
     private boolean another() {
-        return fleet.picture().ready().stream().anyMatch(ready -> !failed.contains(ready));
+        return fleet.another(wanted, failed);
+    }
+
+    /** What is left to do of it there; the prompt's part is done when the first ids come. */
+    private void charge(Leader at, long tokens) {
+        at.take(tokens - charged);
+        charged = tokens;
     }
 
     private void leave() {
         Leader left = chosen();
-        left.give(cost);
+        charge(left, 0);
         failed.add(left);
         leader = null;
         call = null;
@@ -342,7 +357,7 @@ public final class SequenceCall {
     private void over() {
         over = true;
         if (leader != null) {
-            leader.give(cost);
+            charge(leader, 0);
             leader = null;
         }
     }
