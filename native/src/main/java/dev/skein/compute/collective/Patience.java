@@ -7,26 +7,31 @@ import java.util.concurrent.locks.LockSupport;
  * gives its core away while it may come soon, and sleeps longer and longer when it does not.
  *
  * <p>With a core for each rank nearly every wait ends while spinning. With more ranks than cores a spinning rank keeps
- * the very rank from running that it waits for, so spinning is short. Pauses grow with the time waited, so sleeping adds
- * a small part to a long wait, and a rank without work costs less than a hundredth of a core.
+ * the very rank from running that it waits for, so spinning is short. A core that was given away and came back late is wanted
+ * by others too: who goes on giving it away is always last to get it, who sleeps gets it when it wakes. Pauses grow with the
+ * time waited, so sleeping adds a small part to a long wait, and a rank without work costs some thousandths of a core.
  */
 final class Patience {
     /** Longer than a line needs between cores and than ranks are apart after the same matrix; less than a switch of threads is worth. */
     private static final long SPIN_NANOS = 10_000;
     /** Longer than a leader takes between two steps. Sleeping costs 50 microseconds at least, which is felt before this. */
     private static final long YIELD_NANOS = 8_000_000;
+    /** A core that comes back later than this was given to others, for whom this rank is not to wait again. */
+    private static final long LATE_NANOS = 200_000;
     /** A pause is this part of the time waited so far. */
-    private static final int PAUSE_PART = 32;
+    private static final int PAUSE_PART = 64;
 
+    private static final long SHORTEST_PAUSE_NANOS = 20_000;
     private static final long LONGEST_PAUSE_NANOS = 1_000_000;
-    private static final long LONGEST_IDLE_PAUSE_NANOS = 2_000_000;
+    private static final long LONGEST_IDLE_PAUSE_NANOS = 5_000_000;
     /** Time between two looks at what costs more than a read of memory, such as whether a process lives. */
-    private static final long LOOK_NANOS = 10_000_000;
+    private static final long LOOK_NANOS = 15_000_000;
     /** Spins between two looks at the clock, which takes as long as one of them or longer. */
     private static final int SPINS = 16;
 
     private long start;
     private long waited;
+    private long yieldUntil;
     private long nextLook;
     private int spins;
     private long longestPause;
@@ -34,6 +39,7 @@ final class Patience {
     void begin(boolean idle) {
         start = System.nanoTime();
         waited = 0;
+        yieldUntil = YIELD_NANOS;
         nextLook = LOOK_NANOS;
         spins = 0;
         longestPause = idle ? LONGEST_IDLE_PAUSE_NANOS : LONGEST_PAUSE_NANOS;
@@ -46,13 +52,15 @@ final class Patience {
             Thread.onSpinWait();
             return false;
         }
+        long before = waited;
         waited = System.nanoTime() - start;
         if (waited < SPIN_NANOS) {
             Thread.onSpinWait();
-        } else if (waited < YIELD_NANOS) {
+        } else if (waited < yieldUntil && waited - before < LATE_NANOS) {
             Thread.yield();
         } else {
-            LockSupport.parkNanos(Math.min(waited / PAUSE_PART, longestPause));
+            yieldUntil = 0;
+            LockSupport.parkNanos(Math.clamp(waited / PAUSE_PART, SHORTEST_PAUSE_NANOS, longestPause));
         }
         return isTimeToLook();
     }

@@ -91,6 +91,9 @@ final class SharedFiles {
         JOINING.add(file);
         try {
             return meet(file, fill(channel));
+        } catch (IOException | RuntimeException e) {
+            channel.close();
+            throw e;
         } finally {
             Files.deleteIfExists(file);
             JOINING.remove(file);
@@ -143,24 +146,18 @@ final class SharedFiles {
 
     /** All of it is written once, so that no page can be missing when it is used. The magic number comes last. */
     private SharedGroup fill(FileChannel channel) throws IOException {
-        SharedGroup group = new SharedGroup(channel, layout);
-        try {
-            ByteBuffer zeros = ByteBuffer.allocateDirect((int) SharedLayout.SLOT_BYTES);
-            for (long at = 0; at < layout.bytes(); at += zeros.capacity()) {
-                channel.write(zeros.limit((int) Math.min(zeros.capacity(), layout.bytes() - at)), at);
-                zeros.clear();
-            }
-            group.write(SharedLayout.VERSION_AT, SharedLayout.VERSION);
-            group.write(SharedLayout.SIZE_AT, membership.size());
-            MemorySegment.copy(
-                    tokenHash(), 0, group.memory(), JAVA_BYTE, SharedLayout.TOKEN_AT, SharedLayout.TOKEN_BYTES);
-            enter(group);
-            group.publish(SharedLayout.MAGIC_AT, SharedLayout.MAGIC);
-            return group;
-        } catch (IOException | RuntimeException e) {
-            group.close();
-            throw e;
+        ByteBuffer zeros = ByteBuffer.allocateDirect((int) SharedLayout.SLOT_BYTES);
+        for (long at = 0; at < layout.bytes(); at += zeros.capacity()) {
+            channel.write(zeros.limit((int) Math.min(zeros.capacity(), layout.bytes() - at)), at);
+            zeros.clear();
         }
+        SharedGroup group = new SharedGroup(channel, layout);
+        group.write(SharedLayout.VERSION_AT, SharedLayout.VERSION);
+        group.write(SharedLayout.SIZE_AT, membership.size());
+        MemorySegment.copy(tokenHash(), 0, group.memory(), JAVA_BYTE, SharedLayout.TOKEN_AT, SharedLayout.TOKEN_BYTES);
+        enter(group);
+        group.publish(SharedLayout.MAGIC_AT, SharedLayout.MAGIC);
+        return group;
     }
 
     // The others
@@ -253,6 +250,7 @@ final class SharedFiles {
 
     private void enter(SharedGroup group) throws IOException {
         if (!group.enter(membership.rank())) {
+            group.close();
             throw new CollectiveException(
                     membership.rank(),
                     "rank %d of group %s has joined already".formatted(membership.rank(), membership.group()));

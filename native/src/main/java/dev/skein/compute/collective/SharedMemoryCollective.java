@@ -92,19 +92,35 @@ public final class SharedMemoryCollective implements Collective {
             long length = Math.min(SharedLayout.SLOT_BYTES, bytes - at);
             offer(floats, at, length);
             awaitAll();
-            for (long block = 0; block < length; block += BLOCK_BYTES) {
-                sumBlock(floats, at, block, (int) (Math.min(BLOCK_BYTES, length - block) / 4));
+            if (Slices.areWorthwhile(size, length)) {
+                sum(floats, at, Slices.start(rank, size, length), Slices.length(rank, size, length));
+                exchangeSlices(floats, at, length);
+            } else {
+                sum(floats, at, 0, length);
             }
             at += length;
         } while (at < bytes);
     }
 
-    private void sumBlock(MemorySegment floats, long at, long block, int count) {
-        sum.first(memory, layout.slot(0, round) + block, count);
-        for (int other = 1; other < size; other++) {
-            sum.add(memory, layout.slot(other, round) + block, count);
+    /** Adds up what lies in the slots from some byte on. */
+    private void sum(MemorySegment floats, long at, long start, long length) {
+        for (long block = start; block < start + length; block += BLOCK_BYTES) {
+            int count = (int) (Math.min(BLOCK_BYTES, start + length - block) / 4);
+            sum.first(memory, layout.slot(0, round) + block, count);
+            for (int other = 1; other < size; other++) {
+                sum.add(memory, layout.slot(other, round) + block, count);
+            }
+            sum.result(floats, at + block, count);
         }
-        sum.result(floats, at + block, count);
+    }
+
+    private void exchangeSlices(MemorySegment floats, long at, long length) {
+        offer(floats, at + Slices.start(rank, size, length), Slices.length(rank, size, length));
+        awaitAll();
+        for (int other = 0; other < size; other++) {
+            long start = at + Slices.start(other, size, length);
+            MemorySegment.copy(memory, layout.slot(other, round), floats, start, Slices.length(other, size, length));
+        }
     }
 
     @Override

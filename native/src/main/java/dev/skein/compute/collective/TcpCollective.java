@@ -25,9 +25,6 @@ import org.jspecify.annotations.Nullable;
 public final class TcpCollective implements Collective {
     /** As much is summed at once: with what comes from one other rank it stays in a second-level cache. */
     private static final long PIECE_BYTES = 512 << 10;
-    /** From here on bytes cost more than turns. */
-    private static final long SLICED_BYTES = 64 << 10;
-
     /** After this part of the time limit an end tells the others for whom it waits. */
     private static final int COMPLAINT_PART = 8;
 
@@ -114,10 +111,10 @@ public final class TcpCollective implements Collective {
         talking.lock();
         try {
             begin(Operation.ALL_REDUCE, 0, bytes);
-            if (size == 2 || bytes <= SLICED_BYTES) {
-                reduceWhole(floats, bytes);
-            } else {
+            if (Slices.areWorthwhile(size, bytes)) {
                 reduceSliced(floats, bytes);
+            } else {
+                reduceWhole(floats, bytes);
             }
         } finally {
             talking.unlock();
@@ -142,32 +139,23 @@ public final class TcpCollective implements Collective {
     private void reduceSliced(MemorySegment floats, long bytes) {
         for (long at = 0; at < bytes; at += size * PIECE_BYTES) {
             long length = Math.min(size * PIECE_BYTES, bytes - at);
-            long slice = (length / 4 + size - 1) / size * 4;
-            long mine = sliceLength(rank, slice, length);
+            long start = at + Slices.start(rank, size, length);
+            long mine = Slices.length(rank, size, length);
             Call news = at == 0 ? call : null;
             for (Peer peer : peers) {
-                long theirs = sliceLength(peer.rank(), slice, length);
-                peer.offer(news, floats, at + length - remaining(peer.rank(), slice, length), theirs);
+                long theirs = Slices.length(peer.rank(), size, length);
+                peer.offer(news, floats, at + Slices.start(peer.rank(), size, length), theirs);
                 peer.expect(news, came, PIECE_BYTES * peer.rank(), mine);
             }
             move(false);
-            long start = at + length - remaining(rank, slice, length);
             sum(floats, start, mine);
             for (Peer peer : peers) {
-                long theirs = sliceLength(peer.rank(), slice, length);
+                long theirs = Slices.length(peer.rank(), size, length);
                 peer.offer(null, floats, start, mine);
-                peer.expect(null, floats, at + length - remaining(peer.rank(), slice, length), theirs);
+                peer.expect(null, floats, at + Slices.start(peer.rank(), size, length), theirs);
             }
             move(false);
         }
-    }
-
-    private static long remaining(int slices, long slice, long length) {
-        return Math.max(0, length - slices * slice);
-    }
-
-    private static long sliceLength(int rank, long slice, long length) {
-        return Math.min(slice, remaining(rank, slice, length));
     }
 
     /** Adds what came to this rank's own floats, in the order of ranks. */
