@@ -43,6 +43,14 @@ class Server:
         ]
         return sum(values) if values else None
 
+    def status(self):
+        """All that `skein status --json` tells."""
+        return httpx.get(self.url + "/skein/status", timeout=30).json()
+
+    def groups(self, state="ready"):
+        """The names of the groups in a state."""
+        return [group["name"] for group in self.status()["groups"] if group["state"] == state]
+
     def healthy(self):
         try:
             return httpx.get(self.url + "/health", timeout=5).status_code == 200
@@ -90,9 +98,13 @@ class Skein(Server):
             kill(pid)
         self.process.wait()
 
+    def workers(self):
+        """The process ids of all workers."""
+        return [pid for pid in descendants(self.process.pid) if " worker" in command_line(pid)]
+
     def worker(self):
         """The process id of the worker; there is one."""
-        workers = [pid for pid in descendants(self.process.pid) if " worker" in command_line(pid)]
+        workers = self.workers()
         assert len(workers) == 1, {pid: command_line(pid)[:200] for pid in descendants(self.process.pid)}
         return workers[0]
 

@@ -1,5 +1,7 @@
 package dev.skein.cli;
 
+import dev.skein.cli.control.ServerFile;
+import dev.skein.cli.model.SkeinHome;
 import dev.skein.gateway.Gateway;
 import dev.skein.gateway.GatewayException;
 import dev.skein.gateway.GatewayOptions;
@@ -16,6 +18,7 @@ import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import io.vertx.core.http.HttpServer;
+import java.io.UncheckedIOException;
 import java.security.SecureRandom;
 import java.util.HexFormat;
 import java.util.List;
@@ -46,6 +49,7 @@ final class LocalServer implements AutoCloseable {
     private final CompletableFuture<Ready> ready = new CompletableFuture<>();
     private final CompletableFuture<String> failure = new CompletableFuture<>();
     private final CompletableFuture<Gateway> gateway = new CompletableFuture<>();
+    private final CompletableFuture<ServerFile> file = new CompletableFuture<>();
 
     // Written by the scheduler's thread, read by the one that tells the readiness.
     private volatile String detail = "";
@@ -94,9 +98,28 @@ final class LocalServer implements AutoCloseable {
         store.open();
         made.ready()
                 .compose(ignored -> made.listen())
-                .onSuccess(port ->
-                        ready.complete(new Ready(port, made.model(), System.currentTimeMillis() - began, detail)))
+                .onSuccess(port -> {
+                    announce(new ServerFile(port, ProcessHandle.current().pid(), groups.actualPort(), token));
+                    ready.complete(new Ready(port, made.model(), System.currentTimeMillis() - began, detail));
+                })
                 .onFailure(broken -> fail(String.valueOf(broken.getMessage())));
+    }
+
+    /// For the commands that change what is served. Without it the server serves all the same.
+    private void announce(ServerFile made) {
+        try {
+            made.write(SkeinHome.of(System.getenv()));
+            file.complete(made);
+            Runtime.getRuntime().addShutdownHook(new Thread(this::forget, "forget-server"));
+        } catch (UncheckedIOException e) {
+            log.warn("skein scale, rollout, apply and why will not find this server: {}", e.toString());
+        }
+    }
+
+    private void forget() {
+        if (file.isDone()) {
+            file.join().delete(SkeinHome.of(System.getenv()));
+        }
     }
 
     /// Completes when requests are answered.

@@ -133,7 +133,7 @@ final class ServeCommand {
                         System.err.println("skein: " + setting.flag() + " changes nothing: " + setting.help()));
     }
 
-    private static Path model(Settings settings) {
+    static Path model(Settings settings) {
         settings.all(ServeSettings.SERVED_MODEL_NAME).stream()
                 .filter(name -> !settings.has(ServeSettings.MODEL_FILE) && Files.isRegularFile(Path.of(name)))
                 .findFirst()
@@ -147,7 +147,7 @@ final class ServeCommand {
                         settings.find(ServeSettings.REVISION).orElse(null));
     }
 
-    private static WorkerParameters worker(Settings settings, Path model) {
+    static WorkerParameters worker(Settings settings, Path model) {
         WorkerParameters parameters = new WorkerParameters(
                 model,
                 settings.get(ServeSettings.LOAD_FORMAT),

@@ -3,6 +3,10 @@ package dev.skein.cli;
 import dev.skein.cli.bench.BenchCommand;
 import dev.skein.cli.client.ChatCommand;
 import dev.skein.cli.client.StatusCommand;
+import dev.skein.cli.control.ApplyCommand;
+import dev.skein.cli.control.RolloutCommand;
+import dev.skein.cli.control.ScaleCommand;
+import dev.skein.cli.control.WhyCommand;
 import dev.skein.cli.settings.NearestName;
 import dev.skein.cli.train.TrainCommand;
 import java.util.Arrays;
@@ -33,6 +37,14 @@ public final class Skein {
                 "chat",
                 new Entry("talk to a model in the terminal", words -> ChatCommand.run(words, OwnServer::start)));
         commands.put("status", new Entry("show a server's groups, ranks, queue and cache", StatusCommand::run));
+        commands.put("scale", new Entry("change how many groups serve a model", ScaleCommand::run));
+        commands.put("rollout", new Entry("look at an update, hold it or take it back", RolloutCommand::run));
+        commands.put(
+                "apply",
+                new Entry(
+                        "serve the models that a file describes",
+                        words -> ApplyCommand.run(words, DeploymentFile::read)));
+        commands.put("why", new Entry("say why a group is where it is", WhyCommand::run));
         commands.put(
                 "bench",
                 new Entry(

@@ -17,7 +17,9 @@ import picocli.CommandLine;
         header = "show a server's groups, ranks, queue and use of the KV cache")
 public final class StatusCommand {
     private static final List<String> GROUP_HEAD =
-            List.of("GROUP", "STATE", "RESTARTS", "RUNNING", "WAITING", "KV BLOCKS", "REASON");
+            List.of("GROUP", "STATE", "REVISION", "RESTARTS", "RUNNING", "WAITING", "KV BLOCKS", "REASON");
+    private static final List<String> DEPLOYMENT_HEAD =
+            List.of("DEPLOYMENT", "GROUPS", "READY", "REVISION", "UPDATED", "STATE");
     private static final List<String> RANK_HEAD = List.of("GROUP", "RANK", "STATE", "HOST", "PORT", "PID");
 
     @CommandLine.Option(
@@ -55,9 +57,13 @@ public final class StatusCommand {
             groups.add(group(group));
             objects(group, "ranks").forEach(rank -> ranks.add(rank(group, rank)));
         }
+        List<List<String>> deployments = new ArrayList<>(List.of(DEPLOYMENT_HEAD));
+        objects(status, "deployments").forEach(deployment -> deployments.add(deployment(deployment)));
         return "skein " + status.getString("version")
                 + (model == null ? "" : "  " + named(model) + "  " + model.getString("backend"))
-                + "  requests " + status.getValue("requests") + "\n\n" + Table.text(groups) + "\n" + Table.text(ranks);
+                + "  requests " + status.getValue("requests") + "\n\n"
+                + (deployments.size() == 1 ? "" : Table.text(deployments) + "\n") + Table.text(groups) + "\n"
+                + Table.text(ranks);
     }
 
     /// What requests call it, and its own name for itself where that is another.
@@ -69,11 +75,27 @@ public final class StatusCommand {
                 + (names.contains(own) ? "" : " (" + own + ")");
     }
 
+    private static List<String> deployment(JsonObject deployment) {
+        String state = deployment.getBoolean("complete", true)
+                ? "complete"
+                : deployment.getBoolean("paused", false)
+                        ? "paused"
+                        : deployment.getBoolean("stalled", false) ? "stalled" : "under way";
+        return List.of(
+                cell(deployment, "name"),
+                cell(deployment, "replicas"),
+                cell(deployment, "ready"),
+                cell(deployment, "revision"),
+                cell(deployment, "updated"),
+                state);
+    }
+
     private static List<String> group(JsonObject group) {
         JsonObject counts = group.getJsonObject("statistics", new JsonObject());
         return List.of(
                 cell(group, "name"),
                 cell(group, "state"),
+                cell(group, "revision"),
                 cell(group, "restarts"),
                 cell(counts, "running"),
                 cell(counts, "waiting"),

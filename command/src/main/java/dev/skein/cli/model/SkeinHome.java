@@ -25,6 +25,11 @@ public record SkeinHome(Path folder) {
         return folder.resolve("hub");
     }
 
+    /// Where running servers say how their user can reach them.
+    public Path servers() {
+        return folder.resolve("servers");
+    }
+
     /// Where native libraries are unpacked.
     public Path libraries() {
         return folder.resolve("lib");

@@ -145,7 +145,9 @@ class ClientTest {
         JsonObject status = new JsonObject("""
                 {"version":"0.1.0","ready":true,"requests":1,
                  "model":{"name":"goose","names":["grey","swan"],"backend":"cpu"},
-                 "groups":[{"name":"group-0","state":"ready","reason":"warm","restarts":2,
+                 "deployments":[{"name":"group","replicas":2,"ready":1,"revision":3,"updated":1,"complete":false,
+                   "paused":true,"stalled":false}],
+                 "groups":[{"name":"group-0","state":"ready","reason":"warm","restarts":2,"revision":3,
                    "statistics":{"running":1,"waiting":0,"kv_blocks_used":3,"kv_blocks_total":10},
                    "ranks":[{"rank":0,"state":"ready","host":"127.0.0.1","port":4711,"pid":77}]},
                   {"name":"group-1","state":"failed","reason":"no memory","restarts":0,"ranks":[]}]}
@@ -153,9 +155,12 @@ class ClientTest {
         assertThat(StatusCommand.text(status)).isEqualTo("""
                         skein 0.1.0  grey, swan (goose)  cpu  requests 1
 
-                        GROUP    STATE   RESTARTS  RUNNING  WAITING  KV BLOCKS  REASON
-                        group-0  ready   2         1        0        3/10       warm
-                        group-1  failed  0         -        -        -/-        no memory
+                        DEPLOYMENT  GROUPS  READY  REVISION  UPDATED  STATE
+                        group       2       1      3         1        paused
+
+                        GROUP    STATE   REVISION  RESTARTS  RUNNING  WAITING  KV BLOCKS  REASON
+                        group-0  ready   3         2         1        0        3/10       warm
+                        group-1  failed  -         0         -        -        -/-        no memory
 
                         GROUP    RANK  STATE  HOST       PORT  PID
                         group-0  0     ready  127.0.0.1  4711  77
