@@ -9,12 +9,15 @@ import dev.skein.gateway.openai.Prompt;
 import dev.skein.gateway.openai.PromptIds;
 import dev.skein.gateway.template.ChatTemplate;
 import dev.skein.gateway.template.TemplateException;
+import dev.skein.protocol.v1.BadWord;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -51,6 +54,7 @@ final class Preparation {
                 decoding,
                 List.of(new PromptIds(ids, decoding.show().promptText() ? text : "")),
                 List.of(maxTokens),
+                badWords(decoding),
                 new Answers.Opening(role, echo));
     }
 
@@ -66,7 +70,8 @@ final class Preparation {
             prompts.add(prompt);
             maxTokens.add(room(prompt.ids().length, decoding, "prompt"));
         }
-        return new Prepared(false, decoding, prompts, maxTokens, new Answers.Opening(responseRole, ""));
+        return new Prepared(
+                false, decoding, prompts, maxTokens, badWords(decoding), new Answers.Opening(responseRole, ""));
     }
 
     private PromptIds count(Prompt given, Decoding decoding) {
@@ -150,6 +155,24 @@ final class Preparation {
             return ids;
         }
         return truncation.left() ? Arrays.copyOfRange(ids, ids.length - most, ids.length) : Arrays.copyOf(ids, most);
+    }
+
+    /** Each as it is written at the start of a text and, where that is another, after a space. */
+    private List<BadWord> badWords(Decoding decoding) {
+        Set<BadWord> words = new LinkedHashSet<>();
+        for (String given : decoding.badWords()) {
+            String word = given.stripLeading();
+            for (String written : List.of(word, " " + word)) {
+                BadWord.Builder ids = BadWord.newBuilder();
+                for (int id : model.tokenizer().encode(written, false)) {
+                    ids.addIds(id);
+                }
+                if (ids.getIdsCount() > 0) {
+                    words.add(ids.build());
+                }
+            }
+        }
+        return List.copyOf(words);
     }
 
     /** Output ids that a prompt leaves room for and the request allows. */

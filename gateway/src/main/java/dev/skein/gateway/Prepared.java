@@ -3,6 +3,7 @@ package dev.skein.gateway;
 import dev.skein.gateway.openai.Answers;
 import dev.skein.gateway.openai.Decoding;
 import dev.skein.gateway.openai.PromptIds;
+import dev.skein.protocol.v1.BadWord;
 import dev.skein.protocol.v1.GenerateRequest;
 import dev.skein.protocol.v1.SamplingParameters;
 import java.util.List;
@@ -13,9 +14,15 @@ import java.util.List;
  * @param chat whether it is answered as chat
  * @param prompts one for chat
  * @param maxTokens output ids at most, for each prompt
+ * @param badWords the ids of texts that must not come out
  */
 record Prepared(
-        boolean chat, Decoding decoding, List<PromptIds> prompts, List<Integer> maxTokens, Answers.Opening opening) {
+        boolean chat,
+        Decoding decoding,
+        List<PromptIds> prompts,
+        List<Integer> maxTokens,
+        List<BadWord> badWords,
+        Answers.Opening opening) {
 
     /** Sequences in all; number i belongs to prompt i / bestOf. */
     int sequences() {
@@ -59,6 +66,6 @@ record Prepared(
         if (decoding.bestOf() > decoding.n() && shown == null) {
             sampling.setLogprobs(0);
         }
-        return sampling.build();
+        return sampling.addAllBadWords(badWords).build();
     }
 }

@@ -2,6 +2,7 @@ package dev.skein.gateway;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.skein.protocol.v1.BadWord;
 import dev.skein.protocol.v1.FinishReason;
 import dev.skein.protocol.v1.GenerateRequest;
 import dev.skein.protocol.v1.GenerateResponse;
@@ -98,6 +99,24 @@ class CompletionTest {
         assertThat(body.at("/choices/0/logprobs").isNull()).isTrue();
         assertThat(body.at("/usage/prompt_tokens").asInt()).isEqualTo(3);
         assertThat(body.at("/usage/completion_tokens").asInt()).isEqualTo(12);
+    }
+
+    @Test
+    void badWordsAreSentAsIdsWithAndWithoutASpace() throws Exception {
+        AtomicReference<List<List<Integer>>> words = new AtomicReference<>();
+        stage.worker.script = call -> {
+            words.set(call.request.getSampling().getBadWordsList().stream()
+                    .map(BadWord::getIdsList)
+                    .toList());
+            call.end();
+        };
+        complete("\"prompt\":\"x\",\"bad_words\":[\"ab\",\"  c\"]");
+        assertThat(words.get())
+                .containsExactly(
+                        List.of((int) 'a', (int) 'b'),
+                        List.of((int) ' ', (int) 'a', (int) 'b'),
+                        List.of((int) 'c'),
+                        List.of((int) ' ', (int) 'c'));
     }
 
     @Test

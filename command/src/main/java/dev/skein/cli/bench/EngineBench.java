@@ -55,6 +55,7 @@ final class EngineBench implements AutoCloseable {
             List.of(),
             OptionalInt.empty(),
             OptionalInt.empty(),
+            List.of(),
             List.of());
 
     private final Checkpoint checkpoint;

@@ -2,6 +2,7 @@ package dev.skein.gateway.openai;
 
 import dev.skein.gateway.text.TextStream;
 import dev.skein.protocol.v1.SamplingParameters;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param n sequences of each prompt that are answered
  * @param bestOf sequences of each prompt that are generated: the n with the best mean logprob are answered
  * @param sampling for the first of them; the others' seeds count up from its seed
+ * @param badWords texts that must not come out, as far as their usual ids say them
  * @param maxTokens output ids at most, as the request says; null where it does not
  * @param tokensOtherwise output ids at most where the request does not say, if the context holds them
  * @param rules how ids become text
@@ -25,6 +27,7 @@ public record Decoding(
         int n,
         int bestOf,
         SamplingParameters sampling,
+        List<String> badWords,
         @Nullable Integer maxTokens,
         int tokensOtherwise,
         TextStream.Rules rules,

@@ -18,6 +18,8 @@ final class DecodingFields {
     private static final int MOST_CHOICES = 16_384;
     private static final int COMPLETION_TOKENS = 16;
     private static final int MOST_STOPS = 4;
+    private static final int MOST_BAD_WORDS = 128;
+    private static final int LONGEST_BAD_WORD = 1000;
     // What a stop string holds back is text that the client waits for.
     private static final int LONGEST_STOP = 4096;
     private static final int LONGEST_REQUEST_ID = 200;
@@ -48,6 +50,7 @@ final class DecodingFields {
         int choices = choices("n", n, sampling);
         int candidates = bestOf == null ? choices : choices("best_of", bestOf, sampling);
         TextStream.Rules text = text(sampling, maxTokens);
+        List<String> badWords = badWords();
         body.check();
         if (candidates < choices) {
             throw bad("best_of", "best_of is " + candidates + ", and n, the answers wanted of them, is " + choices);
@@ -66,6 +69,7 @@ final class DecodingFields {
                 choices,
                 candidates,
                 sampling.build(),
+                badWords,
                 maxTokens,
                 tokensOtherwise(),
                 text,
@@ -317,6 +321,22 @@ final class DecodingFields {
             stopIds.addAll(rules.eosIds());
         }
         return new TextStream.Rules(new StopStrings(stops), include, sampling.getMinTokens(), stopIds, skipSpecial);
+    }
+
+    private List<String> badWords() {
+        List<String> words = body.texts("bad_words");
+        body.check();
+        if (words.size() > MOST_BAD_WORDS) {
+            throw bad("bad_words", "bad_words has " + words.size() + " words; it may have 128");
+        }
+        for (String word : words) {
+            if (word.isBlank() || word.length() > LONGEST_BAD_WORD) {
+                throw bad(
+                        "bad_words",
+                        "a bad word must have 1 to 1000 characters and not only spaces, got " + word.length());
+            }
+        }
+        return words;
     }
 
     private List<Integer> ids(String name, @Nullable List<Long> ids) {

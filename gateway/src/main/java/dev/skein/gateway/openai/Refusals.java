@@ -22,7 +22,6 @@ final class Refusals {
     private static final List<String> EXTRAS = List.of(
             "prompt_embeds",
             "logprob_token_ids",
-            "bad_words",
             "kv_transfer_params",
             "ec_transfer_params",
             "vllm_xargs",

@@ -184,6 +184,7 @@ public final class Engine implements AutoCloseable {
         sampling.logitBias().keySet().forEach(id -> id("logit_bias", id));
         sampling.stopTokenIds().forEach(id -> id("stop_token_ids", id));
         sampling.allowedTokenIds().forEach(id -> id("allowed_token_ids", id));
+        sampling.badWords().forEach(word -> word.forEach(id -> id("bad_words", id)));
         logprobs("logprobs", sampling.logprobs());
         logprobs("prompt_logprobs", sampling.promptLogprobs());
     }

@@ -15,6 +15,7 @@ public final class Generation extends Sequence {
     private final TokenSink sink;
     private final List<TokenLogprobs> promptLogprobs = new ArrayList<>();
     private final int[] stopTokenIds;
+    private final int[][] badWords;
     private final long submitted;
     private final int rowsToScore;
     private long seed;
@@ -40,6 +41,9 @@ public final class Generation extends Sequence {
                 .mapToInt(Integer::intValue)
                 .sorted()
                 .toArray();
+        this.badWords = request.sampling().badWords().stream()
+                .map(word -> word.stream().mapToInt(Integer::intValue).toArray())
+                .toArray(int[][]::new);
         this.submitted = now;
     }
 
@@ -116,6 +120,24 @@ public final class Generation extends Sequence {
     void draft(PromptLookup lookup, int maxModelLen) {
         int room = Math.min(request.maxTokens() - outputs(), maxModelLen - known()) - 1;
         lookup.draft(ids(), room, draft());
+    }
+
+    int[][] badWords() {
+        return badWords;
+    }
+
+    /** Whether a word's last id would complete it behind the output among `known` ids, of which the last may be drafted. */
+    boolean completes(int[] word, int known) {
+        int start = known - (word.length - 1);
+        if (start < request.promptLength()) {
+            return word.length == 1;
+        }
+        for (int i = 0; i < word.length - 1; i++) {
+            if (token(start + i) != word[i]) {
+                return false;
+            }
+        }
+        return true;
     }
 
     boolean stopsAt(int id) {

@@ -24,6 +24,7 @@ import java.util.OptionalLong;
  * @param logprobs likeliest ids wanted with each id; empty: not even the id's own logprob
  * @param promptLogprobs the same for each prompt id but the first
  * @param allowedTokenIds if not empty, no other id is sampled
+ * @param badWords ids that do not come out one after the other, each at least one id
  */
 public record Sampling(
         float temperature,
@@ -40,7 +41,8 @@ public record Sampling(
         List<Integer> stopTokenIds,
         OptionalInt logprobs,
         OptionalInt promptLogprobs,
-        List<Integer> allowedTokenIds) {
+        List<Integer> allowedTokenIds,
+        List<List<Integer>> badWords) {
 
     /** The likeliest id, always. */
     public static final Sampling GREEDY = new Sampling(
@@ -58,12 +60,14 @@ public record Sampling(
             List.of(),
             OptionalInt.empty(),
             OptionalInt.empty(),
+            List.of(),
             List.of());
 
     public Sampling {
         logitBias = Map.copyOf(logitBias);
         stopTokenIds = List.copyOf(stopTokenIds);
         allowedTokenIds = List.copyOf(allowedTokenIds);
+        badWords = badWords.stream().map(List::copyOf).toList();
         if (!(temperature >= 0 && temperature < Float.POSITIVE_INFINITY)) {
             throw invalid("temperature is %s; it must be 0 or more", temperature);
         }
@@ -83,6 +87,9 @@ public record Sampling(
         penalty("presence_penalty", presencePenalty);
         if (minTokens < 0) {
             throw invalid("min_tokens is %s; it is at most %d", Integer.toUnsignedString(minTokens), Integer.MAX_VALUE);
+        }
+        if (badWords.stream().anyMatch(List::isEmpty)) {
+            throw invalid("one of bad_words has no ids; it must have at least one");
         }
         logitBias.forEach((id, bias) -> {
             if (!Float.isFinite(bias)) {

@@ -82,6 +82,7 @@ final class StepBatch implements AutoCloseable {
             history(generation, output, known);
         }
         bias(generation, output, known - generation.request().promptLength());
+        banWords(generation, output, known);
         if (!sampling.allowedTokenIds().isEmpty()) {
             allow(output, sampling.allowedTokenIds());
         }
@@ -110,6 +111,14 @@ final class StepBatch implements AutoCloseable {
                 ban(output, eosTokenIds);
             }
             ban(output, sampling.stopTokenIds());
+        }
+    }
+
+    private void banWords(Generation generation, int output, int known) {
+        for (int[] word : generation.badWords()) {
+            if (generation.completes(word, known)) {
+                inputs.bias(output, word[word.length - 1], Float.NEGATIVE_INFINITY);
+            }
         }
     }
 

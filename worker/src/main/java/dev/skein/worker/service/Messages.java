@@ -1,6 +1,7 @@
 package dev.skein.worker.service;
 
 import dev.skein.compute.KvCache;
+import dev.skein.protocol.v1.BadWord;
 import dev.skein.protocol.v1.Finish;
 import dev.skein.protocol.v1.FinishReason;
 import dev.skein.protocol.v1.GenerateRequest;
@@ -64,7 +65,8 @@ final class Messages {
                 message.getStopTokenIdsList(),
                 message.hasLogprobs() ? OptionalInt.of(message.getLogprobs()) : OptionalInt.empty(),
                 message.hasPromptLogprobs() ? OptionalInt.of(message.getPromptLogprobs()) : OptionalInt.empty(),
-                message.getAllowedTokenIdsList());
+                message.getAllowedTokenIdsList(),
+                message.getBadWordsList().stream().map(BadWord::getIdsList).toList());
     }
 
     static Token token(int id, @Nullable TokenLogprobs logprobs) {

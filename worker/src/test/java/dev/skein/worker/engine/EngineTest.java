@@ -11,6 +11,8 @@ import dev.skein.worker.engine.TestEngine.Size;
 import dev.skein.worker.model.TinyLlama;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -283,6 +285,27 @@ final class EngineTest {
             collected.completion();
             assertThat(collected.ids()).hasSize(60).isSubsetOf(5, 6, 70);
         }
+    }
+
+    /** Banned from what came without a ban: its first id, and a pair that came later, whose parts may still come. */
+    @Test
+    void badWordsDoNotComeOut() {
+        for (PromptLookup lookup : Arrays.asList(null, new PromptLookup(4, 1, 3))) {
+            try (TestEngine engine = new TestEngine(model, Size.ROOMY, TinyLlama.CONTEXT, new JavaBackend(), lookup)) {
+                List<Integer> free = generate(engine, List.of());
+                int first = free.getFirst();
+                List<Integer> pair = List.of(free.get(3), free.get(4));
+                assertThat(generate(engine, List.of(List.of(first)))).doesNotContain(first);
+                List<Integer> apart = generate(engine, List.of(pair));
+                assertThat(apart.subList(0, 4)).isEqualTo(free.subList(0, 4));
+                assertThat(Collections.indexOfSubList(apart, pair)).isNegative();
+            }
+        }
+    }
+
+    private List<Integer> generate(TestEngine engine, List<List<Integer>> badWords) {
+        Sampling sampling = Samplings.greedy().ends(0, true).without(badWords).value();
+        return engine.generate(List.of(prompt(9)), sampling, 40).getFirst();
     }
 
     @Test

@@ -17,6 +17,7 @@ public final class Samplings {
     private boolean ignoreEos;
     private List<Integer> stop = List.of();
     private List<Integer> allowed = List.of();
+    private List<List<Integer>> bad = List.of();
     private OptionalInt logprobs = OptionalInt.empty();
     private OptionalInt promptLogprobs = OptionalInt.empty();
 
@@ -43,6 +44,11 @@ public final class Samplings {
         bias = toBias;
         stop = toStop;
         allowed = toAllow;
+        return this;
+    }
+
+    public Samplings without(List<List<Integer>> badWords) {
+        bad = badWords;
         return this;
     }
 
@@ -74,6 +80,7 @@ public final class Samplings {
                 stop,
                 logprobs,
                 promptLogprobs,
-                allowed);
+                allowed,
+                bad);
     }
 }
