@@ -22,13 +22,20 @@ final class NativeTokenizer extends Tokenizer {
     NativeTokenizer(byte[] json, Vocabulary vocabulary, Ends ends, boolean addsEnds, Path cache) {
         super(vocabulary, ends);
         this.addsEnds = addsEnds;
-        if (System.getProperty("DJL_CACHE_DIR") == null) {
-            System.setProperty("DJL_CACHE_DIR", cache.toString());
-        }
+        preset("DJL_CACHE_DIR", cache.toString());
+        // Else it asks the cloud's metadata service who we are, and tells its makers.
+        preset("OPT_OUT_TRACKING", "true");
+        preset("ai.djl.offline", "true");
         try {
             library = HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(json), AS_IT_IS);
         } catch (IOException | RuntimeException | LinkageError e) {
             throw new TokenizerException("the tokenizer cannot be built: " + e.getMessage(), e);
+        }
+    }
+
+    private static void preset(String property, String value) {
+        if (System.getProperty(property) == null) {
+            System.setProperty(property, value);
         }
     }
 
