@@ -434,6 +434,39 @@ final class PlannerTest {
         assertThat(planner.prefixHits()).isEqualTo(96 + 96);
     }
 
+    /** All within one step: 125 blocks are held together, and each has one of its own to write into. */
+    @Test
+    void sequencesOfOnePromptHoldItsBlocksTogether() {
+        BlockPool pool = new BlockPool(200);
+        Planner planner = new Planner(new Planner.Limits(2048, 8, 8, 8), pool);
+        for (int i = 0; i < 8; i++) {
+            planner.add(begins(2003, 2003));
+        }
+        assertThat(tokens(planner.plan())).containsExactly(2003, 3, 3, 3, 3, 3, 3, 3);
+        assertThat(pool.used()).isEqualTo(125 + 8);
+        assertThat(planner.prefixHits()).isEqualTo(7 * 2000);
+    }
+
+    @Test
+    void manyOfOneLongBeginningComputeItOnce() {
+        Planner planner = new Planner(new Planner.Limits(512, 8, 8, 8), new BlockPool(400));
+        List<Sequence> all = new ArrayList<>();
+        for (int i = 0; i < 24; i++) {
+            all.add(begins(2000, 2003));
+            planner.add(all.getLast());
+        }
+        int computed = 0;
+        while (planner.running() + planner.waiting() > 0) {
+            computed += planner.plan().totalTokens();
+            all.stream()
+                    .filter(each -> each.computed() == each.known() && each.state() == Sequence.State.RUNNING)
+                    .forEach(planner::remove);
+        }
+        assertThat(computed).isEqualTo(2000 + 24 * 3);
+        assertThat(planner.prefixHits()).isEqualTo(23 * 2000);
+        assertThat(all.stream().mapToInt(Sequence::cached).sum()).isEqualTo(23 * 2000);
+    }
+
     @Test
     void aWholePromptThatIsCachedComputesItsLastBlock() {
         Planner planner = new Planner(new Planner.Limits(64, 4, 8, 8), new BlockPool(64));

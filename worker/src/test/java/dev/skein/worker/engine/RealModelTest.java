@@ -215,6 +215,38 @@ final class RealModelTest {
         }
     }
 
+    /** To the last bit, though not all numbers of threads divide the work evenly. */
+    @Test
+    void answersDoNotDependOnThreads() {
+        List<int[]> prompts = prompts().stream().limit(8).toList();
+        List<Collected> expected = answers(engine, prompts);
+        for (int threads : new int[] {1, 2, 3}) {
+            Backend backend = CpuBackends.choose(CpuOptions.defaults().withThreads(threads));
+            try (TestEngine other = new TestEngine(TestModel.path(), new Size(8, 512, 512, 100), 2048, backend)) {
+                List<Collected> answers = answers(other, prompts);
+                for (int i = 0; i < prompts.size(); i++) {
+                    assertSame(answers.get(i), expected.get(i), "prompt %d on %d threads".formatted(i, threads));
+                }
+            }
+        }
+    }
+
+    private static List<Collected> answers(TestEngine engine, List<int[]> prompts) {
+        List<Collected> answers =
+                prompts.stream().map(prompt -> engine.submit(prompt, TOP20, 16)).toList();
+        answers.forEach(Collected::completion);
+        return answers;
+    }
+
+    private static void assertSame(Collected answer, Collected expected, String what) {
+        assertThat(answer.ids()).as(what).isEqualTo(expected.ids());
+        for (int i = 0; i < answer.ids().size(); i++) {
+            assertThat(answer.logprobs().get(i).topLogprobs())
+                    .as("%s, token %d", what, i)
+                    .containsExactly(expected.logprobs().get(i).topLogprobs());
+        }
+    }
+
     @Test
     void answersDoNotDependOnPreemption() {
         List<int[]> prompts = prompts().stream()

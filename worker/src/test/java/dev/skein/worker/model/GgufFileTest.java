@@ -182,7 +182,65 @@ final class GgufFileTest {
                                 .tensor("t", ElementType.F32, data, 16)
                                 .tensor("u", ElementType.F32, data, 8)
                                 .bytes(),
-                        "the tensors t and u overlap"));
+                        "the tensors t and u overlap"),
+                Arguments.of(
+                        GgufWriter.join(GgufWriter.int32(GgufHeader.MAGIC), GgufWriter.int32(0)),
+                        "version of the header is 0"),
+                Arguments.of(
+                        GgufWriter.join(start, GgufWriter.int64(0), GgufWriter.int64(3), new byte[10]), "key count"),
+                Arguments.of(
+                        GgufWriter.join(start, GgufWriter.int64(2), GgufWriter.int64(0), new byte[30]), "tensor count"),
+                Arguments.of(
+                        new GgufWriter()
+                                .key("k".repeat(1 << 16), 4, new byte[4])
+                                .bytes(),
+                        "length of name of key 0 is 65536"),
+                Arguments.of(
+                        new GgufWriter().key("a", 8, GgufWriter.int64(1000)).bytes(),
+                        "length of string of key 0 is 1000"),
+                Arguments.of(
+                        new GgufWriter().text("a", "x").key("b", 4, new byte[0]).bytes(), "the file ends within"),
+                Arguments.of(
+                        new GgufWriter()
+                                .key("a", 9, GgufWriter.join(GgufWriter.int32(99), GgufWriter.int64(0)))
+                                .bytes(),
+                        "value type of key 0 is 99"),
+                Arguments.of(
+                        new GgufWriter()
+                                .key("a", 9, GgufWriter.array(8, List.of(GgufWriter.int64(-5))))
+                                .bytes(),
+                        "length of string of key 0 is 18446744073709551611"),
+                Arguments.of(new GgufWriter().text("general.alignment", "32").bytes(), "general.alignment"),
+                Arguments.of(
+                        new GgufWriter().uint32("general.alignment", 1 << 17).bytes(), "general.alignment is 131072"),
+                Arguments.of(
+                        new GgufWriter().tensor("", ElementType.F32, data, 8).bytes(),
+                        "length of name of tensor 0 is 0"),
+                Arguments.of(
+                        new GgufWriter()
+                                .tensor("t".repeat(65), ElementType.F32, data, 8)
+                                .bytes(),
+                        "length of name of tensor 0 is 65"),
+                Arguments.of(
+                        new GgufWriter().tensor("t", -1, data, 8).bytes(),
+                        "type 4294967295 of tensor t is not supported"),
+                Arguments.of(
+                        new GgufWriter().tensor("t", ElementType.Q6_K, data, 32).bytes(), "row length of t is 32"),
+                Arguments.of(
+                        new GgufWriter()
+                                .tensor("t", ElementType.F32, data, 1L << 31)
+                                .bytes(),
+                        "dimension of tensor 0 is 2147483648"),
+                Arguments.of(
+                        GgufWriter.join(
+                                start,
+                                GgufWriter.int64(0),
+                                GgufWriter.int64(1),
+                                GgufWriter.int64(2),
+                                new byte[] {(byte) 0xC3, 0x28},
+                                GgufWriter.int32(4),
+                                GgufWriter.int32(1)),
+                        "name of key 0"));
     }
 
     private static byte[] nested(int depth) {
