@@ -16,10 +16,13 @@ final class SentencePiece {
     private static final int CONTROL = 3;
     private static final int USER_DEFINED = 4;
     private static final int UNKNOWN = 2;
+    // Parting a piece takes the square of its length. Those that are trained have 16 characters, runs of spaces some
+    // more.
+    private static final int LONGEST_PIECE = 1024;
 
     private SentencePiece() {}
 
-    /** @throws TokenizerException if the vocabulary has no unknown token */
+    /** @throws TokenizerException if the vocabulary has no unknown token or an endless one */
     static byte[] tokenizerJson(GgufVocabulary vocabulary) {
         JsonWriter json = new JsonWriter();
         json.beginObject().field("version", "1.0").nulField("truncation").nulField("padding");
@@ -104,6 +107,10 @@ final class SentencePiece {
         List<Merge> merges = new ArrayList<>();
         for (int id = 0; id < Math.min(vocabulary.getTokensCount(), vocabulary.getScoresCount()); id++) {
             String piece = vocabulary.getTokens(id);
+            if (piece.length() > LONGEST_PIECE) {
+                throw new TokenizerException("piece " + id + " of the vocabulary has " + piece.length()
+                        + " characters; it may have " + LONGEST_PIECE);
+            }
             for (int cut = 1; cut < piece.length(); cut++) {
                 Integer left = ids.get(piece.substring(0, cut));
                 Integer right = ids.get(piece.substring(cut));

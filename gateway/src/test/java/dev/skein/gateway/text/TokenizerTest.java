@@ -191,6 +191,12 @@ class TokenizerTest {
         assertThatThrownBy(() -> Tokenizer.of(TokenizerModel.getDefaultInstance(), CACHE))
                 .isInstanceOf(TokenizerException.class)
                 .hasMessageContaining("no vocabulary");
+        GgufVocabulary.Builder endless =
+                GgufVocabulary.newBuilder().setModel("llama").addTokens("<unk>").addTypes(2);
+        endless.addScores(0).addTokens("x".repeat(1025)).addTypes(1).addScores(0);
+        assertThatThrownBy(() -> Tokenizer.of(model(endless), CACHE))
+                .isInstanceOf(TokenizerException.class)
+                .hasMessageContaining("piece 1 of the vocabulary has 1025 characters");
         assertThatThrownBy(() -> Tokenizer.of(
                         TokenizerModel.newBuilder()
                                 .setTokenizerJson(ByteString.copyFrom("{\"model\":{}}", UTF_8))
