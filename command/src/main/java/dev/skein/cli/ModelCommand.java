@@ -2,6 +2,7 @@ package dev.skein.cli;
 
 import dev.skein.cli.client.Arguments;
 import dev.skein.cli.client.Table;
+import dev.skein.cli.model.DefaultModel;
 import dev.skein.cli.model.ModelChoice;
 import dev.skein.cli.model.Models;
 import dev.skein.cli.model.Progress;
@@ -27,7 +28,7 @@ final class ModelCommand {
     private static final String HELP = """
             skein model                            print the file of the default model, fetched if need be
             skein model pull ORG/NAME[:QUANT]      fetch a model, or what is new of it, and print where it lies
-            skein model list                       what is kept
+            skein model list                       what is kept, the default model too
             skein model show MODEL                 what a kept model or a file is
             skein model rm ORG/NAME[:QUANT]        remove it
 
@@ -133,9 +134,21 @@ final class ModelCommand {
         }
         List<List<String>> rows = new ArrayList<>();
         rows.add(List.of("MODEL", "REVISION", "COMMIT", "SIZE", "USED"));
+        DefaultModel usual = models.defaultModel();
+        usual.kept().ifPresent(file -> rows.add(row(usual.source(), file)));
         models.cache().all().forEach(kept -> rows.add(row(kept)));
         System.out.print(rows.size() == 1 ? "none yet; skein model pull ORG/NAME fetches one\n" : Table.text(rows));
         return 0;
+    }
+
+    /// The one that is served when none is named: of a Python package, and no time is kept of its use.
+    private static List<String> row(DefaultModel.Source source, Path file) {
+        return List.of(
+                source.name(),
+                "default",
+                ModelSheet.shortened(source.sha256()),
+                ModelSheet.size(file.toFile().length()),
+                "");
     }
 
     private static List<String> row(KeptModel kept) {

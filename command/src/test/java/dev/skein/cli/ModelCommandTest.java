@@ -3,6 +3,7 @@ package dev.skein.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.skein.cli.model.DefaultModel;
 import dev.skein.cli.model.Models;
 import dev.skein.cli.model.Progress;
 import dev.skein.cli.model.hub.HubCacheFixture;
@@ -11,6 +12,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -46,6 +48,21 @@ class ModelCommandTest {
                 .anyMatch(line ->
                         line.matches("org/a:Q4_K_M +main +0123456789ab +1.50 MB +\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d"))
                 .anyMatch(line -> line.startsWith("other/b "));
+    }
+
+    @Test
+    void listTellsOfTheDefaultModelOnceItIsChecked() throws Exception {
+        Path file = home.resolve("models/SmolLM2-135M-Instruct.Q4_1.gguf");
+        Files.createDirectories(file.getParent());
+        Files.write(file, new byte[2000]);
+        assertThat(printed("list").lines()).hasSize(4);
+        String sha256 = DefaultModel.Source.SMOLLM2.sha256();
+        Files.writeString(
+                file.resolveSibling(file.getFileName() + ".checked"),
+                sha256 + " 2000 " + Files.getLastModifiedTime(file).toMillis() + "\n");
+        assertThat(printed("list").lines())
+                .hasSize(5)
+                .anyMatch(line -> line.matches("SmolLM2-135M-Instruct +default +b179c9523d0e +2.00 kB *"));
     }
 
     @Test

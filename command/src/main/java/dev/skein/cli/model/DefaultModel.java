@@ -15,6 +15,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
@@ -71,6 +72,15 @@ public final class DefaultModel {
     public Path file() {
         Path file = folder.resolve(source.fileName());
         return stamped(file) ? file : locked(file);
+    }
+
+    /// The file, if it is there and was checked.
+    public Optional<Path> kept() {
+        return Optional.of(folder.resolve(source.fileName())).filter(this::stamped);
+    }
+
+    public Source source() {
+        return source;
     }
 
     /// One process at a time; whoever waited finds the file there.
