@@ -12,6 +12,9 @@ final class NativeTokenizer extends Tokenizer {
     private static final Map<String, String> AS_IT_IS =
             Map.of("addSpecialTokens", "true", "truncation", "do_not_truncate", "padding", "do_not_pad");
 
+    // What no vocabulary holds: a tokenizer that names a token for that which it lacks fails only here.
+    private static final String STRANGE = "\u0001\uD83E\uDD86\uE000 \u00DF";
+
     private final HuggingFaceTokenizer library;
     private final boolean addsEnds;
 
@@ -30,6 +33,12 @@ final class NativeTokenizer extends Tokenizer {
             library = HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(json), AS_IT_IS);
         } catch (IOException | RuntimeException | LinkageError e) {
             throw new TokenizerException("the tokenizer cannot be built: " + e.getMessage(), e);
+        }
+        try {
+            encoded(STRANGE, true);
+        } catch (TokenizerException unusable) {
+            library.close();
+            throw unusable;
         }
     }
 
@@ -50,7 +59,12 @@ final class NativeTokenizer extends Tokenizer {
     }
 
     private int[] encoded(String text, boolean addSpecial) {
-        long[] wide = library.encode(text, addSpecial, false).getIds();
+        long[] wide;
+        try {
+            wide = library.encode(text, addSpecial, false).getIds();
+        } catch (RuntimeException e) {
+            throw new TokenizerException("the model's tokenizer cannot encode a text: " + e.getMessage(), e);
+        }
         int[] ids = new int[wide.length];
         for (int i = 0; i < wide.length; i++) {
             ids[i] = (int) wide[i];

@@ -51,6 +51,11 @@ public abstract sealed class Tokenizer implements AutoCloseable permits ByteLeve
         if (gguf.getTokensCount() == 0) {
             throw new TokenizerException("the model file holds no vocabulary; give one that does");
         }
+        int tokens = gguf.getTokensCount();
+        if (gguf.getTypesCount() > tokens || gguf.getScoresCount() > tokens) {
+            throw new TokenizerException("the vocabulary has " + tokens + " tokens, but " + gguf.getTypesCount()
+                    + " types and " + gguf.getScoresCount() + " scores; give a model file that is not damaged");
+        }
         return switch (gguf.getModel()) {
             case "gpt2" -> new ByteLevelTokenizer(gguf, Ends.of(model));
             case "llama" ->
