@@ -32,7 +32,7 @@ import org.slf4j.LoggerFactory;
  * <p>A step that fails ends the sequences in it and no others. If the backend says that it cannot go on, or the loop
  * itself breaks, all sequences end, {@link #failure} is completed and nothing is admitted any more.
  */
-public final class Engine implements AutoCloseable {
+public final class Engine implements StepLoop {
     private static final Logger log = LoggerFactory.getLogger(Engine.class);
 
     /** What other threads ask of the loop. */
@@ -122,21 +122,28 @@ public final class Engine implements AutoCloseable {
         return options;
     }
 
+    @Override
     public EngineStatistics statistics() {
         return statistics;
     }
 
+    @Override
+    public int blocks() {
+        return options.blocks();
+    }
+
     /** Requests that the loop has not put into its waiting queue yet. */
+    @Override
     public int unseen() {
         return unseen.get();
     }
 
-    /** Done when the weights are loaded; failed if they cannot be. */
+    @Override
     public CompletableFuture<Void> loaded() {
         return loaded.copy();
     }
 
-    /** Done with the reason if the engine breaks; never if it is closed. */
+    @Override
     public CompletableFuture<Throwable> failure() {
         return failure.copy();
     }
@@ -205,7 +212,7 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    /** Admits nothing more; done when all admitted requests have ended. */
+    @Override
     public CompletableFuture<Void> drain() {
         if (state == State.OPEN) {
             state = State.DRAINING;
@@ -224,7 +231,6 @@ public final class Engine implements AutoCloseable {
         }
     }
 
-    /** Ends what runs with UNAVAILABLE, and closes the backend. Waits for the step that is being computed. */
     @Override
     public void close() {
         send(new Command.Stop());

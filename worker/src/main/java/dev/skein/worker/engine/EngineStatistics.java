@@ -4,7 +4,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicLongArray;
 
 /**
- * Gauges of this moment and counters since start. Written by the step loop alone, with ordered stores; read by anybody,
+ * Gauges of this moment and counters since start. Written by one thread at a time, with ordered stores; read by anybody,
  * each number for itself.
  */
 public final class EngineStatistics {
@@ -106,6 +106,11 @@ public final class EngineStatistics {
         preemptions.lazySet(planner.preemptions());
         prefixQueries.lazySet(planner.prefixQueries());
         prefixHits.lazySet(planner.prefixHits());
+    }
+
+    void gauges(long runningNow, long waitingNow) {
+        running.lazySet(runningNow);
+        waiting.lazySet(waitingNow);
     }
 
     void step(int tokens) {

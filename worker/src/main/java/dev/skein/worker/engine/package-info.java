@@ -13,6 +13,9 @@
  * Others talk to it through {@link dev.skein.worker.engine.Generation} and hear from it through
  * {@link dev.skein.worker.engine.TokenSink}.
  *
+ * <p>A model that embeds has none of that: a text is computed whole, in one step, and nothing is kept. Its loop is the
+ * {@link dev.skein.worker.engine.EmbeddingEngine}.
+ *
  * <p>Nothing is allocated for a token in the loop itself: plans, inputs and token lists are reused. Sinks may allocate.
  */
 @NullMarked

@@ -5,6 +5,7 @@ import dev.skein.compute.KvCache;
 import dev.skein.compute.OwnMemory;
 import dev.skein.compute.StepInputs;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A model as its checkpoint describes it, before its weights are loaded. Making one finds all tensors and checks their
@@ -37,10 +38,16 @@ public interface Architecture {
     /** Rows of logits are this long. */
     int vocabularySize();
 
-    /** Positions that the model was made for. */
+    /** Positions that the model was made for, or fewer if it says so. */
     int contextLength();
 
-    /** A cache of that many blocks. */
+    /** Elements of a state. */
+    int hidden();
+
+    /** How it makes vectors of texts; empty where it generates. */
+    Optional<EmbeddingConfig> embedding();
+
+    /** A cache of that many blocks: of all layers, or of one where a text is computed in one step. */
     KvCache.Shape cache(int blocks);
 
     /** Bytes of the weights in the files, but for the embedding table, which is read there. */

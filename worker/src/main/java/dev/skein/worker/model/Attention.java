@@ -44,10 +44,15 @@ record Attention(
     }
 
     static Attention plain(Parts parts, int layer) {
-        return of(parts, layer, null, null);
+        return of(parts, layer, Decoder.normed(parts), null, null);
     }
 
     static Attention withBias(Parts parts, int layer) {
+        return withBias(parts, layer, Decoder.normed(parts));
+    }
+
+    /** @param input what is read */
+    static Attention withBias(Parts parts, int layer, Buffer input) {
         ModelConfig.Heads heads = parts.config().heads();
         Span queries = parts.shard().queryHeads().times(heads.size());
         Span keys = parts.shard().keyValueHeads().times(heads.size());
@@ -55,21 +60,23 @@ record Attention(
                 new Matrix("blk.%d.attn_q.bias".formatted(layer), 1, heads.queryColumns()).takeColumns(queries),
                 new Matrix("blk.%d.attn_k.bias".formatted(layer), 1, heads.keyColumns()).takeColumns(keys),
                 new Matrix("blk.%d.attn_v.bias".formatted(layer), 1, heads.keyColumns()).takeColumns(keys));
-        return of(parts, layer, bias, null);
+        return of(parts, layer, input, bias, null);
     }
 
     static Attention withHeadNorms(Parts parts, int layer) {
-        return of(parts, layer, null, HeadNorms.of(parts, layer));
+        return of(parts, layer, Decoder.normed(parts), null, HeadNorms.of(parts, layer));
     }
 
-    private static Attention of(Parts parts, int layer, @Nullable Weight bias, @Nullable HeadNorms headNorms) {
+    private static Attention of(
+            Parts parts, int layer, Buffer input, @Nullable Weight bias, @Nullable HeadNorms headNorms) {
         ModelConfig config = parts.config();
         Shard shard = parts.shard();
         Span queries = shard.queryHeads().times(config.heads().size());
         Span keys = shard.keyValueHeads().times(config.heads().size());
         AttentionShape shape = shard.attention(config, layer);
         return new Attention(
-                shard.cacheLayer(layer),
+                // A text that is embedded is computed in one step: its keys are needed no longer than their layer.
+                parts.embeds() ? 0 : shard.cacheLayer(layer),
                 shape,
                 config.rope(layer),
                 parts.weight(
@@ -80,7 +87,7 @@ record Attention(
                 headNorms,
                 parts.weight(output(config, layer).takeColumns(queries)),
                 PartialSum.of(parts),
-                Decoder.normed(parts),
+                input,
                 parts.tokens("qkv", shape.fusedColumns()),
                 parts.tokens("attended", queries.size()));
     }

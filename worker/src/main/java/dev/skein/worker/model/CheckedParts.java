@@ -54,6 +54,11 @@ final class CheckedParts implements Parts {
         return shard;
     }
 
+    @Override
+    public boolean embeds() {
+        return checkpoint.embedding().isPresent();
+    }
+
     private record PlaceholderExperts(int count, int hidden, int inner) implements ExpertWeights {
         @Override
         public long bytes() {
@@ -101,6 +106,11 @@ final class CheckedParts implements Parts {
     @Override
     public Weight vector(String name, int length) {
         return stackedVector(new Matrix(name, 1, length));
+    }
+
+    @Override
+    public Weight firstRow(Matrix matrix) {
+        return stackedVector(matrix);
     }
 
     @Override

@@ -5,6 +5,7 @@ import dev.skein.compute.HostMatrix;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -36,6 +37,9 @@ public sealed interface Checkpoint extends AutoCloseable permits GgufCheckpoint,
     String name();
 
     ModelConfig config();
+
+    /** How it makes vectors of texts; empty where it generates. */
+    Optional<EmbeddingConfig> embedding();
 
     /** Ids that end a sequence. */
     Set<Integer> endTokens();

@@ -23,6 +23,15 @@ record ConfigObject(Path file, String path, JsonNode node) {
         return new ConfigObject(file, "", JsonFiles.object(file));
     }
 
+    /** The objects of a list, which is all that the file is. */
+    static List<ConfigObject> readAll(Path file) {
+        List<ConfigObject> all = new ArrayList<>();
+        for (JsonNode each : JsonFiles.objects(file)) {
+            all.add(new ConfigObject(file, all.size() + ".", each));
+        }
+        return all;
+    }
+
     /** One that has nothing. */
     ConfigObject nothing() {
         return new ConfigObject(file, path, JsonNodeFactory.instance.objectNode());

@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  * logits = head norm(x)
  * </pre>
  *
- * The last line runs only for rows that are sampled or scored: they are gathered before the final norm.
+ * The last line runs only for rows that are sampled or scored: they are gathered before the final norm. Of a model that
+ * embeds, all rows end as what the norm makes of them.
  *
  * @param embedding of the first stage of a pipeline
  * @param head of the last stage
@@ -27,7 +28,7 @@ import org.jspecify.annotations.Nullable;
 record Decoder(
         @Nullable Embedding embedding,
         List<Layer> layers,
-        @Nullable Head head) {
+        @Nullable Head head) implements Network {
 
     Decoder {
         layers = List.copyOf(layers);
@@ -49,7 +50,8 @@ record Decoder(
         return parts.tokens("normed", parts.config().hidden());
     }
 
-    void enqueue(Backend backend, KvCache cache) {
+    @Override
+    public void enqueue(Backend backend, KvCache cache) {
         if (embedding != null) {
             embedding.enqueue(backend);
         }
@@ -90,6 +92,42 @@ record Decoder(
         }
     }
 
+    /** What becomes of x after the last layer. */
+    sealed interface Head permits Logits, LastStates {
+        /** Null but in the last stage. */
+        static @Nullable Head of(Parts parts) {
+            if (!parts.shard().lastStage()) {
+                return null;
+            }
+            return parts.embeds() ? LastStates.of(parts) : Logits.of(parts);
+        }
+
+        static Matrix matrix(ModelConfig config) {
+            return config.tied()
+                    ? Embedding.table(config)
+                    : new Matrix("output.weight", config.vocabulary(), config.hidden());
+        }
+
+        void enqueue(Backend backend);
+    }
+
+    /** The final norm and nothing else. */
+    record LastStates(Weight norm, float epsilon, Buffer x, Buffer states) implements Head {
+        static LastStates of(Parts parts) {
+            ModelConfig config = parts.config();
+            return new LastStates(
+                    parts.vector("output_norm.weight", config.hidden()),
+                    config.epsilon(),
+                    residual(parts),
+                    Network.states(parts));
+        }
+
+        @Override
+        public void enqueue(Backend backend) {
+            backend.rmsNorm(x, norm, epsilon, states);
+        }
+    }
+
     /**
      * The final norm and the projection to logits, whose weight is the embedding's where the model is tied.
      *
@@ -97,7 +135,7 @@ record Decoder(
      * @param part this rank's logits
      * @param logits all of them; null where they do not come together
      */
-    record Head(
+    record Logits(
             Weight norm,
             float epsilon,
             Weight weight,
@@ -106,20 +144,17 @@ record Decoder(
             Buffer last,
             Buffer normed,
             Buffer part,
-            @Nullable Buffer logits) {
+            @Nullable Buffer logits)
+            implements Head {
 
-        /** Null but in the last stage. */
-        static @Nullable Head of(Parts parts) {
+        static Logits of(Parts parts) {
             Shard shard = parts.shard();
-            if (!shard.lastStage()) {
-                return null;
-            }
             ModelConfig config = parts.config();
             Buffer logits = shard.samples() ? parts.outputs("logits", config.vocabulary()) : null;
-            return new Head(
+            return new Logits(
                     parts.vector("output_norm.weight", config.hidden()),
                     config.epsilon(),
-                    parts.weight(matrix(config).takeRows(shard.vocabulary())),
+                    parts.weight(Head.matrix(config).takeRows(shard.vocabulary())),
                     shard.vocabularies().stream().mapToInt(Span::size).toArray(),
                     residual(parts),
                     parts.outputs("last", config.hidden()),
@@ -130,13 +165,8 @@ record Decoder(
                     logits);
         }
 
-        static Matrix matrix(ModelConfig config) {
-            return config.tied()
-                    ? Embedding.table(config)
-                    : new Matrix("output.weight", config.vocabulary(), config.hidden());
-        }
-
-        void enqueue(Backend backend) {
+        @Override
+        public void enqueue(Backend backend) {
             backend.gather(x, last);
             backend.rmsNorm(last, norm, epsilon, normed);
             backend.matmul(weight, normed, part);

@@ -6,6 +6,7 @@ import dev.skein.compute.KvCache;
 import dev.skein.compute.OwnMemory;
 import dev.skein.compute.StepInputs;
 import java.util.List;
+import java.util.Optional;
 
 /** A checkpoint whose parts have all been found, and that part of it that this rank computes. */
 final class DescribedModel implements Architecture {
@@ -19,7 +20,7 @@ final class DescribedModel implements Architecture {
         this.shard = shard;
         config = checkpoint.config();
         parts = new CheckedParts(checkpoint, shard);
-        config.family().decoder(parts);
+        config.family().network(parts);
     }
 
     static DescribedModel whole(Checkpoint checkpoint) {
@@ -30,6 +31,10 @@ final class DescribedModel implements Architecture {
 
     @Override
     public List<Architecture> split(RankCount count) {
+        if (parts.embeds()) {
+            throw new IllegalArgumentException(
+                    "%s is an embedding model; such a model is not split over ranks".formatted(checkpoint.path()));
+        }
         return Split.of(config, parts::type, count).stream()
                 .<Architecture>map(each -> new DescribedModel(checkpoint, each))
                 .toList();
@@ -52,13 +57,27 @@ final class DescribedModel implements Architecture {
 
     @Override
     public int contextLength() {
-        return config.context();
+        return checkpoint
+                .embedding()
+                .flatMap(each -> each.longest().stream().boxed().findFirst())
+                .map(longest -> Math.min(longest, config.context()))
+                .orElse(config.context());
+    }
+
+    @Override
+    public int hidden() {
+        return config.hidden();
+    }
+
+    @Override
+    public Optional<EmbeddingConfig> embedding() {
+        return checkpoint.embedding();
     }
 
     @Override
     public KvCache.Shape cache(int blocks) {
         return new KvCache.Shape(
-                shard.layers().size(),
+                parts.embeds() ? 1 : shard.layers().size(),
                 shard.keyValueHeads().size(),
                 config.heads().size(),
                 blocks);
@@ -84,15 +103,15 @@ final class DescribedModel implements Architecture {
     @Override
     public ForwardPass load(Backend backend, StepInputs.Limits limits, LoadProgress progress) {
         LoadedParts loaded = new LoadedParts(checkpoint, shard, backend, limits, progress);
-        Decoder decoder = config.family().decoder(loaded);
+        Network network = config.family().network(loaded);
         loaded.done();
-        return new LoadedModel(decoder, backend, Decoder.residual(loaded));
+        return new LoadedModel(network, backend, loaded.embeds() ? Network.states(loaded) : Decoder.residual(loaded));
     }
 
-    private record LoadedModel(Decoder decoder, Backend backend, Buffer rows) implements ForwardPass {
+    private record LoadedModel(Network network, Backend backend, Buffer rows) implements ForwardPass {
         @Override
         public void enqueue(KvCache cache) {
-            decoder.enqueue(backend, cache);
+            network.enqueue(backend, cache);
         }
     }
 }

@@ -10,12 +10,13 @@ public enum Family {
     QWEN2("qwen2", Qwen2::of),
     QWEN3("qwen3", Qwen3::of),
     QWEN3_MOE("qwen3moe", Qwen3Moe::of),
-    GEMMA3("gemma3", Gemma3::of);
+    GEMMA3("gemma3", Gemma3::of),
+    BERT("bert", Bert::of);
 
     private final String label;
-    private final Function<Parts, Decoder> description;
+    private final Function<Parts, Network> description;
 
-    Family(String label, Function<Parts, Decoder> description) {
+    Family(String label, Function<Parts, Network> description) {
         this.label = label;
         this.description = description;
     }
@@ -26,7 +27,7 @@ public enum Family {
     }
 
     /** Puts a model together. Only what parts are asked for depends on anything, and that on their config alone. */
-    Decoder decoder(Parts parts) {
+    Network network(Parts parts) {
         return description.apply(parts);
     }
 }

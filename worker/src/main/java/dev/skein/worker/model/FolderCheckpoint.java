@@ -1,14 +1,17 @@
 package dev.skein.worker.model;
 
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.Set;
 
 /** A model in a folder as transformers saves it: its config.json, and its tokenizer beside that. */
 public abstract sealed class FolderCheckpoint implements Checkpoint permits HuggingFaceFolder, DummyFolder {
     private final FolderConfig description;
+    private final Optional<EmbeddingConfig> embedding;
 
     FolderCheckpoint(FolderConfig description) {
         this.description = description;
+        embedding = SentenceTransformer.read(description);
     }
 
     @Override
@@ -24,6 +27,11 @@ public abstract sealed class FolderCheckpoint implements Checkpoint permits Hugg
     @Override
     public final ModelConfig config() {
         return description.config();
+    }
+
+    @Override
+    public final Optional<EmbeddingConfig> embedding() {
+        return embedding;
     }
 
     /** What turns text into ids and back. */

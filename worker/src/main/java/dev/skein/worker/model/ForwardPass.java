@@ -12,6 +12,9 @@ public interface ForwardPass {
      */
     void enqueue(KvCache cache);
 
-    /** The residual stream: what a stage of the pipeline gets from the one before, and leaves for the one after it. */
+    /**
+     * The residual stream: what a stage of the pipeline gets from the one before, and leaves for the one after it. Of a
+     * model that embeds, the state of each token after the last layer.
+     */
     Buffer rows();
 }

@@ -5,6 +5,7 @@ import dev.skein.compute.HostMatrix;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.LinkedHashSet;
+import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -12,11 +13,14 @@ import org.jspecify.annotations.Nullable;
 public final class GgufCheckpoint implements Checkpoint {
     private final GgufFiles files;
     private final ModelConfig config;
+    private final Optional<EmbeddingConfig> embedding;
 
     /** Takes the files over. */
     GgufCheckpoint(GgufFiles files) {
         this.files = files;
-        config = new GgufConfig(files).read();
+        GgufConfig described = new GgufConfig(files);
+        config = described.read();
+        embedding = described.embedding();
     }
 
     /**
@@ -57,6 +61,11 @@ public final class GgufCheckpoint implements Checkpoint {
     }
 
     @Override
+    public Optional<EmbeddingConfig> embedding() {
+        return embedding;
+    }
+
+    @Override
     public Set<Integer> endTokens() {
         return EndTokens.of(metadata());
     }
@@ -65,6 +74,9 @@ public final class GgufCheckpoint implements Checkpoint {
     public Set<String> tensors() {
         Set<String> names = new LinkedHashSet<>(files.names());
         names.remove(GgufRope.FACTORS);
+        if (embedding.isPresent()) {
+            names.remove("output.weight");
+        }
         return names;
     }
 

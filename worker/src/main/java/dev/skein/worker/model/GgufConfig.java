@@ -1,11 +1,14 @@
 package dev.skein.worker.model;
 
+import dev.skein.compute.Activation;
 import dev.skein.compute.Rope;
+import dev.skein.worker.model.ModelConfig.Encoding;
 import dev.skein.worker.model.ModelConfig.Experts;
 import dev.skein.worker.model.ModelConfig.Heads;
 import dev.skein.worker.model.ModelConfig.Sliding;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.function.IntPredicate;
@@ -19,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class GgufConfig implements Settings {
     private static final String WINDOW = "attention.sliding_window";
+    private static final String POOLING = "pooling_type";
     private static final String EXPERTS = "expert_count";
 
     /** Keys of relatives that go by the same name and compute something else. */
@@ -61,16 +65,68 @@ final class GgufConfig implements Settings {
             case "qwen3" -> Family.QWEN3;
             case "qwen3moe" -> Family.QWEN3_MOE;
             case "gemma3" -> Family.GEMMA3;
+            case "bert" -> Family.BERT;
             default ->
                 throw new CheckpointException(
                         files.path(),
-                        "the architecture %s is not supported yet; llama, qwen2, qwen3, qwen3moe and gemma3 are"
+                        "the architecture %s is not supported yet; llama, qwen2, qwen3, qwen3moe, gemma3 and bert are"
                                 .formatted(architecture));
         };
     }
 
     ModelConfig read() {
         refuseRelatives();
+        requireDirection();
+        return family == Family.BERT ? encoder() : decoder();
+    }
+
+    /** An encoder's tokens see each other, a decoder's only those before them. */
+    private void requireDirection() {
+        boolean causal = family != Family.BERT;
+        boolean found = keys.flag(key("attention.causal")).orElse(causal);
+        if (found != causal) {
+            throw refused("attention.causal", found, "of models of this architecture only %s".formatted(causal));
+        }
+    }
+
+    private ModelConfig encoder() {
+        return new ModelConfig(
+                family,
+                required(Setting.LAYERS),
+                required(Setting.HIDDEN),
+                required(Setting.FEED_FORWARD),
+                vocabulary(),
+                required(Setting.CONTEXT),
+                keys.requiredNumber(key("attention.layer_norm_epsilon"), 0, 1),
+                heads(),
+                Rope.none(),
+                null,
+                null,
+                new Encoding(rows("token_types.weight"), Activation.GELU),
+                true);
+    }
+
+    /**
+     * How it embeds, in the words of llama.cpp; empty where it generates. An encoder that says nothing takes the first
+     * token. All vectors are normalised, as llama.cpp's server does.
+     */
+    Optional<EmbeddingConfig> embedding() {
+        OptionalInt type = keys.integer(key(POOLING), 0, 1 << 8);
+        if (family != Family.BERT && type.orElse(0) == 0) {
+            return Optional.empty();
+        }
+        EmbeddingConfig.Pooling pooling = switch (type.orElse(2)) {
+            case 1 -> EmbeddingConfig.Pooling.MEAN;
+            case 2 -> EmbeddingConfig.Pooling.CLS;
+            case 3 -> EmbeddingConfig.Pooling.LAST;
+            default ->
+                throw refused(
+                        POOLING, type.getAsInt(), "only 1, the mean, 2, the first, and 3, the last, are supported");
+        };
+        return Optional.of(new EmbeddingConfig(pooling, true, OptionalInt.empty(), EmbeddingConfig.Shortening.NONE));
+    }
+
+    private ModelConfig decoder() {
         Heads heads = family == Family.GEMMA3 ? gemmaHeads(heads()) : heads();
         requireValuesLikeKeys(heads.size());
         GgufRope rope = rope(heads.size());
@@ -86,6 +142,7 @@ final class GgufConfig implements Settings {
                 rope.rope(required(Setting.CONTEXT)),
                 sliding(rope),
                 experts(),
+                null,
                 files.tensor("output.weight").isEmpty());
     }
 
@@ -181,12 +238,16 @@ final class GgufConfig implements Settings {
                 Set.of());
     }
 
-    private int vocabulary() {
-        GgufTensor table = files.tensor("token_embd.weight")
-                .orElseThrow(() -> new CheckpointException(files.path(), "the tensor token_embd.weight is missing"));
-        int rows = table.dimensions().size() == 2
-                ? Math.toIntExact(table.dimensions().get(1))
+    private int rows(String name) {
+        GgufTensor tensor = files.tensor(name)
+                .orElseThrow(() -> new CheckpointException(files.path(), "the tensor %s is missing".formatted(name)));
+        return tensor.dimensions().size() == 2
+                ? Math.toIntExact(tensor.dimensions().get(1))
                 : 1;
+    }
+
+    private int vocabulary() {
+        int rows = rows("token_embd.weight");
         long tokens = keys.count("tokenizer.ggml.tokens");
         if (tokens > rows) {
             throw new CheckpointException(

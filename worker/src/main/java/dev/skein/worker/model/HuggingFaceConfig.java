@@ -1,6 +1,8 @@
 package dev.skein.worker.model;
 
+import dev.skein.compute.Activation;
 import dev.skein.compute.Rope;
+import dev.skein.worker.model.ModelConfig.Encoding;
 import dev.skein.worker.model.ModelConfig.Experts;
 import dev.skein.worker.model.ModelConfig.Heads;
 import dev.skein.worker.model.ModelConfig.Sliding;
@@ -29,6 +31,7 @@ final class HuggingFaceConfig implements Settings {
             Family.MISTRAL, Map.of(Setting.KEY_VALUE_HEADS, 8),
             Family.MIXTRAL, Map.of(Setting.KEY_VALUE_HEADS, 8, Setting.EXPERTS, 8, Setting.EXPERTS_CHOSEN, 2),
             Family.QWEN2, Map.of(Setting.KEY_VALUE_HEADS, 32),
+            Family.BERT, Map.of(Setting.TOKEN_TYPES, 2),
             Family.QWEN3, Map.of(Setting.KEY_VALUE_HEADS, 32, Setting.HEAD_SIZE, 128),
             Family.QWEN3_MOE,
                     Map.of(
@@ -70,11 +73,12 @@ final class HuggingFaceConfig implements Settings {
             case "qwen3" -> Family.QWEN3;
             case "qwen3_moe" -> Family.QWEN3_MOE;
             case "gemma3", "gemma3_text" -> Family.GEMMA3;
+            case "bert" -> Family.BERT;
             default ->
                 throw whole.refused(
                         "model_type",
                         type,
-                        "llama, mistral, mixtral, qwen2, qwen3, qwen3_moe, gemma3 and gemma3_text are supported");
+                        "llama, mistral, mixtral, qwen2, qwen3, qwen3_moe, gemma3, gemma3_text and bert are supported");
         };
     }
 
@@ -107,6 +111,47 @@ final class HuggingFaceConfig implements Settings {
     }
 
     ModelConfig read() {
+        return family == Family.BERT ? encoder() : decoder();
+    }
+
+    private ModelConfig encoder() {
+        String positions = config.text("position_embedding_type").orElse("absolute");
+        if (!positions.equals("absolute")) {
+            throw config.refused("position_embedding_type", positions, "only absolute is supported");
+        }
+        if (config.flag("is_decoder").orElse(false)) {
+            throw config.refused("is_decoder", true, "models of this type are computed as encoders");
+        }
+        return new ModelConfig(
+                family,
+                required(Setting.LAYERS),
+                required(Setting.HIDDEN),
+                required(Setting.FEED_FORWARD),
+                required(Setting.VOCABULARY),
+                required(Setting.CONTEXT),
+                (float) config.number("layer_norm_eps", 0, 1).orElse(1e-12),
+                heads(),
+                Rope.none(),
+                null,
+                null,
+                new Encoding(required(Setting.TOKEN_TYPES), gelu()),
+                true);
+    }
+
+    private Activation gelu() {
+        String found = config.text("hidden_act").orElse("gelu");
+        return switch (found) {
+            case "gelu" -> Activation.GELU;
+            case "gelu_new", "gelu_pytorch_tanh" -> Activation.GELU_TANH;
+            default ->
+                throw config.refused(
+                        "hidden_act",
+                        found,
+                        "models of this type are computed with gelu, gelu_new or gelu_pytorch_tanh");
+        };
+    }
+
+    private ModelConfig decoder() {
         CHANGES_RESULTS.forEach(this::requireNull);
         requireActivation();
         Heads heads = family == Family.GEMMA3 ? gemmaHeads(heads()) : heads();
@@ -126,6 +171,7 @@ final class HuggingFaceConfig implements Settings {
                 rope,
                 sliding(family == Family.GEMMA3 ? local(positions).rope() : rope, context),
                 experts(),
+                null,
                 config.flag("tie_word_embeddings").orElse(gemma));
     }
 
@@ -193,7 +239,7 @@ final class HuggingFaceConfig implements Settings {
             return slidesByType(config.texts("layer_types"));
         }
         return switch (family) {
-            case LLAMA -> _ -> false;
+            case LLAMA, BERT -> _ -> false;
             case MISTRAL, MIXTRAL -> _ -> true;
             case QWEN2, QWEN3 -> {
                 int first = config.integer("max_window_layers", 0, Integer.MAX_VALUE)

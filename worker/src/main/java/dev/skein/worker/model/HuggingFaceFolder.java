@@ -17,6 +17,10 @@ public final class HuggingFaceFolder extends FolderCheckpoint {
     private static final Pattern BESIDE = Pattern.compile(
             "(model\\.)?(vision_tower|multi_modal_projector)\\..*|.*\\.rotary_emb\\.inv_freq|.*\\.(input|k|v)_scale");
 
+    /** What an encoder was trained with and its states do not need. */
+    private static final Pattern BESIDE_BERT =
+            Pattern.compile("(bert\\.)?pooler\\..*|cls\\..*|(bert\\.)?embeddings\\.position_ids");
+
     private final SafetensorsFiles files;
     private final HuggingFaceNames names;
 
@@ -45,6 +49,13 @@ public final class HuggingFaceFolder extends FolderCheckpoint {
     /** Where a model also sees, the names of its text model's tensors have more in front. */
     private HuggingFaceNames names() {
         Family family = config().family();
+        if (family == Family.BERT) {
+            return new HuggingFaceNames(
+                    family, files.has("bert.embeddings.word_embeddings.weight") ? "bert." : "", "none");
+        }
+        if (files.has("embed_tokens.weight")) {
+            return new HuggingFaceNames(family, "", "lm_head.weight");
+        }
         if (files.has("language_model.model.embed_tokens.weight")) {
             return new HuggingFaceNames(family, "language_model.model.", "language_model.lm_head.weight");
         }
@@ -59,16 +70,21 @@ public final class HuggingFaceFolder extends FolderCheckpoint {
         for (String name : files.names()) {
             String ours =
                     names.ours(name.replaceFirst("\\.qweight$", ".weight")).orElse(name);
-            if (!beside(name) && !(config().tied() && ours.equals("output.weight"))) {
+            if (!beside(name) && !(headless() && ours.equals("output.weight"))) {
                 all.add(ours);
             }
         }
         return all;
     }
 
+    private boolean headless() {
+        return config().tied() || embedding().isPresent();
+    }
+
     /** Whether a text model is computed without a tensor, or it belongs to another that is read with it. */
     private boolean beside(String name) {
         return BESIDE.matcher(name).matches()
+                || config().family() == Family.BERT && BESIDE_BERT.matcher(name).matches()
                 || name.endsWith(".qzeros") && files.has(name.replace(".qzeros", ".qweight"))
                 || name.endsWith(".scales") && files.has(name.replace(".scales", ".qweight"))
                 || name.endsWith(".weight_scale") && files.has(name.replace("_scale", ""))

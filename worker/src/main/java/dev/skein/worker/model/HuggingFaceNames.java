@@ -30,6 +30,22 @@ final class HuggingFaceNames {
             "ffn_norm", "pre_feedforward_layernorm",
             "post_ffw_norm", "post_feedforward_layernorm");
 
+    private static final Map<String, String> BERT_WHOLE = Map.of(
+            "token_embd", "embeddings.word_embeddings",
+            "position_embd", "embeddings.position_embeddings",
+            "token_types", "embeddings.token_type_embeddings",
+            "token_embd_norm", "embeddings.LayerNorm");
+
+    private static final Map<String, String> BERT = Map.of(
+            "attn_q", "attention.self.query",
+            "attn_k", "attention.self.key",
+            "attn_v", "attention.self.value",
+            "attn_output", "attention.output.dense",
+            "attn_output_norm", "attention.output.LayerNorm",
+            "ffn_up", "intermediate.dense",
+            "ffn_down", "output.dense",
+            "layer_output_norm", "output.LayerNorm");
+
     private static final Map<String, String> MIXTRAL = Map.of("ffn_gate_inp", "block_sparse_moe.gate");
 
     private static final Map<String, String> EXPERT =
@@ -38,13 +54,18 @@ final class HuggingFaceNames {
             Map.of("ffn_gate", "w1", "ffn_up", "w3", "ffn_down", "w2");
 
     private static final Pattern OURS = Pattern.compile("blk\\.(\\d+)\\.(\\w+)(?:\\.(\\d+))?\\.(weight|bias)");
-    private static final Pattern THEIRS = Pattern.compile("layers\\.(\\d{1,9})\\.(.+)\\.(weight|bias)");
+    private static final Pattern THEIRS =
+            Pattern.compile("(?:layers|encoder\\.layer)\\.(\\d{1,9})\\.(.+)\\.(weight|bias)");
+    private static final Pattern OUR_WHOLE = Pattern.compile("(\\w+)\\.(weight|bias)");
+    private static final Pattern THEIR_WHOLE = Pattern.compile("(.+)\\.(weight|bias)");
     private static final Pattern THEIR_EXPERT = Pattern.compile("(.+)\\.experts\\.(\\d{1,9})\\.(\\w+)");
 
     private final String prefix;
     private final String head;
     private final String experts;
-    private final Map<String, String> parts = new HashMap<>(LAYER);
+    private final String layers;
+    private final Map<String, String> whole;
+    private final Map<String, String> parts;
     private final Map<String, String> expertParts;
 
     /**
@@ -57,6 +78,10 @@ final class HuggingFaceNames {
         this.prefix = prefix;
         this.head = head;
         boolean mixtral = family == Family.MIXTRAL;
+        boolean bert = family == Family.BERT;
+        layers = bert ? "encoder.layer" : "layers";
+        whole = bert ? BERT_WHOLE : WHOLE;
+        parts = new HashMap<>(bert ? BERT : LAYER);
         parts.putAll(mixtral ? MIXTRAL : family == Family.GEMMA3 ? GEMMA3 : Map.of());
         experts = mixtral ? "block_sparse_moe" : "mlp";
         expertParts = mixtral ? MIXTRAL_EXPERT : EXPERT;
@@ -69,12 +94,15 @@ final class HuggingFaceNames {
         }
         Matcher layer = OURS.matcher(name);
         if (!layer.matches()) {
-            return prefix + WHOLE.getOrDefault(name.replace(".weight", ""), name) + ".weight";
+            Matcher part = OUR_WHOLE.matcher(name);
+            return part.matches()
+                    ? "%s%s.%s".formatted(prefix, whole.getOrDefault(part.group(1), part.group(1)), part.group(2))
+                    : prefix + name;
         }
         String part = layer.group(3) == null
                 ? parts.getOrDefault(layer.group(2), layer.group(2))
                 : "%s.experts.%s.%s".formatted(experts, layer.group(3), expertParts.get(layer.group(2)));
-        return "%slayers.%s.%s.%s".formatted(prefix, layer.group(1), part, layer.group(4));
+        return "%s%s.%s.%s.%s".formatted(prefix, layers, layer.group(1), part, layer.group(4));
     }
 
     /** Our name of a tensor; empty where it is none of a model's. */
@@ -87,9 +115,13 @@ final class HuggingFaceNames {
         }
         String rest = name.substring(prefix.length());
         Matcher layer = THEIRS.matcher(rest);
-        return layer.matches()
-                ? part(layer.group(2)).map(part -> "blk.%s.%s.%s".formatted(layer.group(1), part, layer.group(3)))
-                : key(WHOLE, rest.replace(".weight", "")).map(part -> part + ".weight");
+        if (layer.matches()) {
+            return part(layer.group(2)).map(part -> "blk.%s.%s.%s".formatted(layer.group(1), part, layer.group(3)));
+        }
+        Matcher part = THEIR_WHOLE.matcher(rest);
+        return part.matches()
+                ? key(whole, part.group(1)).map(ours -> "%s.%s".formatted(ours, part.group(2)))
+                : Optional.empty();
     }
 
     private Optional<String> part(String theirs) {

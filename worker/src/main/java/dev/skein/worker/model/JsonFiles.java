@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
@@ -37,14 +38,27 @@ final class JsonFiles {
         return object(file, "the file", bytes(file, MAX_BYTES));
     }
 
+    /** The objects of a list in a file of {@link #MAX_BYTES} at most. */
+    static List<JsonNode> objects(Path file) {
+        JsonNode node = any(file, "the file", bytes(file, MAX_BYTES));
+        if (!node.isArray() || !node.values().stream().allMatch(JsonNode::isObject)) {
+            throw new CheckpointException(file, "the file", node.getNodeType(), "it must be a JSON list of objects");
+        }
+        return List.copyOf(node.values());
+    }
+
     /** An object in a part of a file. */
     static JsonNode object(Path file, String part, byte[] json) {
+        JsonNode node = any(file, part, json);
+        if (!node.isObject()) {
+            throw new CheckpointException(file, part, node.getNodeType(), "it must be a JSON object");
+        }
+        return node;
+    }
+
+    private static JsonNode any(Path file, String part, byte[] json) {
         try {
-            JsonNode node = MAPPER.readTree(json);
-            if (!node.isObject()) {
-                throw new CheckpointException(file, part, node.getNodeType(), "it must be a JSON object");
-            }
-            return node;
+            return MAPPER.readTree(json);
         } catch (JacksonException wrong) {
             throw new CheckpointException(
                     file,

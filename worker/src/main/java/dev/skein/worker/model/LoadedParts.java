@@ -43,6 +43,11 @@ final class LoadedParts implements Parts {
     }
 
     @Override
+    public boolean embeds() {
+        return checkpoint.embedding().isPresent();
+    }
+
+    @Override
     public Weight weight(Matrix... stacked) {
         try (Arena made = Arena.ofShared()) {
             return backend.weight(read(List.of(stacked), made));
@@ -66,6 +71,13 @@ final class LoadedParts implements Parts {
     public Weight vector(String name, int length) {
         try (Arena made = Arena.ofShared()) {
             return backend.vector(read(new Matrix(name, 1, length), made));
+        }
+    }
+
+    @Override
+    public Weight firstRow(Matrix matrix) {
+        try (Arena made = Arena.ofConfined()) {
+            return backend.vector(read(matrix, made).slice(0, 1));
         }
     }
 

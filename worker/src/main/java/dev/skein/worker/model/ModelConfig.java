@@ -2,6 +2,7 @@ package dev.skein.worker.model;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.skein.compute.Activation;
 import dev.skein.compute.AttentionShape;
 import dev.skein.compute.Rope;
 import java.util.Set;
@@ -20,6 +21,7 @@ import org.jspecify.annotations.Nullable;
  * @param rope of layers that see the whole context
  * @param sliding of layers that see a window of it; null where none do
  * @param experts null where feed-forward layers are not split into experts
+ * @param encoding of an encoder; null where tokens see only those before them
  * @param tied whether the head is the embedding table
  */
 public record ModelConfig(
@@ -34,6 +36,7 @@ public record ModelConfig(
         Rope rope,
         @Nullable Sliding sliding,
         @Nullable Experts experts,
+        @Nullable Encoding encoding,
         boolean tied) {
 
     /**
@@ -88,6 +91,14 @@ public record ModelConfig(
         }
     }
 
+    /**
+     * What an encoder has of its own.
+     *
+     * @param types kinds of segments
+     * @param activation between the two halves of a feed-forward layer
+     */
+    public record Encoding(int types, Activation activation) {}
+
     AttentionShape attention(int layer) {
         return new AttentionShape(heads.queries, heads.keyValues, heads.size, heads.scale, window(layer));
     }
@@ -98,6 +109,9 @@ public record ModelConfig(
     }
 
     private int window(int layer) {
+        if (encoding != null) {
+            return AttentionShape.WHOLE;
+        }
         return slides(layer) ? requireNonNull(sliding).window : 0;
     }
 

@@ -49,6 +49,9 @@ interface Parts {
 
     ModelConfig config();
 
+    /** Whether the model makes vectors of texts, and no logits. */
+    boolean embeds();
+
     /** The part of the model that is put together. */
     Shard shard();
 
@@ -60,6 +63,9 @@ interface Parts {
     Weight table(Matrix matrix);
 
     Weight vector(String name, int length);
+
+    /** A matrix's first row as a vector. */
+    Weight firstRow(Matrix matrix);
 
     /** Vectors behind each other as one. */
     Weight stackedVector(Matrix... stacked);

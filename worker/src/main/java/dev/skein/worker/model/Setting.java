@@ -15,6 +15,7 @@ enum Setting {
     EXPERTS("expert_count", 1 << 12, "num_local_experts", "num_experts"),
     EXPERTS_CHOSEN("expert_used_count", 1 << 12, "num_experts_per_tok"),
     EXPERT_FEED_FORWARD("expert_feed_forward_length", 1 << 22, "moe_intermediate_size"),
+    TOKEN_TYPES("token_type_count", 1 << 12, "type_vocab_size"),
     VOCABULARY("vocab_size", 1 << 24, "vocab_size");
 
     private final String gguf;

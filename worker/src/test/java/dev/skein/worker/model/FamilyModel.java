@@ -67,6 +67,11 @@ public final class FamilyModel {
         return golden.get("prompts");
     }
 
+    /** Ids, and what poolings make of their states. */
+    public JsonNode texts() {
+        return golden.get("texts");
+    }
+
     /** What transformers wrote as config.json. */
     public JsonNode config() {
         return golden.get("config");
@@ -148,7 +153,8 @@ public final class FamilyModel {
         GgufWriter writer = new GgufWriter();
         golden.get("gguf").get("keys").forEachEntry((key, entry) -> key(writer, key, entry));
         Map<String, List<Tensor>> byName = new LinkedHashMap<>();
-        tensors()
+        tensors().stream()
+                .filter(each -> !each.gguf.isEmpty())
                 .forEach(each -> byName.computeIfAbsent(each.gguf, _ -> new ArrayList<>())
                         .add(each));
         byName.forEach((key, parts) -> tensor(writer, key, parts));
@@ -167,6 +173,7 @@ public final class FamilyModel {
         JsonNode value = entry.get(1);
         switch (entry.get(0).intValue()) {
             case 4 -> writer.uint32(key, value.intValue());
+            case 7 -> writer.flag(key, value.booleanValue());
             case 6 -> writer.float32(key, value.floatValue());
             case 8 -> writer.text(key, value.stringValue());
             default -> throw new IllegalArgumentException(key + " has a type that no golden had");
