@@ -12,11 +12,13 @@ import dev.skein.worker.engine.EngineOptions;
 import dev.skein.worker.engine.EngineStatistics;
 import dev.skein.worker.engine.GenerationRequest;
 import dev.skein.worker.engine.Sampling;
+import dev.skein.worker.engine.StepLoop;
 import dev.skein.worker.engine.TokenLogprobs;
 import dev.skein.worker.engine.TokenSink;
 import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Checkpoint;
 import dev.skein.worker.model.CheckpointException;
+import dev.skein.worker.model.EmbeddingConfig;
 import dev.skein.worker.service.Cards;
 import dev.skein.worker.service.Served;
 import dev.skein.worker.service.WorkerServer;
@@ -48,9 +50,6 @@ public final class Worker implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(Worker.class);
 
     private static final Duration GRACE = Duration.ofSeconds(30);
-    /** Ids of the warm-up's prompt: more than one tile of rows, so that the kernels of prompts run too. */
-    private static final int WARM_UP_PROMPT = 24;
-
     private static final int WARM_UP_OUTPUT = 3;
     /** Calls over one connection beside those that run or wait: a request that the queue has no room for is told so. */
     private static final int SPARE_STREAMS = 64;
@@ -69,7 +68,7 @@ public final class Worker implements AutoCloseable {
     private volatile int port;
     // Written by the starter, read by whoever closes after it has ended.
     private volatile @Nullable Checkpoint checkpoint;
-    private volatile @Nullable Engine engine;
+    private volatile @Nullable StepLoop loop;
 
     private Worker(WorkerOptions options, WorkerListener listener) {
         this.options = options;
@@ -133,7 +132,7 @@ public final class Worker implements AutoCloseable {
 
     /** What the engine does; empty before it runs, and in a rank that has none. */
     public Optional<EngineStatistics> statistics() {
-        Engine running = engine;
+        StepLoop running = loop;
         return running == null ? Optional.empty() : Optional.of(running.statistics());
     }
 
@@ -155,18 +154,17 @@ public final class Worker implements AutoCloseable {
         checkpoint = opened;
         Architecture architecture = Architecture.of(opened);
         Backend backend = backend(architecture);
-        EngineOptions engineOptions = engineOptions(opened, architecture, backend);
         long understood = System.nanoTime();
-        Engine loading = Engine.start(engineOptions, architecture, backend, this::loaded);
-        engine = loading;
+        Serving serving = serving(opened, architecture, backend);
+        StepLoop loading = serving.loop();
+        loop = loading;
         WorkerServer server = listening.join();
-        server.served(new Served(
-                Cards.card(opened, architecture, engineOptions, backend.description(), version()), tokenizer(opened)));
+        server.served(new Served(serving.card(), tokenizer(opened)));
         loading.loaded().join();
         long weights = System.nanoTime();
         tell(new WorkerListener.Warming());
         server.starting("warming up");
-        warmUp(loading);
+        serving.warmUp().run();
         loading.failure().thenAccept(this::fail);
         server.ready(loading);
         ready.complete(null);
@@ -177,9 +175,42 @@ public final class Worker implements AutoCloseable {
                 seconds(System.nanoTime() - weights)));
     }
 
+    /** By what the model is. */
+    private Serving serving(Checkpoint opened, Architecture architecture, Backend backend) {
+        return architecture
+                .embedding()
+                .map(config -> embedder(opened, architecture, config, backend))
+                .orElseGet(() -> generator(opened, architecture, backend));
+    }
+
+    private Serving embedder(Checkpoint opened, Architecture architecture, EmbeddingConfig config, Backend backend) {
+        try {
+            return Embedder.start(options, opened, architecture, config, backend, this::loaded, version());
+        } catch (IllegalArgumentException tooLarge) {
+            backend.close();
+            throw tooLarge;
+        }
+    }
+
+    private Serving generator(Checkpoint opened, Architecture architecture, Backend backend) {
+        EngineOptions engineOptions = engineOptions(opened, architecture, backend);
+        Engine engine = Engine.start(engineOptions, architecture, backend, this::loaded);
+        return new Serving(
+                engine,
+                Cards.card(opened, architecture, engineOptions, backend.description(), version()),
+                () -> warmUp(engine));
+    }
+
     /** On the device that was asked for; auto takes no GPU whose kernels do not have what the model needs. */
     private Backend backend(Architecture architecture) {
         DeviceOptions wanted = options.device();
+        if (architecture.embedding().isPresent()) {
+            if (wanted.device() == CudaBackends.Device.CUDA) {
+                throw new IllegalArgumentException(
+                        "--device cuda: embedding models are computed on the processor only; say cpu or auto");
+            }
+            return cores();
+        }
         Backend chosen;
         try {
             chosen = CudaBackends.choose(wanted.device(), !wanted.eager(), this::cores);
@@ -242,7 +273,7 @@ public final class Worker implements AutoCloseable {
 
     private static void warmUp(Engine engine) {
         int length = engine.options().maxModelLen();
-        int prompt = Math.clamp(length - 1, 1, WARM_UP_PROMPT);
+        int prompt = Math.clamp(length - 1, 1, Serving.WARM_UP_PROMPT);
         WarmUp warmUp = new WarmUp();
         engine.submit(
                 new GenerationRequest(
@@ -343,7 +374,7 @@ public final class Worker implements AutoCloseable {
         if (server != null) {
             await(server.shutdown(Duration.ofNanos(until - System.nanoTime())), until);
         }
-        Engine running = engine;
+        StepLoop running = loop;
         if (running != null) {
             running.close();
         }

@@ -165,8 +165,8 @@ public final class EmbeddingEngine implements StepLoop {
             int[] text = request.texts().get(i);
             if (text.length > options.maxModelLen()) {
                 throw invalid(
-                        "text %d has %d ids; with max_model_len %d it may have as many",
-                        i, text.length, options.maxModelLen());
+                        "text %d has %d ids; with max_model_len %d it may have %d",
+                        i, text.length, options.maxModelLen(), options.maxModelLen());
             }
             for (int id : text) {
                 if (id < 0 || id >= architecture.vocabularySize()) {

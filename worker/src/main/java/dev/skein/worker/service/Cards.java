@@ -2,40 +2,68 @@ package dev.skein.worker.service;
 
 import com.google.protobuf.UnsafeByteOperations;
 import dev.skein.compute.KvCache;
+import dev.skein.protocol.v1.EmbeddingCard;
 import dev.skein.protocol.v1.GgufVocabulary;
 import dev.skein.protocol.v1.ModelCard;
 import dev.skein.protocol.v1.TokenizerModel;
+import dev.skein.worker.engine.EmbeddingOptions;
 import dev.skein.worker.engine.EngineOptions;
 import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Checkpoint;
+import dev.skein.worker.model.EmbeddingConfig;
 import dev.skein.worker.model.EndTokens;
 import dev.skein.worker.model.FolderCheckpoint;
 import dev.skein.worker.model.GgufCheckpoint;
 import dev.skein.worker.model.GgufMetadata;
 import dev.skein.worker.model.HuggingFaceTokenizer;
+import java.util.Locale;
 
 /** The model card and the tokenizer message of a checkpoint. */
 public final class Cards {
     private Cards() {}
 
-    /** What is served, by what. */
+    /** What generates, by what. */
     public static ModelCard card(
             Checkpoint checkpoint, Architecture architecture, EngineOptions options, String backend, String version) {
+        return card(checkpoint, architecture, backend, version)
+                .setMaxModelLen(options.maxModelLen())
+                .addAllEosTokenIds(options.eosTokenIds().stream().sorted().toList())
+                .setBlockSize(KvCache.BLOCK_SIZE)
+                .setBlocks(options.blocks())
+                .setMaxLogprobs(options.maxLogprobs())
+                .build();
+    }
+
+    /** What makes vectors, of what length. */
+    public static ModelCard card(
+            Checkpoint checkpoint,
+            Architecture architecture,
+            EmbeddingConfig config,
+            EmbeddingOptions options,
+            String backend,
+            String version) {
+        return card(checkpoint, architecture, backend, version)
+                .setMaxModelLen(options.maxModelLen())
+                .setEmbedding(EmbeddingCard.newBuilder()
+                        .setDimensions(architecture.hidden())
+                        .setPooling(config.pooling().name().toLowerCase(Locale.ROOT))
+                        .setNormalised(config.normalised())
+                        .setShortens(config.shortening().possible())
+                        .addAllShorter(config.shortening().lengths()))
+                .build();
+    }
+
+    private static ModelCard.Builder card(
+            Checkpoint checkpoint, Architecture architecture, String backend, String version) {
         return ModelCard.newBuilder()
                 .setName(checkpoint.name())
                 .setRoot(checkpoint.path().toString())
                 .setArchitecture(architecture.name())
                 .setVocabularySize(architecture.vocabularySize())
-                .setMaxModelLen(options.maxModelLen())
-                .addAllEosTokenIds(options.eosTokenIds().stream().sorted().toList())
                 .setParameters(checkpoint.parameters())
                 .setQuantization(checkpoint.quantization())
                 .setBackend(backend)
-                .setBlockSize(KvCache.BLOCK_SIZE)
-                .setBlocks(options.blocks())
-                .setMaxLogprobs(options.maxLogprobs())
-                .setVersion(version)
-                .build();
+                .setVersion(version);
     }
 
     /** The vocabulary and template. */

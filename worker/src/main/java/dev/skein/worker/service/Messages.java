@@ -2,6 +2,8 @@ package dev.skein.worker.service;
 
 import dev.skein.compute.KvCache;
 import dev.skein.protocol.v1.BadWord;
+import dev.skein.protocol.v1.EmbedRequest;
+import dev.skein.protocol.v1.EmbedResponse;
 import dev.skein.protocol.v1.Finish;
 import dev.skein.protocol.v1.FinishReason;
 import dev.skein.protocol.v1.GenerateRequest;
@@ -10,14 +12,21 @@ import dev.skein.protocol.v1.SamplingParameters;
 import dev.skein.protocol.v1.SpeculationStatistics;
 import dev.skein.protocol.v1.StatisticsResponse;
 import dev.skein.protocol.v1.Token;
+import dev.skein.protocol.v1.TokenIds;
+import dev.skein.protocol.v1.Vector;
 import dev.skein.worker.engine.Completion;
+import dev.skein.worker.engine.EmbeddingRequest;
 import dev.skein.worker.engine.Engine;
 import dev.skein.worker.engine.EngineException;
 import dev.skein.worker.engine.EngineStatistics;
 import dev.skein.worker.engine.GenerationRequest;
 import dev.skein.worker.engine.Sampling;
+import dev.skein.worker.engine.StepLoop;
 import dev.skein.worker.engine.TokenLogprobs;
 import io.vertx.grpc.common.GrpcStatus;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
@@ -69,6 +78,40 @@ final class Messages {
                 message.getBadWordsList().stream().map(BadWord::getIdsList).toList());
     }
 
+    /**
+     * The engine's request for vectors.
+     *
+     * @throws EngineException if it has no texts, or an empty one
+     */
+    static EmbeddingRequest request(EmbedRequest message) {
+        List<int[]> texts = new ArrayList<>(message.getTextsCount());
+        for (TokenIds text : message.getTextsList()) {
+            int[] ids = new int[text.getIdsCount()];
+            for (int i = 0; i < ids.length; i++) {
+                ids[i] = text.getIds(i);
+            }
+            texts.add(ids);
+        }
+        return new EmbeddingRequest(
+                message.getRequestId(),
+                texts,
+                message.hasDimensions() ? OptionalInt.of(message.getDimensions()) : OptionalInt.empty(),
+                message.hasNormalised() ? Optional.of(message.getNormalised()) : Optional.empty());
+    }
+
+    static EmbedResponse vectors(float[][] vectors, long queueNanos, long computeNanos) {
+        EmbedResponse.Builder message =
+                EmbedResponse.newBuilder().setQueueNanos(queueNanos).setComputeNanos(computeNanos);
+        for (float[] vector : vectors) {
+            Vector.Builder elements = Vector.newBuilder();
+            for (float element : vector) {
+                elements.addElements(element);
+            }
+            message.addVectors(elements);
+        }
+        return message.build();
+    }
+
     static Token token(int id, @Nullable TokenLogprobs logprobs) {
         Token.Builder token = Token.newBuilder().setId(id);
         if (logprobs != null) {
@@ -114,13 +157,13 @@ final class Messages {
         };
     }
 
-    static StatisticsResponse statistics(Engine engine) {
+    static StatisticsResponse statistics(StepLoop engine) {
         EngineStatistics now = engine.statistics();
         StatisticsResponse.Builder message = StatisticsResponse.newBuilder()
                 .setRunning((int) now.running())
                 .setWaiting((int) now.waiting() + engine.unseen())
                 .setBlocksUsed((int) now.blocksUsed())
-                .setBlocksTotal(engine.options().blocks())
+                .setBlocksTotal(engine.blocks())
                 .setBlockSize(KvCache.BLOCK_SIZE)
                 .setPromptTokens(now.promptTokens())
                 .setGenerationTokens(now.generationTokens())
@@ -129,9 +172,9 @@ final class Messages {
                 .setPrefixCacheQueries(now.prefixQueries())
                 .setPrefixCacheHits(now.prefixHits())
                 .setStepTokensSum(now.stepTokens());
-        if (engine.options().speculation() != null) {
+        if (engine instanceof Engine generating && generating.options().speculation() != null) {
             message.setSpeculation(
-                    speculation(now, engine.options().speculation().tokens()));
+                    speculation(now, generating.options().speculation().tokens()));
         }
         for (int bucket = 0; bucket < now.stepBuckets(); bucket++) {
             message.addStepTokensBuckets(now.stepBucket(bucket));

@@ -1,6 +1,8 @@
 package dev.skein.worker.service;
 
 import dev.skein.protocol.v1.DrainResponse;
+import dev.skein.protocol.v1.EmbedRequest;
+import dev.skein.protocol.v1.EmbedResponse;
 import dev.skein.protocol.v1.GenerateRequest;
 import dev.skein.protocol.v1.GenerateResponse;
 import dev.skein.protocol.v1.HealthResponse;
@@ -9,7 +11,9 @@ import dev.skein.protocol.v1.ModelCard;
 import dev.skein.protocol.v1.StatisticsResponse;
 import dev.skein.protocol.v1.TokenizerModel;
 import dev.skein.protocol.v1.WorkerGrpcService;
+import dev.skein.worker.engine.EmbeddingEngine;
 import dev.skein.worker.engine.Engine;
+import dev.skein.worker.engine.StepLoop;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
@@ -32,7 +36,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Serves the Worker calls. It listens before there is a model: Health answers at once, Model and Tokenizer as soon as
- * {@link #served} has been called, Generate after {@link #ready}.
+ * {@link #served} has been called, Generate or Embed after {@link #ready}.
  */
 public final class WorkerServer {
     private static final Logger log = LoggerFactory.getLogger(WorkerServer.class);
@@ -53,7 +57,7 @@ public final class WorkerServer {
     private final Promise<Served> served = Promise.promise();
     // Written by the thread that starts the worker, read by the event loop.
     private volatile HealthResponse health = health(HealthState.HEALTH_STATE_STARTING, "starting");
-    private volatile @Nullable Engine engine;
+    private volatile @Nullable StepLoop engine;
 
     /**
      * @param token that every call must carry
@@ -89,7 +93,7 @@ public final class WorkerServer {
     }
 
     /** Admits requests from now on. */
-    public void ready(Engine started) {
+    public void ready(StepLoop started) {
         engine = started;
         health = health(HealthState.HEALTH_STATE_READY, "");
     }
@@ -102,7 +106,7 @@ public final class WorkerServer {
 
     /** Admits nothing more; done when all that was admitted has ended in the engine. */
     public Future<Void> drain() {
-        Engine running = engine;
+        StepLoop running = engine;
         if (running == null) {
             return Future.failedFuture("the worker is not ready");
         }
@@ -122,6 +126,7 @@ public final class WorkerServer {
     private GrpcServer calls() {
         GrpcServer calls = GrpcServer.server(vertx, new GrpcServerOptions().setMaxMessageSize(MAX_REQUEST_BYTES));
         calls.callHandler(WorkerGrpcService.Generate, this::generate);
+        calls.callHandler(WorkerGrpcService.Embed, this::embed);
         answer(calls, WorkerGrpcService.Health, () -> Future.succeededFuture(health));
         answer(calls, WorkerGrpcService.Model, this::model);
         answer(calls, WorkerGrpcService.Tokenizer, this::tokenizer);
@@ -139,21 +144,39 @@ public final class WorkerServer {
     }
 
     private Future<StatisticsResponse> statistics() {
-        Engine running = engine;
+        StepLoop running = engine;
         return Future.succeededFuture(
                 running == null ? StatisticsResponse.getDefaultInstance() : Messages.statistics(running));
     }
 
     private void generate(GrpcServerRequest<GenerateRequest, GenerateResponse> request) {
-        Engine running = engine;
+        switch (admitted(request)) {
+            case null -> {}
+            case Engine running -> GenerateCall.accept(vertx, running, request);
+            case EmbeddingEngine _ ->
+                refuse(request, GrpcStatus.UNIMPLEMENTED, "the model makes vectors and does not generate");
+        }
+    }
+
+    private void embed(GrpcServerRequest<EmbedRequest, EmbedResponse> request) {
+        switch (admitted(request)) {
+            case null -> {}
+            case EmbeddingEngine running -> EmbedCall.accept(vertx, running, request);
+            case Engine _ -> refuse(request, GrpcStatus.UNIMPLEMENTED, "the model generates and makes no vectors");
+        }
+    }
+
+    /** Who serves a call; null where it has been refused. */
+    private @Nullable StepLoop admitted(GrpcServerRequest<?, ?> request) {
+        StepLoop running = engine;
         if (!authorized(request)) {
             refuse(request, GrpcStatus.UNAUTHENTICATED, "the group's token is missing or wrong");
-        } else if (running == null) {
-            HealthResponse now = health;
-            refuse(request, GrpcStatus.UNAVAILABLE, "the worker is not ready: " + now.getDetail());
-        } else {
-            GenerateCall.accept(vertx, running, request);
+            return null;
         }
+        if (running == null) {
+            refuse(request, GrpcStatus.UNAVAILABLE, "the worker is not ready: " + health.getDetail());
+        }
+        return running;
     }
 
     /** A call of one answer whose request says nothing. */

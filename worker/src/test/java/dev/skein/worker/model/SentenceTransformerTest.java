@@ -192,16 +192,18 @@ final class SentenceTransformerTest {
                     .isInstanceOf(CheckpointException.class)
                     .hasMessageContaining("bert.pooling_type");
         }
-        assertThatThrownBy(() -> open(gguf(file, "bert", writer -> writer.without("bert.attention.causal")
-                        .flag("bert.attention.causal", true))))
+        assertThatThrownBy(() -> open(gguf(
+                        file,
+                        "bert",
+                        writer -> writer.without("bert.attention.causal").flag("bert.attention.causal", true))))
                 .hasMessageContaining("bert.attention.causal");
         assertThatThrownBy(() -> open(gguf(file, "qwen3", writer -> writer.flag("qwen3.attention.causal", false))))
                 .hasMessageContaining("qwen3.attention.causal");
-        assertThatThrownBy(() -> open(gguf(
-                        file, "bert", writer -> writer.without("bert.attention.layer_norm_epsilon"))))
+        assertThatThrownBy(
+                        () -> open(gguf(file, "bert", writer -> writer.without("bert.attention.layer_norm_epsilon"))))
                 .hasMessageContaining("bert.attention.layer_norm_epsilon");
-        assertThatThrownBy(() -> open(gguf(
-                        file, "bert", writer -> writer.tensor("cls.weight", ElementType.F32, new byte[256], 64))))
+        assertThatThrownBy(() -> open(
+                        gguf(file, "bert", writer -> writer.tensor("cls.weight", ElementType.F32, new byte[256], 64))))
                 .hasMessageContaining("cls.weight");
     }
 
