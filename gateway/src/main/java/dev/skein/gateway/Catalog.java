@@ -101,11 +101,12 @@ final class Catalog {
                 add(next, group.getDeployment(), picture);
             }
         });
-        models.forEach(model -> {
-            if (!next.containsKey(model.deployment())) {
-                add(next, model.deployment(), picture);
-            }
-        });
+        if (picture.deployments().isEmpty()) {
+            // A scheduler that has just begun anew: what was served will be again.
+            models.stream()
+                    .filter(model -> !next.containsKey(model.deployment()))
+                    .forEach(model -> add(next, model.deployment(), picture));
+        }
         models = List.copyOf(next.values());
         List<String> present = Stream.concat(
                         picture.groups().stream().map(Leader::line), keptLines(next.values().stream()))

@@ -74,8 +74,11 @@ final class Desk {
                                 .endObject());
             case MODELS -> exchange.json(200, models(front.writer()));
             case MODEL -> model(front, exchange);
-            case METRICS -> statistics().onComplete(all -> metrics(exchange, all.result()));
-            case STATUS -> statistics().onComplete(all -> exchange.json(200, status(front.writer(), all.result())));
+            case METRICS -> statistics().onComplete(all -> exchange.guard(() -> metrics(exchange, all.result())));
+            case STATUS ->
+                statistics()
+                        .onComplete(all ->
+                                exchange.guard(() -> exchange.json(200, status(front.writer(), all.result()))));
             default -> throw new IllegalStateException(route + " has a body");
         }
     }
@@ -130,13 +133,15 @@ final class Desk {
 
     private void metrics(Exchange exchange, Map<Leader, StatisticsResponse> statistics) {
         List<PrometheusRegistry> registries = new ArrayList<>(List.of(shared.registry()));
+        int engines = 0;
         for (Catalog.Model model : shared.catalog().models()) {
             ModelMetrics counted = model.newest().metrics();
-            counted.engines()
-                    .update(shared.fleet().picture().listening().stream()
-                            .filter(leader -> leader.deployment().equals(model.deployment()))
-                            .map(leader -> statistics.getOrDefault(leader, StatisticsResponse.getDefaultInstance()))
-                            .toList());
+            List<StatisticsResponse> own = shared.fleet().picture().listening().stream()
+                    .filter(leader -> leader.deployment().equals(model.deployment()))
+                    .map(leader -> statistics.getOrDefault(leader, StatisticsResponse.getDefaultInstance()))
+                    .toList();
+            counted.engines().update(engines, own);
+            engines += own.size();
             registries.add(counted.registry());
         }
         ByteArrayOutputStream text = new ByteArrayOutputStream(16 << 10);

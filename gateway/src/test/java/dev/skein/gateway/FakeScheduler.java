@@ -1,5 +1,6 @@
 package dev.skein.gateway;
 
+import dev.skein.protocol.v1.Deployment;
 import dev.skein.protocol.v1.Group;
 import dev.skein.protocol.v1.GroupState;
 import dev.skein.protocol.v1.Groups;
@@ -45,6 +46,29 @@ final class FakeScheduler implements AutoCloseable {
             now = Groups.newBuilder().addAllGroups(List.of(groups)).build();
             watchers.forEach(watcher -> watcher.response().write(now));
         });
+    }
+
+    /** Deployments of these names, each served under its own; their groups are told as {@link #of} makes them. */
+    void tell(List<String> deployments, Group... groups) {
+        context.runOnContext(_ -> {
+            Groups.Builder told = Groups.newBuilder().addAllGroups(List.of(groups));
+            deployments.forEach(name -> told.addDeployments(Deployment.newBuilder()
+                    .setName(name)
+                    .setReplicas((int) List.of(groups).stream()
+                            .filter(group -> group.getDeployment().equals(name))
+                            .count())
+                    .addServedNames(name)));
+            now = told.build();
+            watchers.forEach(watcher -> watcher.response().write(now));
+        });
+    }
+
+    static Group of(String deployment, int revision, Group group) {
+        return group.toBuilder()
+                .setDeployment(deployment)
+                .setRevision(revision)
+                .setRevisionKey("r" + revision)
+                .build();
     }
 
     static Group ready(String name, FakeWorker worker) {

@@ -24,6 +24,7 @@ public final class EngineMetrics implements MultiCollector {
     private final Labels cacheLabels;
     // Written before a scrape, read by it, on whichever event loops these run.
     private volatile List<StatisticsResponse> engines = List.of();
+    private volatile int first;
 
     // Prompt tokens that no cache had. A hit is counted before its prompt, so the difference may fall for a moment,
     // which
@@ -41,8 +42,12 @@ public final class EngineMetrics implements MultiCollector {
                 cacheLabels.values().toArray(String[]::new));
     }
 
-    /** @param statistics of each group, in order */
-    public void update(List<StatisticsResponse> statistics) {
+    /**
+     * @param firstEngine number of the first group: groups of other models come before it
+     * @param statistics of each group, in order
+     */
+    public void update(int firstEngine, List<StatisticsResponse> statistics) {
+        first = firstEngine;
         List<StatisticsResponse> before = engines;
         List<Long> computedBefore = computed;
         List<Long> now = new ArrayList<>();
@@ -133,7 +138,7 @@ public final class EngineMetrics implements MultiCollector {
     }
 
     private Labels labels(int engine) {
-        return Labels.of("model_name", model, "engine", Integer.toString(engine));
+        return Labels.of("model_name", model, "engine", Integer.toString(first + engine));
     }
 
     private GaugeSnapshot gauge(
@@ -217,7 +222,7 @@ public final class EngineMetrics implements MultiCollector {
             gauge.dataPoint(GaugeSnapshot.GaugeDataPointSnapshot.builder()
                     .labels(Labels.of(
                                     "engine",
-                                    Integer.toString(i),
+                                    Integer.toString(first + i),
                                     "block_size",
                                     Integer.toString(engines.get(i).getBlockSize()),
                                     "num_gpu_blocks",
