@@ -5,6 +5,8 @@ import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
 import java.nio.channels.ServerSocketChannel;
 import java.util.List;
+import javax.net.ssl.SSLContext;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Chooses how ranks meet: over shared memory when all are on one host, over TCP between all when any is not. Results are the
@@ -32,12 +34,22 @@ public final class Collectives {
      * @throws CollectiveException if a rank does not come in time, or is of another group
      */
     public static Collective join(Membership membership, ServerSocketChannel listening, List<Place> places) {
+        return join(membership, listening, places, null);
+    }
+
+    /**
+     * As the other, with encryption between hosts.
+     *
+     * @param tls as {@link TcpCollective#join(Membership, ServerSocketChannel, List, SSLContext)} has it
+     */
+    public static Collective join(
+            Membership membership, ServerSocketChannel listening, List<Place> places, @Nullable SSLContext tls) {
         if (places.size() != membership.size()) {
             throw new IllegalArgumentException("%d places for %d ranks".formatted(places.size(), membership.size()));
         }
         if (places.stream().map(Place::host).distinct().count() > 1) {
             return TcpCollective.join(
-                    membership, listening, places.stream().map(Place::address).toList());
+                    membership, listening, places.stream().map(Place::address).toList(), tls);
         }
         try (listening) {
             return SharedMemoryCollective.join(membership);

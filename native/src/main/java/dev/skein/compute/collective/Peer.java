@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.ByteChannel;
 import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 
@@ -35,7 +34,7 @@ final class Peer {
 
     private final int rank;
     private final int self;
-    private final ByteChannel channel;
+    private final Wire wire;
     private final ByteBuffer out = buffer();
     private final ByteBuffer in = buffer();
     private final MemorySegment outMemory = MemorySegment.ofBuffer(out);
@@ -52,6 +51,7 @@ final class Peer {
     /** Bytes of the frame of data that is being read. */
     private int frameLeft;
 
+    private boolean isFlushed = true;
     private int waitsFor = NOBODY;
     private boolean hasLeft;
     /** Nothing can be sent any more. */
@@ -59,11 +59,10 @@ final class Peer {
     /** Nothing can come any more. */
     private boolean isMute;
 
-    /** @param channel that does not block */
-    Peer(int rank, int self, ByteChannel channel) {
+    Peer(int rank, int self, Wire wire) {
         this.rank = rank;
         this.self = self;
-        this.channel = channel;
+        this.wire = wire;
         out.flip();
         in.flip();
     }
@@ -100,7 +99,7 @@ final class Peer {
     }
 
     boolean isSent() {
-        return !out.hasRemaining();
+        return isFlushed && !out.hasRemaining();
     }
 
     boolean isDone() {
@@ -120,7 +119,8 @@ final class Peer {
         }
         int written;
         try {
-            written = channel.write(out);
+            written = wire.write(out);
+            isFlushed = wire.flush();
         } catch (IOException e) {
             isDeaf = true;
             return false; // what the other said last may still be read
@@ -129,7 +129,7 @@ final class Peer {
             out.clear();
             fill();
         }
-        return written > 0;
+        return written > 0 || isSent();
     }
 
     private void fill() {
@@ -164,10 +164,23 @@ final class Peer {
         parse();
     }
 
+    /**
+     * Takes all that the other sent before it went: the last of it may be the reason.
+     *
+     * @throws CollectiveException if it is
+     */
+    void hearOut() {
+        boolean more = true;
+        while (more && !isMute && in.remaining() < CAPACITY) {
+            more = take();
+            parse();
+        }
+    }
+
     private boolean take() {
         in.compact();
         try {
-            int taken = channel.read(in);
+            int taken = wire.read(in);
             isMute |= taken < 0;
             return taken != 0;
         } catch (IOException e) {
@@ -305,11 +318,33 @@ final class Peer {
         out.flip();
     }
 
+    /** Sends nothing more. */
+    void finish() {
+        isDeaf = true;
+        try {
+            wire.finish();
+        } catch (IOException e) {
+            isMute = true;
+        }
+    }
+
+    /**
+     * Throws away what the other still sends. A connection that is closed with bytes unread is cut, and what was sent on it
+     * last may be lost. Whether the other has finished too.
+     */
+    boolean drain() {
+        in.clear().flip();
+        if (!isMute) {
+            take();
+        }
+        return isMute;
+    }
+
     void close() {
         isDeaf = true;
         isMute = true;
         try {
-            channel.close();
+            wire.close();
         } catch (IOException e) {
             // gone is gone
         }

@@ -7,7 +7,9 @@ import java.nio.channels.ServerSocketChannel;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
+import javax.net.ssl.SSLContext;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,7 +22,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Sums of two ranks, and short ones, go from each to each, which takes one turn of the network. Longer sums of more ranks
  * are made slice by slice, each by one rank, in the order of ranks as well, and handed to the others: two turns, but less to send.
  *
- * <p>Connections are not encrypted; ends prove to each other that they know the group's token, without sending it.
+ * <p>Ends prove to each other that they know the group's token, without sending it. Connections are encrypted if a context for
+ * TLS is given; the engine of Java then allocates some objects for each record.
  */
 public final class TcpCollective implements Collective {
     /** As much is summed at once: with what comes from one other rank it stays in a second-level cache. */
@@ -31,6 +34,8 @@ public final class TcpCollective implements Collective {
     private static final long BLOCK_BYTES = 4L * OrderedSum.BLOCK;
     /** For the last words of a group that fails; the others find out without them, but not why. */
     private static final long LAST_WORDS_NANOS = 20_000_000;
+
+    private static final long NAP_NANOS = 200_000;
 
     private final Membership membership;
     private final int rank;
@@ -82,7 +87,22 @@ public final class TcpCollective implements Collective {
      */
     public static TcpCollective join(
             Membership membership, ServerSocketChannel listening, List<InetSocketAddress> addresses) {
-        TcpCollective collective = new TcpCollective(membership, new TcpJoin(membership, listening, addresses).join());
+        return join(membership, listening, addresses, null);
+    }
+
+    /**
+     * As the other, with encryption.
+     *
+     * @param tls with a certificate of this rank's, and trust in those of the others; null for none. Names in certificates are
+     *     not compared with addresses: who has one of the cluster's and the group's token is of the group
+     */
+    public static TcpCollective join(
+            Membership membership,
+            ServerSocketChannel listening,
+            List<InetSocketAddress> addresses,
+            @Nullable SSLContext tls) {
+        Peer[] peers = new TcpJoin(membership, listening, addresses, tls).join();
+        TcpCollective collective = new TcpCollective(membership, peers);
         try {
             collective.barrier();
             return collective;
@@ -329,7 +349,7 @@ public final class TcpCollective implements Collective {
             moved |= peer.write();
             moved |= peer.read();
             if (peer.isGone() && !peer.isDone()) {
-                peer.listen();
+                peer.hearOut();
                 throw new CollectiveException(peer.rank(), "rank %d %s".formatted(peer.rank(), peer.whyGone()));
             }
         }
@@ -404,20 +424,40 @@ public final class TcpCollective implements Collective {
         for (Peer peer : peers) {
             peer.sayFailed(reason.missing(), String.valueOf(reason.getMessage()));
         }
+        speakOut();
+        for (Peer peer : peers) {
+            peer.finish();
+        }
+        hearOut();
         hangUp();
     }
 
-    private void hangUp() {
+    private void speakOut() {
         long start = System.nanoTime();
-        boolean saying = true;
-        while (saying && System.nanoTime() - start < LAST_WORDS_NANOS) {
-            saying = false;
+        boolean speaking = true;
+        while (speaking && System.nanoTime() - start < LAST_WORDS_NANOS) {
+            speaking = false;
             for (Peer peer : peers) {
                 peer.write();
-                saying |= !peer.isSent() && !peer.isGone();
+                speaking |= !peer.isSent() && !peer.isGone();
             }
             Thread.onSpinWait();
         }
+    }
+
+    private void hearOut() {
+        long start = System.nanoTime();
+        boolean hearing = true;
+        while (hearing && System.nanoTime() - start < LAST_WORDS_NANOS) {
+            hearing = false;
+            for (Peer peer : peers) {
+                hearing |= !peer.drain();
+            }
+            LockSupport.parkNanos(NAP_NANOS);
+        }
+    }
+
+    private void hangUp() {
         for (Peer peer : peers) {
             peer.close();
         }
@@ -468,6 +508,7 @@ public final class TcpCollective implements Collective {
                 for (Peer peer : peers) {
                     peer.sayLeft();
                 }
+                speakOut();
                 hangUp();
             }
             arena.close();

@@ -1,6 +1,7 @@
 package dev.skein.compute.collective;
 
 import java.io.BufferedOutputStream;
+import java.io.Closeable;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -16,6 +17,8 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.concurrent.locks.LockSupport;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -36,7 +39,8 @@ final class TcpJoin {
     private final Membership membership;
     private final ServerSocketChannel listening;
     private final List<InetSocketAddress> addresses;
-    private final AtomicReferenceArray<@Nullable SocketChannel> channels;
+    private final @Nullable SSLContext tls;
+    private final AtomicReferenceArray<@Nullable Wire> wires;
     /** Connections that have not said who they are, and when their time is over. */
     private final Map<SocketChannel, Long> greetings = new ConcurrentHashMap<>();
 
@@ -44,7 +48,11 @@ final class TcpJoin {
     /** Read by greetings that end late: who comes after the end is hung up on. */
     private volatile boolean over;
 
-    TcpJoin(Membership membership, ServerSocketChannel listening, List<InetSocketAddress> addresses) {
+    TcpJoin(
+            Membership membership,
+            ServerSocketChannel listening,
+            List<InetSocketAddress> addresses,
+            @Nullable SSLContext tls) {
         if (addresses.size() != membership.size()) {
             throw new IllegalArgumentException(
                     "%d addresses for %d ranks".formatted(addresses.size(), membership.size()));
@@ -52,7 +60,8 @@ final class TcpJoin {
         this.membership = membership;
         this.listening = listening;
         this.addresses = List.copyOf(addresses);
-        this.channels = new AtomicReferenceArray<>(membership.size());
+        this.tls = tls;
+        this.wires = new AtomicReferenceArray<>(membership.size());
     }
 
     /** The connections to all others, in the order of ranks. */
@@ -60,7 +69,7 @@ final class TcpJoin {
         boolean joined = false;
         try (listening) {
             for (int rank = 0; rank < membership.rank(); rank++) {
-                channels.set(rank, connect(rank));
+                wires.set(rank, connect(rank));
             }
             acceptAll();
             Peer[] peers = peers();
@@ -76,15 +85,13 @@ final class TcpJoin {
         }
     }
 
-    private Peer[] peers() throws IOException {
+    private Peer[] peers() {
         Peer[] peers = new Peer[membership.size() - 1];
         int next = 0;
         for (int rank = 0; rank < membership.size(); rank++) {
-            SocketChannel channel = channels.get(rank);
-            if (channel != null) {
-                channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
-                channel.configureBlocking(false);
-                peers[next++] = new Peer(rank, membership.rank(), channel);
+            Wire wire = wires.get(rank);
+            if (wire != null) {
+                peers[next++] = new Peer(rank, membership.rank(), wire);
             }
         }
         return peers;
@@ -92,11 +99,13 @@ final class TcpJoin {
 
     // Those before
 
-    private SocketChannel connect(int rank) {
+    private Wire connect(int rank) {
         IOException last = null;
         while (millisLeft() > 0) {
             try {
                 return connectOnce(rank);
+            } catch (SSLException e) {
+                throw new CollectiveException(rank, "rank %d is not of this group: %s".formatted(rank, e.getMessage()));
             } catch (IOException e) {
                 last = e;
                 nap();
@@ -105,14 +114,14 @@ final class TcpJoin {
         throw missing(rank, " at %s: %s".formatted(addresses.get(rank), last));
     }
 
-    private SocketChannel connectOnce(int rank) throws IOException {
+    private Wire connectOnce(int rank) throws IOException {
         SocketChannel channel = SocketChannel.open();
         try {
             Socket socket = channel.socket();
             socket.connect(resolved(addresses.get(rank)), millisLeft());
             socket.setSoTimeout(millisLeft());
             handshake(socket).connect(rank);
-            return channel;
+            return wire(channel, true);
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e;
@@ -130,7 +139,7 @@ final class TcpJoin {
         listening.socket().setSoTimeout(ACCEPT_MILLIS);
         int missing = membership.rank() + 1;
         while (missing < membership.size()) {
-            if (channels.get(missing) != null) {
+            if (wires.get(missing) != null) {
                 missing++;
             } else if (millisLeft() == 0) {
                 throw missing(missing, "");
@@ -170,7 +179,7 @@ final class TcpJoin {
             Socket socket = channel.socket();
             socket.setSoTimeout(Math.max(1, millisLeft()));
             int rank = handshake(socket).accept();
-            if (!channels.compareAndSet(rank, null, channel)) {
+            if (!wires.compareAndSet(rank, null, wire(channel, false))) {
                 throw new Handshake.Refused("rank %d is here already".formatted(rank));
             }
             if (over) {
@@ -190,6 +199,15 @@ final class TcpJoin {
     }
 
     // All
+
+    /** The connection with a rank that is of this group. */
+    private Wire wire(SocketChannel channel, boolean connecting) throws IOException {
+        channel.setOption(StandardSocketOptions.TCP_NODELAY, true);
+        channel.configureBlocking(false);
+        return tls == null
+                ? new Wire.Plain(channel)
+                : TlsWire.open(channel, tls, connecting, millisLeft() * 1_000_000L);
+    }
 
     private Handshake handshake(Socket socket) throws IOException {
         return new Handshake(
@@ -219,17 +237,17 @@ final class TcpJoin {
     }
 
     private void hangUp() {
-        for (int rank = 0; rank < channels.length(); rank++) {
-            SocketChannel channel = channels.get(rank);
-            if (channel != null) {
-                close(channel);
+        for (int rank = 0; rank < wires.length(); rank++) {
+            Wire wire = wires.get(rank);
+            if (wire != null) {
+                close(wire);
             }
         }
     }
 
-    private static void close(SocketChannel channel) {
+    private static void close(Closeable connection) {
         try {
-            channel.close();
+            connection.close();
         } catch (IOException e) {
             log.debug("gone already: {}", e.toString());
         }

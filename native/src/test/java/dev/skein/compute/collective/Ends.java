@@ -16,13 +16,16 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import javax.net.ssl.SSLContext;
+import org.jspecify.annotations.Nullable;
 
 /** All ends of a group in this process, each with a thread of its own. */
 final class Ends implements AutoCloseable {
     /** How the ends of a group are made. */
     enum Kind {
         MEMORY,
-        TCP
+        TCP,
+        TLS
     }
 
     /** What one end does. */
@@ -33,6 +36,8 @@ final class Ends implements AutoCloseable {
     static final String TOKEN = "a token of this test";
     static final Duration LIMIT = Duration.ofSeconds(30);
 
+    private static final SSLContext CLUSTER = Certificates.make();
+
     private final ExecutorService threads;
     private final List<Collective> ends;
 
@@ -42,7 +47,7 @@ final class Ends implements AutoCloseable {
 
     Ends(Kind kind, int size, Duration limit) throws Exception {
         threads = Executors.newFixedThreadPool(size);
-        ends = all(threads.invokeAll(kind == Kind.MEMORY ? inMemory(size, limit) : overTcp(size, limit)));
+        ends = all(threads.invokeAll(kind == Kind.MEMORY ? inMemory(size, limit) : overTcp(size, limit, tls(kind))));
     }
 
     private static List<Callable<Collective>> inMemory(int size, Duration limit) {
@@ -55,7 +60,8 @@ final class Ends implements AutoCloseable {
         return joins;
     }
 
-    private static List<Callable<Collective>> overTcp(int size, Duration limit) throws IOException {
+    private static List<Callable<Collective>> overTcp(int size, Duration limit, @Nullable SSLContext tls)
+            throws IOException {
         String group = name();
         List<ServerSocketChannel> listening = new ArrayList<>();
         List<InetSocketAddress> addresses = new ArrayList<>();
@@ -69,9 +75,13 @@ final class Ends implements AutoCloseable {
         for (int rank = 0; rank < size; rank++) {
             Membership membership = new Membership(group, TOKEN, rank, size, limit);
             ServerSocketChannel own = listening.get(rank);
-            joins.add(() -> TcpCollective.join(membership, own, addresses));
+            joins.add(() -> TcpCollective.join(membership, own, addresses, tls));
         }
         return joins;
+    }
+
+    private static @Nullable SSLContext tls(Kind kind) {
+        return kind == Kind.TLS ? CLUSTER : null;
     }
 
     static String name() {

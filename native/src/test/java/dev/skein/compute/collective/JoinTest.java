@@ -11,7 +11,6 @@ import java.net.Socket;
 import java.net.SocketException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.ByteChannel;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,6 +26,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
+import javax.net.ssl.SSLContext;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -225,6 +225,22 @@ final class JoinTest {
     }
 
     @Test
+    void aCertificateOfAnotherClusterIsRefused() throws Exception {
+        ServerSocketChannel first = listen();
+        ServerSocketChannel second = listen();
+        List<InetSocketAddress> addresses =
+                List.of((InetSocketAddress) first.getLocalAddress(), (InetSocketAddress) second.getLocalAddress());
+        SSLContext own = Certificates.make();
+        SSLContext strange = Certificates.make();
+        Membership one = new Membership("g", TOKEN, 0, 2, Duration.ofSeconds(3));
+        Membership other = new Membership("g", TOKEN, 1, 2, LONG);
+        Future<TcpCollective> zero = threads.submit(() -> TcpCollective.join(one, first, addresses, own));
+        assertMissing(
+                threads.submit(() -> TcpCollective.join(other, second, addresses, strange)), 0, "not of this group");
+        assertMissing(zero, 1, "rank 1 of group g did not join");
+    }
+
+    @Test
     void whatIsNoFrameFailsTheCall() {
         long seed = System.nanoTime();
         Random random = new Random(seed);
@@ -253,7 +269,7 @@ final class JoinTest {
     }
 
     /** Gives bytes, then ends. */
-    private static final class Bytes implements ByteChannel {
+    private static final class Bytes implements Wire {
         private final ByteBuffer left;
 
         Bytes(byte[] bytes) {
@@ -279,8 +295,13 @@ final class JoinTest {
         }
 
         @Override
-        public boolean isOpen() {
+        public boolean flush() {
             return true;
+        }
+
+        @Override
+        public void finish() {
+            left.position(left.limit());
         }
 
         @Override

@@ -73,17 +73,17 @@ final class MisuseTest {
     @ParameterizedTest
     @EnumSource
     void aRankThatDoesNotCome(Ends.Kind kind) throws Exception {
-        try (Ends ends = new Ends(kind, 3, Duration.ofMillis(300))) {
+        try (Ends ends = new Ends(kind, 3, Duration.ofMillis(1_500))) {
             List<Future<String>> reasons = ends.start((end, arena) -> end.rank() == 2 ? "" : reason(end::barrier));
             assertThat(List.of(reasons.get(0).get(), reasons.get(1).get()))
-                    .allSatisfy(reason -> assertThat(reason).contains("rank 2", "300 ms", "a barrier"));
+                    .allSatisfy(reason -> assertThat(reason).contains("rank 2", "1500 ms", "a barrier"));
         }
     }
 
     @ParameterizedTest
     @EnumSource
     void whoWaitsIsNotToBlame(Ends.Kind kind) throws Exception {
-        try (Ends ends = new Ends(kind, 3, Duration.ofMillis(300))) {
+        try (Ends ends = new Ends(kind, 3, Duration.ofMillis(1_500))) {
             List<Future<String>> reasons = ends.start((end, arena) -> {
                 MemorySegment bytes = arena.allocate(8);
                 return switch (end.rank()) {
