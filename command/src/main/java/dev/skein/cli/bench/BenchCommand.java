@@ -73,6 +73,11 @@ public final class BenchCommand {
             description = "what computes: auto, cpu or cuda; default ${DEFAULT-VALUE}")
     private String device = "auto";
 
+    @CommandLine.Option(
+            names = "--collective",
+            description = "measure instead what two ranks on this machine take to add their floats up")
+    private boolean collective;
+
     @CommandLine.Mixin
     private final ServerBench servers = new ServerBench();
 
@@ -87,9 +92,19 @@ public final class BenchCommand {
         if (command.runs < 1) {
             throw CommandException.usage("--runs is " + command.runs + "; it must be at least 1");
         }
+        if (command.collective) {
+            return command.collective();
+        }
         return command.servers.asked()
                 ? command.servers.run(command.model, command.runs, command.json)
                 : command.engine(models);
+    }
+
+    private int collective() {
+        System.out.printf(
+                Locale.ROOT, "two ranks on this machine, median (least-most) of the medians of %d runs%n", runs);
+        System.out.print(Figure.text(CollectiveBench.run(runs, CollectiveBench.CALLS)));
+        return 0;
     }
 
     private int engine(Function<@Nullable String, Path> models) {
