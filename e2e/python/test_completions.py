@@ -137,3 +137,20 @@ def test_top_k_one_is_greedy(http, model):
     for only_the_best in ({"top_k": 1}, {"top_p": 1e-6}, {"min_p": 1.0}):
         bent = http.post(PATH, json=ask(model, temperature=1.5) | only_the_best).json()
         assert bent["choices"][0]["text"] == greedy, only_the_best
+
+
+def test_bad_words_do_not_come_out(http, model):
+    """The usual token of a word after a space, and two tokens in a row of which each alone may come."""
+    body = {"model": model, "prompt": "Once upon a time", "temperature": 0, "max_tokens": 40, "logprobs": 0}
+
+    def tokens(**more):
+        return http.post(PATH, json=body | more).json()["choices"][0]["logprobs"]["tokens"]
+
+    free = tokens()
+    word = next(token for token in free if token[0] == " " and token.strip().isalpha())
+    assert word not in tokens(bad_words=[word.strip()])
+    place = next(place for place in range(5, 20) if free[place][0] == " " and free[place + 1][0] == " ")
+    pair = free[place:place + 2]
+    kept = tokens(bad_words=["".join(pair).strip()])
+    assert kept[:place + 1] == free[:place + 1]
+    assert pair not in [kept[at:at + 2] for at in range(len(kept))]
