@@ -76,10 +76,46 @@ def measured(record_property, what, seconds):
 
 
 def back(skein, count=2):
-    """Seconds until so many groups are ready."""
-    begun = time.monotonic()
+    """Waits until so many groups are ready."""
     assert until(lambda: len(skein.groups()) == count, 120)
-    return time.monotonic() - begun
+
+
+class Recovery(threading.Thread):
+    """Seconds from a disturbance until both groups are ready again with other processes."""
+
+    def __init__(self, skein, disturb, victims=1):
+        super().__init__()
+        self.skein, self.victims, self.disturb, self.seconds = skein, skein.workers()[:victims], disturb, None
+
+    def start(self):
+        self.begun = time.monotonic()
+        for victim in self.victims:
+            self.disturb(victim)
+        super().start()
+
+    def healed(self):
+        workers = self.skein.workers()
+        return len(workers) == 2 and not set(workers) & set(self.victims) and len(self.skein.groups()) == 2
+
+    def run(self):
+        until(self.healed, 180)
+        self.seconds = time.monotonic() - self.begun
+
+    def end(self):
+        self.join(180)
+        assert self.healed()
+        return self.seconds
+
+
+def disturbed(pair, disturb, what, record_property, victims=1):
+    """Streams that are disturbed must have the texts of those that were not."""
+    undisturbed = [text for text, _ in streams(pair)]
+    assert until(pair.idle)
+    recovery = Recovery(pair, disturb, victims)
+    ends = streams(pair, recovery.start, after=5 * STREAMS)
+    assert [text for text, _ in ends] == undisturbed
+    measured(record_property, f"{what}: longest pause of a stream", max(pause for _, pause in ends))
+    measured(record_property, f"{what}: both groups ready", recovery.end())
 
 
 def test_requests_go_to_both_groups(pair):
@@ -88,35 +124,24 @@ def test_requests_go_to_both_groups(pair):
 
 
 def test_a_worker_killed_under_streams_is_not_noticed(pair, record_property):
-    undisturbed = [text for text, _ in streams(pair)]
-    assert until(pair.idle)
-    victim = pair.workers()[0]
-    ends = streams(pair, lambda: kill(victim), after=5 * STREAMS)
-    assert [text for text, _ in ends] == undisturbed
-    measured(record_property, "longest pause of a stream, one of two groups killed", max(pause for _, pause in ends))
-    measured(record_property, "group ready again after the streams", back(pair))
-    assert victim not in pair.workers()
+    disturbed(pair, kill, "one of two groups killed", record_property)
 
 
 def test_both_workers_killed_under_streams(pair, record_property):
     """Nobody is left to go on at once: the streams wait for the groups."""
-    undisturbed = [text for text, _ in streams(pair)]
-    assert until(pair.idle)
-    ends = streams(pair, lambda: [kill(pid) for pid in pair.workers()], after=5 * STREAMS)
-    assert [text for text, _ in ends] == undisturbed
-    measured(record_property, "longest pause of a stream, both groups killed", max(pause for _, pause in ends))
-    back(pair)
+    disturbed(pair, kill, "both groups killed", record_property, victims=2)
 
 
 def test_a_stopped_worker_is_found_by_its_silence(pair, record_property):
     """Its sockets stay open; only its heartbeat stops."""
-    undisturbed = [text for text, _ in streams(pair)]
-    assert until(pair.idle)
-    victim = pair.workers()[0]
-    ends = streams(pair, lambda: os.kill(victim, signal.SIGSTOP), after=5 * STREAMS)
-    assert [text for text, _ in ends] == undisturbed
-    measured(record_property, "longest pause of a stream, a worker stopped", max(pause for _, pause in ends))
-    back(pair)
+    disturbed(pair, lambda worker: os.kill(worker, signal.SIGSTOP), "a worker stopped", record_property)
+
+
+def test_an_idle_worker_killed(pair, record_property):
+    recovery = Recovery(pair, kill)
+    recovery.start()
+    assert httpx.post(pair.url + PATH, json=body(0) | {"stream": False, "stream_options": None}, timeout=60).status_code == 200
+    measured(record_property, "an idle group killed: both groups ready", recovery.end())
 
 
 def load(skein, over, answers):

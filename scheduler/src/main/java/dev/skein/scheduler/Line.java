@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.ScheduledFuture;
 import org.jspecify.annotations.Nullable;
 
 /// One deployment in the scheduler's hand: what is wanted, its groups, and the templates it has had. Belongs to the
@@ -18,6 +19,10 @@ final class Line {
     private static final int MOST_REVISIONS = 10;
 
     final Map<Integer, Entry> groups = new TreeMap<>();
+
+    @Nullable
+    ScheduledFuture<?> alarm;
+
     private final List<Template> history = new ArrayList<>();
     private int revision;
     private Deployment deployment;

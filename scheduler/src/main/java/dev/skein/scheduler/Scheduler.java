@@ -241,9 +241,10 @@ public final class Scheduler implements AutoCloseable {
     private void seen(Entry entry, Event event) {
         run(() -> {
             note(entry.name(), event);
+            GroupState before = entry.state();
             entry.observed = entry.observed.after(event, entry.template.policy(), now(), random);
             advance(entry);
-            if (!(event instanceof Event.Step)) {
+            if (before != entry.state()) {
                 advance(line(entry.deployment));
             }
         });
@@ -277,17 +278,24 @@ public final class Scheduler implements AutoCloseable {
             steps.forEach(step -> take(line, step));
             due = !steps.isEmpty();
         }
-        if (!complete && !line.complete()) {
-            long wait = Math.max(1, line.stallsAt() - now());
-            thread.schedule(() -> run(() -> watchProgress(line)), wait, TimeUnit.MILLISECONDS);
-        }
         changed |= complete != line.complete();
+        watchProgress(line);
     }
 
+    /// One alarm for each deployment that is not as it is wanted.
     private void watchProgress(Line line) {
-        boolean before = line.status().stalled();
+        boolean armed = line.alarm != null && !line.alarm.isDone();
+        if (!armed && !line.complete() && !line.status().stalled()) {
+            long wait = Math.max(1, line.stallsAt() - now());
+            line.alarm = thread.schedule(() -> run(() -> look(line)), wait, TimeUnit.MILLISECONDS);
+        }
+    }
+
+    private void look(Line line) {
         line.plan(now());
-        changed |= before != line.status().stalled();
+        changed |= line.status().stalled();
+        line.alarm = null;
+        watchProgress(line);
     }
 
     /// The steps of a decision after which the pace does not change any more.

@@ -1,8 +1,10 @@
-/// The scheduler's edge: what carries out the decisions of [dev.skein.scheduler.lifecycle].
+/// The scheduler's edge: what carries out the decisions of [dev.skein.scheduler.rollout], which groups there are, and
+/// of
+/// [dev.skein.scheduler.lifecycle], what happens in each.
 ///
-/// [Scheduler] owns the state of all groups. One thread takes what is wanted and what was seen, asks the core, and
-/// hands
-/// the actions to a [Substrate]. Nothing else changes state, so there are no locks.
+/// [Scheduler] owns the state of all deployments and groups. One thread takes what is wanted and what was seen, asks
+/// the
+/// two cores, and hands the actions to a [Substrate]. Nothing else changes state, so there are no locks.
 ///
 /// [LocalSubstrate] runs ranks as child processes of this one. A child is told its parameters and its secret on its
 /// standard input, where no other user can read them, and that input stays open for as long as the parent lives: when

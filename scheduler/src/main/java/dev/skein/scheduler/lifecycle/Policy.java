@@ -35,7 +35,7 @@ public record Policy(
     /// Five failed starts take about three seconds, twenty crashes some minutes; a model of hundreds of gigabytes has
     /// half an hour to load, and one step of it on a slow machine five minutes.
     public static final Policy DEFAULT =
-            new Policy(200, 30_000, 5, 20, 30_000, 60_000, 1_800_000).withHeartbeat(30_000, 300_000);
+            new Policy(200, 30_000, 5, 20, 30_000, 60_000, 1_800_000).withHeartbeat(15_000, 300_000);
 
     /// A group is recreated at every loss, and heartbeats are not looked at.
     public Policy(
