@@ -29,7 +29,7 @@ public final class SharedMemoryCollective implements Collective {
     /** A message to or from one rank, which is none of the calls of all. */
     private final Call message = new Call();
 
-    private final Patience patience = new Patience();
+    private final Patience patience;
     private final OrderedSum sum = new OrderedSum();
     private final long[] sent;
     private final long[] received;
@@ -49,6 +49,7 @@ public final class SharedMemoryCollective implements Collective {
         this.membership = membership;
         this.rank = membership.rank();
         this.size = membership.size();
+        this.patience = new Patience(size);
         this.group = group;
         this.layout = group.layout();
         this.memory = group.memory();

@@ -52,7 +52,7 @@ public final class TcpCollective implements Collective {
     private final MemorySegment came;
 
     private final Call call = new Call();
-    private final Patience patience = new Patience();
+    private final Patience patience;
     private final OrderedSum sum = new OrderedSum();
     /** Held during a call, so that {@link #abort} can speak for an end that is in none. */
     private final ReentrantLock talking = new ReentrantLock();
@@ -72,6 +72,7 @@ public final class TcpCollective implements Collective {
         this.membership = membership;
         this.rank = membership.rank();
         this.size = membership.size();
+        this.patience = new Patience(size);
         this.peers = peers;
         this.sends = calls(size);
         this.receives = calls(size);
