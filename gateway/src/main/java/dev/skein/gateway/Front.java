@@ -5,8 +5,10 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import dev.skein.gateway.json.JsonException;
 import dev.skein.gateway.json.JsonWriter;
 import dev.skein.gateway.openai.ApiException;
+import dev.skein.gateway.traffic.EmbedCall;
 import dev.skein.gateway.traffic.SequenceCall;
 import dev.skein.gateway.traffic.WorkerCalls;
+import dev.skein.protocol.v1.EmbedRequest;
 import dev.skein.protocol.v1.GenerateRequest;
 import io.vertx.core.Future;
 import io.vertx.core.VerticleBase;
@@ -21,6 +23,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BiConsumer;
 import java.util.function.BiFunction;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -133,6 +136,25 @@ final class Front extends VerticleBase {
                 shared.fleet(),
                 dialect,
                 shared.seeds().seeded(request),
+                shared.options().limits().groupWait(),
+                limit,
+                sink);
+    }
+
+    /**
+     * @param dialect which groups can take it
+     * @param limit {@code System.nanoTime()} by which it must be answered; null for no limit
+     */
+    EmbedCall embedding(String dialect, EmbedRequest request, @Nullable Long limit, EmbedCall.Sink sink) {
+        if (calls == null) {
+            throw new IllegalStateException("not started");
+        }
+        return new EmbedCall(
+                vertx,
+                calls,
+                shared.fleet(),
+                dialect,
+                request,
                 shared.options().limits().groupWait(),
                 limit,
                 sink);
@@ -256,17 +278,45 @@ final class Front extends VerticleBase {
 
     private void post(Exchange exchange, Route route, byte[] body) {
         switch (route) {
-            case CHAT -> generate(exchange, body, Preparation::chat);
-            case COMPLETIONS -> generate(exchange, body, Preparation::completion);
+            case CHAT -> generate(exchange, route, body, Preparation::chat);
+            case COMPLETIONS -> generate(exchange, route, body, Preparation::completion);
+            case EMBEDDINGS -> embed(exchange, body);
             case TOKENIZE -> compute(exchange, body, Tokens::tokenize, out -> exchange.json(200, out));
             case DETOKENIZE -> compute(exchange, body, Tokens::detokenize, out -> exchange.json(200, out));
             default -> throw new IllegalStateException("no body is read for " + route);
         }
     }
 
-    private record Chosen(Shared.Serving serving, Prepared prepared) {}
+    private record Chosen<T>(Shared.Serving serving, T prepared) {}
 
-    private void generate(Exchange exchange, byte[] body, BiFunction<Preparation, @Nullable Object, Prepared> prepare) {
+    private void generate(
+            Exchange exchange, Route route, byte[] body, BiFunction<Preparation, @Nullable Object, Prepared> prepare) {
+        begin(exchange, route, body, prepare, (chosen, began) -> {
+            name(exchange, chosen.prepared().decoding().requestId());
+            new Generation(this, exchange, chosen.serving(), chosen.prepared(), began).start();
+        });
+    }
+
+    private void embed(Exchange exchange, byte[] body) {
+        begin(exchange, Route.EMBEDDINGS, body, Preparation::embeddings, (chosen, began) -> {
+            name(exchange, chosen.prepared().asked().requestId());
+            new Embeddings(this, exchange, chosen.serving(), chosen.prepared(), began).start();
+        });
+    }
+
+    private static void name(Exchange exchange, @Nullable String name) {
+        if (name != null && exchange.nameless()) {
+            exchange.rename(name);
+        }
+    }
+
+    /** Counts a request that uses a model, and prepares it; {@code start} also hears when that began. */
+    private <T> void begin(
+            Exchange exchange,
+            Route route,
+            byte[] body,
+            BiFunction<Preparation, @Nullable Object, T> prepare,
+            BiConsumer<Chosen<T>, Long> start) {
         int most = shared.options().limits().requests();
         if (shared.requests().incrementAndGet() > most) {
             shared.requests().decrementAndGet();
@@ -276,15 +326,11 @@ final class Front extends VerticleBase {
         }
         exchange.counted();
         long began = System.nanoTime();
-        BiFunction<Shared.Serving, @Nullable Object, Chosen> choose =
-                (serving, json) -> new Chosen(serving, prepare.apply(serving.preparation(), json));
-        compute(exchange, body, choose, chosen -> {
-            String name = chosen.prepared().decoding().requestId();
-            if (name != null && exchange.nameless()) {
-                exchange.rename(name);
-            }
-            new Generation(this, exchange, chosen.serving(), chosen.prepared(), began).start();
-        });
+        BiFunction<Shared.Serving, @Nullable Object, Chosen<T>> choose = (serving, json) -> {
+            serving.model().checkTask(route);
+            return new Chosen<>(serving, prepare.apply(serving.preparation(), json));
+        };
+        compute(exchange, body, choose, chosen -> start.accept(chosen, began));
     }
 
     /** Reads {@code body} and does {@code work} with it and the model that it names, here where that is quick, else on the pool. */

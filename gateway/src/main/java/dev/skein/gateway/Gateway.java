@@ -226,7 +226,9 @@ public final class Gateway implements AutoCloseable {
 
     private Shared.Serving serving(String dialect, ServedModel model) {
         Preparation preparation = new Preparation(model, options.api().responseRole(), Clock.systemDefaultZone());
-        Rehearsal.of(model, preparation, shared.json());
+        if (!model.embeds()) {
+            Rehearsal.of(model, preparation, shared.json());
+        }
         ModelMetrics counted = metrics.computeIfAbsent(
                 model.name(), name -> new ModelMetrics(name, model.card().getMaxModelLen(), options.cacheLabels()));
         return new Shared.Serving(dialect, model, preparation, counted);

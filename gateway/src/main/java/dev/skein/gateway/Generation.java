@@ -14,7 +14,6 @@ import dev.skein.protocol.v1.Finish;
 import dev.skein.protocol.v1.FinishReason;
 import dev.skein.protocol.v1.GenerateRequest;
 import dev.skein.protocol.v1.GenerateResponse;
-import java.math.BigDecimal;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -213,7 +212,7 @@ final class Generation {
         cancelAll();
         // What has begun is too slow as a whole, also where some of it was never begun.
         boolean slow = failure.kind() == Kind.QUEUED && generated() > 0;
-        ApiException error = error(slow ? Kind.SLOW : failure.kind(), failure.message());
+        ApiException error = CallErrors.of(slow ? Kind.SLOW : failure.kind(), failure.message(), time);
         if (opened) {
             JsonWriter out = front.writer();
             Answers.error(out, error);
@@ -228,28 +227,6 @@ final class Generation {
     private void over() {
         over = true;
         unlimit.run();
-    }
-
-    private ApiException error(Kind kind, String message) {
-        return switch (kind) {
-            case INVALID -> ApiException.bad(null, message);
-            case BUSY ->
-                ApiException.unavailable(
-                        "The server has no room for another request: " + message + "; try again later");
-            case QUEUED ->
-                ApiException.unavailable("The request waited for its turn until its time was up, " + seconds()
-                        + " s; the server is busy, try again later");
-            case SLOW ->
-                ApiException.timeout(
-                        "The request took longer than a request may, " + seconds()
-                                + " s, and was ended; ask for fewer tokens, or for the server's --request-timeout to be raised");
-            case NO_GROUP -> ApiException.unavailable("No group is ready to serve the model; try again later");
-            case LOST -> ApiException.internal("The group that served this request was lost; send it again");
-        };
-    }
-
-    private String seconds() {
-        return BigDecimal.valueOf(time.toMillis(), 3).stripTrailingZeros().toPlainString();
     }
 
     /** The client has left. */

@@ -5,6 +5,7 @@ import dev.skein.gateway.openai.ApiException;
 import dev.skein.gateway.openai.ChatRequest;
 import dev.skein.gateway.openai.CompletionRequest;
 import dev.skein.gateway.openai.Decoding;
+import dev.skein.gateway.openai.EmbeddingsRequest;
 import dev.skein.gateway.openai.Prompt;
 import dev.skein.gateway.openai.PromptIds;
 import dev.skein.gateway.template.ChatTemplate;
@@ -25,6 +26,9 @@ import org.jspecify.annotations.Nullable;
  * touches nothing but the model: the same request gives the same ids on any thread.
  */
 final class Preparation {
+    /** A text of more for each of a context's tokens is refused uncounted; unknown words are one token however long. */
+    private static final int MOST_CHARACTERS = 256;
+
     private final ServedModel model;
     private final String responseRole;
     private final Clock clock;
@@ -86,6 +90,75 @@ final class Preparation {
                     : model.tokenizer().vocabulary().decode(ids, true);
         }
         return new PromptIds(ids, text);
+    }
+
+    /** @throws ApiException if it cannot be served */
+    PreparedEmbeddings embeddings(@Nullable Object json) {
+        EmbeddingsRequest request =
+                EmbeddingsRequest.read(json, model.vectors(), model.card().getVocabularySize());
+        model.checkName(request.model());
+        List<int[]> texts = new ArrayList<>();
+        for (int i = 0; i < request.inputs().size(); i++) {
+            texts.add(count(request, i));
+        }
+        return new PreparedEmbeddings(request, texts);
+    }
+
+    private int[] count(EmbeddingsRequest request, int index) {
+        String which = request.inputs().size() == 1 ? "the input" : "input " + index;
+        int[] ids = switch (request.inputs().get(index)) {
+            case Prompt.Ids list -> cut(list.ids(), request.truncation(), 0, 0);
+            case Prompt.Text text -> count(request, text.text(), which);
+        };
+        if (ids.length == 0) {
+            throw ApiException.bad("input", which + " is empty; give at least one token");
+        }
+        if (ids.length > context()) {
+            throw tooLongInput(which, Integer.toString(ids.length), "tokens");
+        }
+        return ids;
+    }
+
+    private int[] count(EmbeddingsRequest request, String text, String which) {
+        long most = (long) context() * MOST_CHARACTERS;
+        if (request.truncation() == null && text.length() > most) {
+            throw tooLongInput(which, Integer.toString(text.length()), "characters");
+        }
+        int[] ids = model.tokenizer().encode(text, request.addSpecialTokens());
+        if (!request.addSpecialTokens()) {
+            return cut(ids, request.truncation(), 0, 0);
+        }
+        int[] ends = model.tokenizer().encode("", true);
+        int before = 0;
+        while (before < Math.min(ends.length, ids.length) && ends[before] == ids[before]) {
+            before++;
+        }
+        return cut(ids, request.truncation(), before, ends.length - before);
+    }
+
+    /** Keeps the ids that begin and end a text, and cuts those between. */
+    private int[] cut(int[] ids, Decoding.@Nullable Truncation truncation, int before, int after) {
+        int most = truncation == null ? ids.length : truncation.tokens() < 0 ? context() : truncation.tokens();
+        if (truncation == null || ids.length <= most) {
+            return ids;
+        }
+        if (most <= before + after) {
+            return Arrays.copyOf(ids, most);
+        }
+        int[] kept = new int[most];
+        int dropped = ids.length - most;
+        int from = truncation.left() ? before + dropped : before;
+        System.arraycopy(ids, 0, kept, 0, before);
+        System.arraycopy(ids, from, kept, before, most - before - after);
+        System.arraycopy(ids, ids.length - after, kept, most - after, after);
+        return kept;
+    }
+
+    private ApiException tooLongInput(String which, String has, String unit) {
+        return ApiException.bad(
+                "input",
+                "This model's maximum context length is " + context() + " tokens, and " + which + " has " + has + " "
+                        + unit + "; shorten it, or let truncate_prompt_tokens cut it");
     }
 
     /** The prompt that the template makes of a conversation. */

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 enum Route {
     CHAT("/v1/chat/completions", "POST"),
     COMPLETIONS("/v1/completions", "POST"),
+    EMBEDDINGS("/v1/embeddings", "POST"),
     MODELS("/v1/models", "GET"),
     /** {@code /v1/models/NAME}, where a name may hold slashes. */
     MODEL("/v1/models/{model}", "GET"),

@@ -3,11 +3,13 @@ package dev.skein.gateway;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.skein.gateway.openai.ApiException;
+import dev.skein.gateway.openai.EmbeddingsRequest;
 import dev.skein.gateway.openai.RequestRules;
 import dev.skein.gateway.openai.SamplingDefaults;
 import dev.skein.gateway.template.ChatTemplate;
 import dev.skein.gateway.template.TemplateException;
 import dev.skein.gateway.text.Tokenizer;
+import dev.skein.protocol.v1.EmbeddingCard;
 import dev.skein.protocol.v1.ModelCard;
 import dev.skein.protocol.v1.TokenizerModel;
 import java.time.Instant;
@@ -126,6 +128,31 @@ record ServedModel(
     ServedModel named(List<String> others) {
         return new ServedModel(
                 card, List.copyOf(others), tokenizer, template, noTemplate, ends, rules, created, fingerprint);
+    }
+
+    /** Whether it makes vectors of texts, and does not generate. */
+    boolean embeds() {
+        return card.hasEmbedding();
+    }
+
+    /** Which vectors it makes. */
+    EmbeddingsRequest.Vectors vectors() {
+        EmbeddingCard vectors = card.getEmbedding();
+        return new EmbeddingsRequest.Vectors(
+                name(), vectors.getDimensions(), vectors.getShortens(), vectors.getShorterList());
+    }
+
+    /** @throws ApiException if what is at {@code route} is not what the model does */
+    void checkTask(Route route) {
+        boolean generation = route == Route.CHAT || route == Route.COMPLETIONS;
+        if (embeds() ? generation : route == Route.EMBEDDINGS) {
+            throw ApiException.http(
+                    404,
+                    "Not Found",
+                    embeds()
+                            ? "The model `" + name() + "` makes embeddings and does not generate; use /v1/embeddings"
+                            : "The model `" + name() + "` does not support embeddings; serve an embedding model");
+        }
     }
 
     /** @throws ApiException if {@code asked} is neither empty nor one of the names */

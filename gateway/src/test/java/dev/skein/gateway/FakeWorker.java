@@ -1,5 +1,7 @@
 package dev.skein.gateway;
 
+import dev.skein.protocol.v1.EmbedRequest;
+import dev.skein.protocol.v1.EmbedResponse;
 import dev.skein.protocol.v1.Finish;
 import dev.skein.protocol.v1.FinishReason;
 import dev.skein.protocol.v1.GenerateRequest;
@@ -7,7 +9,9 @@ import dev.skein.protocol.v1.GenerateResponse;
 import dev.skein.protocol.v1.ModelCard;
 import dev.skein.protocol.v1.StatisticsResponse;
 import dev.skein.protocol.v1.Token;
+import dev.skein.protocol.v1.TokenIds;
 import dev.skein.protocol.v1.TokenizerModel;
+import dev.skein.protocol.v1.Vector;
 import dev.skein.protocol.v1.WorkerGrpcService;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.Http2Settings;
@@ -32,6 +36,8 @@ final class FakeWorker implements AutoCloseable {
     final AtomicInteger started = new AtomicInteger();
     volatile StatisticsResponse statistics = StatisticsResponse.getDefaultInstance();
     volatile Consumer<Call> script = calls::add;
+    volatile Consumer<EmbedCall> embedScript = call -> call.answer(4);
+    final BlockingQueue<EmbedCall> embedCalls = new LinkedBlockingQueue<>();
     final int port;
 
     private final HttpServer server;
@@ -46,6 +52,7 @@ final class FakeWorker implements AutoCloseable {
         grpc.callHandler(WorkerGrpcService.Tokenizer, request -> once(request, tokenizer));
         grpc.callHandler(WorkerGrpcService.Statistics, request -> once(request, statistics));
         grpc.callHandler(WorkerGrpcService.Generate, this::generate);
+        grpc.callHandler(WorkerGrpcService.Embed, this::embed);
         server = vertx.createHttpServer(
                         new HttpServerOptions().setInitialSettings(new Http2Settings().setMaxConcurrentStreams(10_000)))
                 .requestHandler(grpc);
@@ -70,6 +77,42 @@ final class FakeWorker implements AutoCloseable {
             call.request = message;
             script.accept(call);
         });
+    }
+
+    private void embed(GrpcServerRequest<EmbedRequest, EmbedResponse> request) {
+        request.handler(message -> {
+            started.incrementAndGet();
+            EmbedCall call = new EmbedCall(request, message, new CompletableFuture<>());
+            request.errorHandler(_ -> call.cancelled.complete(null));
+            request.exceptionHandler(_ -> call.cancelled.complete(null));
+            embedCalls.add(call);
+            embedScript.accept(call);
+        });
+    }
+
+    /** A call for vectors. */
+    record EmbedCall(
+            GrpcServerRequest<EmbedRequest, EmbedResponse> call,
+            EmbedRequest request,
+            CompletableFuture<Void> cancelled) {
+        /** For each text its first id, its length and then 0.5, -0.25 and so on. */
+        void answer(int dimensions) {
+            EmbedResponse.Builder response =
+                    EmbedResponse.newBuilder().setQueueNanos(1_000_000).setComputeNanos(2_000_000);
+            for (TokenIds text : request.getTextsList()) {
+                Vector.Builder vector =
+                        Vector.newBuilder().addElements(text.getIds(0)).addElements(text.getIdsCount());
+                for (int i = 2; i < dimensions; i++) {
+                    vector.addElements((float) Math.pow(-0.5, i - 1) * -1);
+                }
+                response.addVectors(vector);
+            }
+            call.response().end(response.build());
+        }
+
+        void fail(GrpcStatus status, String message) {
+            call.response().status(status).statusMessage(message).end();
+        }
     }
 
     /** The next call that came. */

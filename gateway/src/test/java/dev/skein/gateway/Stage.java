@@ -1,5 +1,7 @@
 package dev.skein.gateway;
 
+import dev.skein.protocol.v1.ModelCard;
+import dev.skein.protocol.v1.TokenizerModel;
 import io.vertx.core.Vertx;
 import java.io.IOException;
 import java.net.URI;
@@ -29,7 +31,11 @@ final class Stage implements AutoCloseable {
     }
 
     Stage(UnaryOperator<GatewayOptions> change) {
-        worker = new FakeWorker(vertx);
+        this(TinyModel.card(), TinyModel.tokenizer(), change);
+    }
+
+    Stage(ModelCard card, TokenizerModel tokenizer, UnaryOperator<GatewayOptions> change) {
+        worker = new FakeWorker(vertx, card, tokenizer);
         scheduler.tell(FakeScheduler.ready("group-0", worker));
         gateway = Gateway.create(vertx, change.apply(options(scheduler)));
         Wait.on(gateway.ready());

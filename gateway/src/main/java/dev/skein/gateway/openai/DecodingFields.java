@@ -43,7 +43,7 @@ final class DecodingFields {
         String salt = body.text("cache_salt");
         String requestId = body.text("request_id");
         boolean addSpecialTokens = body.flag("add_special_tokens", !chat);
-        Decoding.Truncation truncation = truncation();
+        Decoding.Truncation truncation = Truncations.read(body, true);
         Decoding.Show show = show();
         Integer maxTokens = maxTokens(show.echo());
         SamplingParameters.Builder sampling = sampling(show);
@@ -92,24 +92,6 @@ final class DecodingFields {
                             + " or raise the temperature");
         }
         return (int) choices;
-    }
-
-    private Decoding.@Nullable Truncation truncation() {
-        Long tokens = body.integer("truncate_prompt_tokens");
-        String side = body.text("truncation_side");
-        body.check();
-        if (side != null && !side.equals("left") && !side.equals("right")) {
-            throw bad("truncation_side", "truncation_side must be left or right, got " + ApiException.shortened(side));
-        }
-        if (tokens == null) {
-            return null;
-        }
-        if (tokens < -1) {
-            throw bad(
-                    "truncate_prompt_tokens",
-                    "truncate_prompt_tokens must be -1 (what the context holds) or at least 0, got " + tokens);
-        }
-        return new Decoding.Truncation((int) Math.min(tokens, Integer.MAX_VALUE), !"right".equals(side));
     }
 
     private @Nullable Integer maxTokens(boolean echo) {

@@ -58,12 +58,17 @@ public abstract sealed class Tokenizer implements AutoCloseable permits ByteLeve
         }
         return switch (gguf.getModel()) {
             case "gpt2" -> new ByteLevelTokenizer(gguf, Ends.of(model));
+            case "bert" -> {
+                byte[] json = WordPieces.tokenizerJson(gguf);
+                yield new NativeTokenizer(json, Vocabularies.of(json), Ends.NONE, true, cache);
+            }
             case "llama" ->
                 new NativeTokenizer(
                         SentencePiece.tokenizerJson(gguf), Vocabularies.of(gguf), Ends.of(model), false, cache);
             default ->
-                throw new TokenizerException("the tokenizer model " + gguf.getModel() + " is not known (gpt2 and llama"
-                        + " are); give a model with one of these, or with a tokenizer.json");
+                throw new TokenizerException(
+                        "the tokenizer model " + gguf.getModel() + " is not known (gpt2, llama and bert"
+                                + " are); give a model with one of these, or with a tokenizer.json");
         };
     }
 

@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import dev.skein.gateway.json.JsonException;
 import dev.skein.gateway.json.JsonReader;
 import dev.skein.protocol.v1.GgufVocabulary;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -40,16 +41,24 @@ final class Vocabularies {
     static Vocabulary of(byte[] tokenizerJson) {
         Object root = read(tokenizerJson);
         Map<?, ?> model = map(map(root).get("model"));
-        if (!(model.get("vocab") instanceof Map<?, ?> vocab)) {
+        if (!(vocabulary(model.get("vocab")) instanceof Map<?, ?> vocab)) {
             throw new TokenizerException("tokenizer.json has no model.vocab that maps tokens to ids (model type "
-                    + model.get("type") + "); BPE is what is known");
+                    + model.get("type") + "); BPE, WordPiece and Unigram are what is known");
         }
+        boolean words = "WordPiece".equals(model.get("type"));
+        String goesOn = model.get("continuing_subword_prefix") instanceof String prefix ? prefix : "##";
         boolean byteLevel = mentions(map(root).get("decoder"), "ByteLevel");
         Vocabulary.Builder builder = new Vocabulary.Builder();
-        builder.leadingSpace(!byteLevel && mentions(map(root).get("decoder"), "Strip"));
+        builder.leadingSpace(words
+                || !byteLevel
+                        && (mentions(map(root).get("decoder"), "Strip")
+                                || mentions(map(root).get("decoder"), "Metaspace")));
         boolean fallback = Boolean.TRUE.equals(model.get("byte_fallback"));
-        vocab.forEach(
-                (piece, id) -> builder.put(id(id), (String) piece, bytes((String) piece, byteLevel, fallback), false));
+        vocab.forEach((piece, id) -> builder.put(
+                id(id),
+                (String) piece,
+                words ? word((String) piece, goesOn) : bytes((String) piece, byteLevel, fallback),
+                false));
         if (map(root).get("added_tokens") instanceof List<?> added) {
             for (Object token : added) {
                 String content = String.valueOf(map(token).get("content"));
@@ -61,6 +70,30 @@ final class Vocabularies {
             }
         }
         return builder.build();
+    }
+
+    /** By piece: a Unigram's is a list of pieces with their scores, whose ids are their places. */
+    private static @Nullable Object vocabulary(@Nullable Object vocab) {
+        if (!(vocab instanceof List<?> pieces)) {
+            return vocab;
+        }
+        Map<String, Long> ids = HashMap.newHashMap(pieces.size());
+        for (int i = 0; i < pieces.size(); i++) {
+            if (!(pieces.get(i) instanceof List<?> entry)
+                    || entry.isEmpty()
+                    || !(entry.getFirst() instanceof String piece)) {
+                throw new TokenizerException(
+                        "piece " + i + " of tokenizer.json's model.vocab is not a text and a score");
+            }
+            ids.put(piece, (long) i);
+        }
+        return ids;
+    }
+
+    /** A piece that begins a word comes after a space. */
+    private static byte[] word(String piece, String goesOn) {
+        String text = piece.startsWith(goesOn) ? piece.substring(goesOn.length()) : " " + piece;
+        return text.getBytes(UTF_8);
     }
 
     private static @Nullable Object read(byte[] json) {

@@ -247,7 +247,7 @@ public final class SequenceCall {
         }
     }
 
-    private static String message(GrpcClientResponse<?, ?> response, GrpcStatus status) {
+    static String message(GrpcClientResponse<?, ?> response, GrpcStatus status) {
         String told = response.statusMessage();
         if (told == null && response.trailers() != null) {
             told = response.trailers().get("grpc-message");
