@@ -36,8 +36,8 @@ public interface Collective extends AutoCloseable {
 
     /**
      * As {@link #broadcast} from another rank, and meets its {@code broadcast}, but for a rank that has nothing to do until
-     * then: waits without a time limit, at next to no cost. A root that was heard of some milliseconds ago is noticed within
-     * microseconds, one that was silent for long within 5 milliseconds more.
+     * then: waits without a time limit, at the cost of a hundredth of a core. A root that was heard of some milliseconds ago is
+     * noticed within microseconds where cores are free, one that was silent for long within 5 milliseconds.
      */
     void awaitBroadcast(MemorySegment bytes, int root);
 

@@ -6,7 +6,12 @@
  *
  * <p>Ranks never agree on anything by talking: all of them run the same operations of the same step in the same order,
  * and the n-th call on one rank meets the n-th call on the others. A rank that does not come is named in a
- * {@link dev.skein.compute.collective.CollectiveException} when its time is over; nothing here waits for ever.
+ * {@link dev.skein.compute.collective.CollectiveException} when its time is over, one that died within some milliseconds;
+ * only {@link dev.skein.compute.collective.Collective#awaitBroadcast} waits for as long as there is nothing to do.
+ *
+ * <p>{@link dev.skein.compute.collective.Collectives} chooses how the ends meet: ranks of one host share a mapped file and spin
+ * on counters in it, those of several have a connection between each two, moved on by the thread that makes the calls. Both make
+ * sums in the order of ranks, so they agree bit for bit.
  */
 @NullMarked
 package dev.skein.compute.collective;
