@@ -32,12 +32,12 @@ final class Deployments {
     }
 
     static Template template(WorkerParameters worker) {
-        return new Template(worker.model().toString(), 1, worker.encode(), needs(worker), Policy.DEFAULT);
+        return new Template(worker.model().toString(), worker.ranks(), worker.encode(), needs(worker), Policy.DEFAULT);
     }
 
     private static Needs needs(WorkerParameters worker) {
         long weights = worker.loadFormat().equals("dummy") ? 0 : bytes(worker.model());
-        return new Needs(worker.threads(), weights + worker.kvCacheBytes());
+        return new Needs(worker.ranks() * worker.threads(), weights + worker.ranks() * worker.kvCacheBytes());
     }
 
     /// Of a model file, or of all the files in its folder.

@@ -166,6 +166,9 @@ final class ServeCommand {
                 settings.find(ServeSettings.SPECULATIVE_CONFIG).orElse(null),
                 settings.get(ServeSettings.MAX_LOGPROBS),
                 settings.get(ServeSettings.SEED),
+                settings.get(ServeSettings.TENSOR_PARALLEL),
+                settings.get(ServeSettings.PIPELINE_PARALLEL),
+                settings.get(ServeSettings.STEP_TIMEOUT).toMillis(),
                 settings.find(ServeSettings.UVICORN_LOG_LEVEL).orElse(settings.get(ServeSettings.LOG_LEVEL)));
         try {
             parameters.options("checked before the worker starts");
@@ -175,17 +178,24 @@ final class ServeCommand {
         }
     }
 
-    /// Unless told otherwise groups do not share cores.
+    /// Of each rank; unless told otherwise all ranks of all groups share the cores.
     private static int threads(Settings settings) {
-        return settings.has(ServeSettings.THREADS)
-                ? settings.get(ServeSettings.THREADS)
-                : Math.max(1, settings.get(ServeSettings.THREADS) / Math.max(1, settings.get(ServeSettings.REPLICAS)));
+        int given = settings.get(ServeSettings.THREADS);
+        return given > 0 ? given : Math.max(1, Runtime.getRuntime().availableProcessors() / processes(settings));
+    }
+
+    /// Ranks of all groups.
+    private static int processes(Settings settings) {
+        return Math.max(1, settings.get(ServeSettings.REPLICAS))
+                * settings.get(ServeSettings.TENSOR_PARALLEL)
+                * settings.get(ServeSettings.PIPELINE_PARALLEL);
     }
 
     /// One group takes what it finds; several that start together must be told. 0 leaves it to the group.
     private static long shareOfMemory(Settings settings) {
-        int replicas = settings.get(ServeSettings.REPLICAS);
-        return replicas < 2 ? 0 : Math.min(MOST_CACHE, (long) (CACHE_SHARE * FreeMemory.bytes()) / replicas);
+        return settings.get(ServeSettings.REPLICAS) < 2
+                ? 0
+                : Math.min(MOST_CACHE, (long) (CACHE_SHARE * FreeMemory.bytes()) / processes(settings));
     }
 
     private static GatewayOptions gateway(

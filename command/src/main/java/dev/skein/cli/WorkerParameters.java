@@ -1,11 +1,14 @@
 package dev.skein.cli;
 
 import dev.skein.worker.DeviceOptions;
+import dev.skein.worker.GroupOptions;
 import dev.skein.worker.LoadFormat;
 import dev.skein.worker.WorkerOptions;
 import dev.skein.worker.engine.PromptLookup;
+import dev.skein.worker.model.RankCount;
 import io.vertx.core.json.JsonObject;
 import java.nio.file.Path;
+import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /// What `serve` hands to each worker, as the text that a group's specification holds.
@@ -29,7 +32,19 @@ record WorkerParameters(
         @Nullable PromptLookup speculation,
         int maxLogprobs,
         long seed,
+        int tensorParallel,
+        int pipelineParallel,
+        long stepTimeoutMillis,
         String logLevel) {
+
+    /// Ranks of a group.
+    int ranks() {
+        return count().all();
+    }
+
+    private RankCount count() {
+        return new RankCount(tensorParallel, pipelineParallel);
+    }
 
     String encode() {
         return new JsonObject()
@@ -50,6 +65,9 @@ record WorkerParameters(
                 .put("speculation", speculation == null ? null : encode(speculation))
                 .put("max-logprobs", maxLogprobs)
                 .put("seed", seed)
+                .put("tensor-parallel-size", tensorParallel)
+                .put("pipeline-parallel-size", pipelineParallel)
+                .put("step-timeout-millis", stepTimeoutMillis)
                 .put("log-level", logLevel)
                 .encode();
     }
@@ -87,6 +105,9 @@ record WorkerParameters(
                 decode(json.getJsonObject("speculation")),
                 json.getInteger("max-logprobs"),
                 json.getLong("seed"),
+                json.getInteger("tensor-parallel-size"),
+                json.getInteger("pipeline-parallel-size"),
+                json.getLong("step-timeout-millis"),
                 json.getString("log-level"));
     }
 
@@ -108,6 +129,7 @@ record WorkerParameters(
                 speculation,
                 maxLogprobs,
                 seed,
+                new GroupOptions(count(), Duration.ofMillis(stepTimeoutMillis)),
                 "127.0.0.1",
                 0,
                 token);

@@ -2,8 +2,10 @@ package dev.skein.cli;
 
 import dev.skein.scheduler.RankOrder;
 import dev.skein.scheduler.RankReport;
+import dev.skein.worker.GroupMember;
 import dev.skein.worker.Worker;
 import dev.skein.worker.WorkerListener;
+import dev.skein.worker.engine.EngineStatistics;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -11,8 +13,12 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Locale;
+import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.slf4j.LoggerFactory;
 
 /// `skein worker`: the process of one rank, started by the scheduler's local substrate and useless without it.
@@ -29,7 +35,7 @@ final class WorkerProcess {
     private final PrintStream reports;
     private final long mainMillis = System.currentTimeMillis();
     private final AtomicBoolean ready = new AtomicBoolean();
-    private final CompletableFuture<Worker> worker = new CompletableFuture<>();
+    private final CompletableFuture<Running> worker = new CompletableFuture<>();
 
     private WorkerProcess(PrintStream reports) {
         this.reports = reports;
@@ -44,8 +50,20 @@ final class WorkerProcess {
                 .serve(new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)));
     }
 
+    /// A rank at work.
+    ///
+    /// @param failure completes with the reason when it breaks
+    /// @param ended completes when its work is over
+    /// @param close ends it when what runs has finished, or after that time
+    /// @param statistics of its engine, if it has one
+    private record Running(
+            CompletableFuture<String> failure,
+            CompletableFuture<Void> ended,
+            Consumer<Duration> close,
+            Supplier<Optional<EngineStatistics>> statistics) {}
+
     private int serve(BufferedReader orders) {
-        Worker made;
+        Running made;
         try {
             String line = orders.readLine();
             if (line == null) {
@@ -62,10 +80,26 @@ final class WorkerProcess {
         return awaitEnd(made);
     }
 
-    private Worker start(RankOrder order) {
+    private Running start(RankOrder order) {
+        return order.leader().isEmpty() ? lead(order) : follow(order);
+    }
+
+    private Running lead(RankOrder order) {
         WorkerParameters parameters = WorkerParameters.decode(order.parameters());
         Logging.level(parameters.logLevel());
-        return Worker.start(parameters.options(order.token()), event -> tell(event, order));
+        Worker worker = Worker.start(parameters.options(order.token()), event -> tell(event, order));
+        return new Running(worker.failure(), new CompletableFuture<>(), worker::close, worker::statistics);
+    }
+
+    private Running follow(RankOrder order) {
+        int colon = order.leader().lastIndexOf(':');
+        GroupMember member = GroupMember.start(
+                order.leader().substring(0, colon),
+                Integer.parseInt(order.leader().substring(colon + 1)),
+                order.token(),
+                OptionalInt.of(order.rank()),
+                event -> tell(event, order));
+        return new Running(member.failure(), member.ended(), member::close, Optional::empty);
     }
 
     private void tell(WorkerListener.Event event, RankOrder order) {
@@ -73,6 +107,7 @@ final class WorkerProcess {
             case WorkerListener.Listening(String host, int port) -> report(new RankReport.Listening(port));
             case WorkerListener.Loading(int parts, int of) ->
                 report(new RankReport.Progress("loading weights, " + parts + " of " + of));
+            case WorkerListener.Gathering(String ranks) -> report(new RankReport.Progress(ranks));
             case WorkerListener.Warming() -> report(new RankReport.Progress("warming up"));
             case WorkerListener.Ready done -> {
                 ready.set(true);
@@ -80,17 +115,19 @@ final class WorkerProcess {
                 Thread.ofPlatform().daemon().name("heartbeat").start(this::beat);
             }
             // A model that cannot be loaded cannot be loaded a second time; an engine that broke at work can be.
-            case WorkerListener.Failed(String reason) -> report(new RankReport.Failed(reason, !ready.get()));
+            case WorkerListener.Failed(String reason, boolean hopeless) ->
+                report(new RankReport.Failed(reason, hopeless && !ready.get()));
         }
     }
 
     /// Tells once a second how many steps the engine has made, so that one that hangs is found.
     private void beat() {
         try {
-            Worker running = worker.join();
+            Running running = worker.join();
             while (true) {
                 Thread.sleep(BEAT_MILLIS);
-                running.statistics()
+                running.statistics
+                        .get()
                         .ifPresent(statistics ->
                                 report(new RankReport.Step(statistics.steps(), (int) statistics.seated())));
             }
@@ -113,7 +150,7 @@ final class WorkerProcess {
         reports.println(report.line());
     }
 
-    private static void obey(BufferedReader orders, Worker worker) {
+    private static void obey(BufferedReader orders, Running worker) {
         try {
             for (String line = orders.readLine(); line != null; line = orders.readLine()) {
                 if (line.equals(RankOrder.DRAIN)) {
@@ -126,14 +163,14 @@ final class WorkerProcess {
         Runtime.getRuntime().halt(PARENT_GONE);
     }
 
-    private static void drain(Worker worker) {
-        worker.close(LONGEST_DRAIN);
+    private static void drain(Running worker) {
+        worker.close.accept(LONGEST_DRAIN);
         System.exit(0);
     }
 
-    private static int awaitEnd(Worker worker) {
+    private static int awaitEnd(Running worker) {
         Signals.leaveInterruptToParent(() -> drain(worker));
-        worker.failure().join();
-        return CommandException.FAILED;
+        CompletableFuture.anyOf(worker.failure, worker.ended).join();
+        return worker.failure.isDone() ? CommandException.FAILED : 0;
     }
 }

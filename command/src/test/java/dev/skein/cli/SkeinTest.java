@@ -34,6 +34,9 @@ class SkeinTest {
             new PromptLookup(5, 2, 4),
             20,
             -3,
+            2,
+            3,
+            60_000,
             "info");
 
     private record Ended(int code, String output, String error) {}

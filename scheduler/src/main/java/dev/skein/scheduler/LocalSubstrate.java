@@ -15,9 +15,8 @@ import org.jspecify.annotations.Nullable;
 
 /// Runs ranks as child processes of this process, on this machine. [#close] ends them all.
 public final class LocalSubstrate implements Substrate, AutoCloseable {
-    private static final int TOKEN_BYTES = 32;
-
     private static final String HOST = "127.0.0.1";
+    private static final int TOKEN_BYTES = 32;
 
     private final List<String> command;
     private final LongSupplier freeBytes;
@@ -26,7 +25,16 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
     private final SecureRandom random = new SecureRandom();
     private final Map<Key, LocalProcess> processes = new ConcurrentHashMap<>();
 
+    private final Map<String, Leader> leaders = new ConcurrentHashMap<>();
+
     private record Key(String group, int rank, long incarnation) {}
+
+    /// Where a group's other ranks go.
+    private record Leader(String token, int port) {
+        String address() {
+            return HOST + ":" + port;
+        }
+    }
 
     /// @param command starts a process that reads a [RankOrder] and writes [RankReport]s
     /// @param began when the first processes were asked for, in milliseconds since 1970
@@ -48,13 +56,15 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
     @Override
     public void start(GroupSpec spec, int rank, long incarnation, Consumer<Event> events) {
         Key key = new Key(spec.name(), rank, incarnation);
-        RankOrder order = new RankOrder(spec.name(), rank, token(), asked(incarnation), spec.parameters());
+        RankOrder order = order(spec, rank, incarnation);
         try {
             Process process = new ProcessBuilder(command).start();
             events.accept(new Event.Spawned(rank, incarnation, process.pid(), order.token()));
             LocalProcess child = new LocalProcess(process, rank, incarnation, log, event -> {
                 if (event instanceof Event.Exited) {
                     processes.remove(key);
+                } else if (event instanceof Event.Listening(int index, long _, int port) && index == 0) {
+                    leaders.put(spec.name(), new Leader(order.token(), port));
                 }
                 events.accept(event);
             });
@@ -63,6 +73,14 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
         } catch (IOException e) {
             events.accept(new Event.Exited(rank, incarnation, "cannot start a process: " + e.getMessage(), false));
         }
+    }
+
+    /// The leader gets the group's parameters; who follows it gets its address.
+    private RankOrder order(GroupSpec spec, int rank, long incarnation) {
+        Leader leader = leaders.get(spec.name());
+        return rank == 0 || leader == null
+                ? new RankOrder(spec.name(), rank, "", token(), asked(incarnation), spec.parameters())
+                : new RankOrder(spec.name(), rank, leader.address(), leader.token(), asked(incarnation), "");
     }
 
     @Override

@@ -35,7 +35,7 @@ class LocalSubstrateTest {
         assertThat(next()).isEqualTo(new Event.Progress(0, 7, "weights"));
         assertThat(next()).isEqualTo(new Event.Ready(0, 7, "warm"));
         RankOrder order = RankOrder.of(log.take());
-        assertThat(order).isEqualTo(new RankOrder("g", 0, spawned.token(), order.askedMillis(), "what to serve"));
+        assertThat(order).isEqualTo(new RankOrder("g", 0, "", spawned.token(), order.askedMillis(), "what to serve"));
         assertThat(spawned.token()).hasSize(64);
         substrate.drain(SPEC, 0, 7);
         assertThat(((Event.Exited) next()).reason()).startsWith("ended with exit code 0");

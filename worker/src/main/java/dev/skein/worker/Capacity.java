@@ -6,6 +6,7 @@ import dev.skein.compute.StepInputs;
 import dev.skein.worker.engine.EngineOptions;
 import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Checkpoint;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -85,6 +86,15 @@ record Capacity(int maxModelLen, int blocks) {
         Capacity capacity = new Capacity(length, (int) Math.min(fitting, useful));
         capacity.requireMemory(needs);
         return capacity;
+    }
+
+    /** What every one of some ranks can hold. */
+    static Capacity ofAll(WorkerOptions options, List<Needs> ranks) {
+        return ranks.stream()
+                .map(needs -> of(options, needs))
+                .reduce((one, other) ->
+                        new Capacity(Math.min(one.maxModelLen, other.maxModelLen), Math.min(one.blocks, other.blocks)))
+                .orElseThrow();
     }
 
     private static long cacheBytes(WorkerOptions options, Needs needs) {

@@ -3,6 +3,7 @@ package dev.skein.worker;
 import dev.skein.worker.model.Checkpoint;
 import dev.skein.worker.model.DummyFolder;
 import java.nio.file.Path;
+import java.util.Locale;
 
 /** Where weights come from. */
 public enum LoadFormat {
@@ -23,6 +24,11 @@ public enum LoadFormat {
             default ->
                 throw new IllegalArgumentException("--load-format is %s; it may be auto or dummy".formatted(name));
         };
+    }
+
+    /** Its name as {@link #named} knows it. */
+    String label() {
+        return name().toLowerCase(Locale.ROOT);
     }
 
     Checkpoint open(Path model) {

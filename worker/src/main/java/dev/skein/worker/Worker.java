@@ -2,6 +2,7 @@ package dev.skein.worker;
 
 import dev.skein.compute.Backend;
 import dev.skein.compute.ComputeException;
+import dev.skein.compute.collective.CollectiveException;
 import dev.skein.compute.cpu.CpuBackends;
 import dev.skein.compute.cuda.CudaBackends;
 import dev.skein.protocol.v1.TokenizerModel;
@@ -20,15 +21,12 @@ import dev.skein.worker.model.Checkpoint;
 import dev.skein.worker.model.CheckpointException;
 import dev.skein.worker.model.EmbeddingConfig;
 import dev.skein.worker.service.Cards;
+import dev.skein.worker.service.JoinDesk;
 import dev.skein.worker.service.Served;
 import dev.skein.worker.service.WorkerServer;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -38,6 +36,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -99,7 +98,7 @@ public final class Worker implements AutoCloseable {
         Vertx made = Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1).setWarningExceptionTime(Long.MAX_VALUE));
         vertx = made;
         WorkerServer server = new WorkerServer(
-                made, options.token(), 2 * (options.maxNumSeqs() + options.maxQueued()) + SPARE_STREAMS);
+                made, options.token(), 2 * (options.maxNumSeqs() + options.maxQueued()) + SPARE_STREAMS, desk(made));
         try {
             port = server.listen(options.host(), options.port())
                     .toCompletionStage()
@@ -113,6 +112,20 @@ public final class Worker implements AutoCloseable {
         }
         tell(new WorkerListener.Listening(options.host(), port));
         listening.complete(server);
+    }
+
+    /** For the other ranks of the group; null if there are none. */
+    private @Nullable JoinDesk desk(Vertx made) {
+        if (options.group().alone()) {
+            return null;
+        }
+        JoinDesk desk = new JoinDesk(
+                made,
+                options.group().count().all(),
+                Version.TEXT,
+                picture -> tell(new WorkerListener.Gathering(picture)));
+        desk.lost().thenAccept(reason -> fail(new LostRankException(reason)));
+        return desk;
     }
 
     /** Where it listens. */
@@ -153,12 +166,17 @@ public final class Worker implements AutoCloseable {
         Checkpoint opened = options.loadFormat().open(options.model());
         checkpoint = opened;
         Architecture architecture = Architecture.of(opened);
-        Backend backend = backend(architecture);
+        WorkerServer server = listening.join();
+        Leadership leadership = server.desk()
+                .map(desk -> new Leadership(options, desk, architecture))
+                .orElse(null);
+        Backend backend = leadership == null ? backend(architecture) : groupBackend();
         long understood = System.nanoTime();
-        Serving serving = serving(opened, architecture, backend);
+        Serving serving = leadership == null
+                ? serving(opened, architecture, backend)
+                : leader(opened, architecture, backend, leadership);
         StepLoop loading = serving.loop();
         loop = loading;
-        WorkerServer server = listening.join();
         server.served(new Served(serving.card(), tokenizer(opened)));
         loading.loaded().join();
         long weights = System.nanoTime();
@@ -185,7 +203,7 @@ public final class Worker implements AutoCloseable {
 
     private Serving embedder(Checkpoint opened, Architecture architecture, EmbeddingConfig config, Backend backend) {
         try {
-            return Embedder.start(options, opened, architecture, config, backend, this::loaded, version());
+            return Embedder.start(options, opened, architecture, config, backend, this::loaded, Version.TEXT);
         } catch (IllegalArgumentException tooLarge) {
             backend.close();
             throw tooLarge;
@@ -193,11 +211,25 @@ public final class Worker implements AutoCloseable {
     }
 
     private Serving generator(Checkpoint opened, Architecture architecture, Backend backend) {
-        EngineOptions engineOptions = engineOptions(opened, architecture, backend);
+        EngineOptions engineOptions = engineOptions(
+                opened, backend, () -> List.of(Capacity.Needs.of(opened, architecture, backend, options)));
         Engine engine = Engine.start(engineOptions, architecture, backend, this::loaded);
+        return serving(opened, architecture, backend, engineOptions, engine);
+    }
+
+    /** The same, with the other ranks of its group. */
+    private Serving leader(Checkpoint opened, Architecture architecture, Backend backend, Leadership leadership) {
+        EngineOptions engineOptions = engineOptions(opened, backend, leadership::needs);
+        Engine engine = Engine.start(
+                engineOptions, architecture.vocabularySize(), leadership.stepper(engineOptions, backend), this::loaded);
+        return serving(opened, architecture, backend, engineOptions, engine);
+    }
+
+    private static Serving serving(
+            Checkpoint opened, Architecture architecture, Backend backend, EngineOptions engineOptions, Engine engine) {
         return new Serving(
                 engine,
-                Cards.card(opened, architecture, engineOptions, backend.description(), version()),
+                Cards.card(opened, architecture, engineOptions, backend.description(), Version.TEXT),
                 () -> warmUp(engine));
     }
 
@@ -234,20 +266,28 @@ public final class Worker implements AutoCloseable {
         return CpuBackends.choose(options.cpuOptions());
     }
 
-    private EngineOptions engineOptions(Checkpoint opened, Architecture architecture, Backend backend) {
-        int seqs = options.maxNumSeqs();
-        int tokens = options.maxNumBatchedTokens();
+    /** All ranks of a group compute on the same kind of device. */
+    private Backend groupBackend() {
+        if (options.device().device() == CudaBackends.Device.CUDA) {
+            throw new IllegalArgumentException(
+                    "--device cuda: a group of %d ranks runs on processors; say --device cpu or auto"
+                            .formatted(options.group().count().all()));
+        }
+        return cores();
+    }
+
+    private EngineOptions engineOptions(Checkpoint opened, Backend backend, Supplier<List<Capacity.Needs>> ranks) {
         Capacity capacity;
         try {
-            capacity = Capacity.of(options, Capacity.Needs.of(opened, architecture, backend, options));
-        } catch (IllegalArgumentException tooLarge) {
+            capacity = Capacity.ofAll(options, ranks.get());
+        } catch (RuntimeException tooLarge) {
             backend.close();
             throw tooLarge;
         }
         return new EngineOptions(
                 capacity.maxModelLen(),
-                seqs,
-                tokens,
+                options.maxNumSeqs(),
+                options.maxNumBatchedTokens(),
                 capacity.blocks(),
                 options.maxQueued(),
                 options.maxLogprobs(),
@@ -320,18 +360,28 @@ public final class Worker implements AutoCloseable {
         } else {
             log.error("worker=failed reason=\"{}\"", reason, cause);
         }
+        boolean first = !ready.isDone();
         listening.thenAccept(server -> server.failed(reason));
         ready.completeExceptionally(new IllegalStateException(reason, cause));
-        tell(new WorkerListener.Failed(reason));
+        tell(new WorkerListener.Failed(reason, first && hopeless(cause)));
     }
 
     /** For what a person can change, the message says all; a defect needs its name too. */
-    private static String reason(Throwable cause) {
+    static String reason(Throwable cause) {
         return avoidable(cause) ? String.valueOf(cause.getMessage()) : cause.toString();
     }
 
-    private static boolean avoidable(Throwable cause) {
-        return cause instanceof CheckpointException || cause instanceof IllegalArgumentException;
+    static boolean avoidable(Throwable cause) {
+        return cause instanceof CheckpointException || cause instanceof IllegalArgumentException || lost(cause);
+    }
+
+    /** Whether a new start would end in the same way. */
+    static boolean hopeless(Throwable cause) {
+        return !lost(cause);
+    }
+
+    private static boolean lost(Throwable cause) {
+        return cause instanceof LostRankException || cause instanceof CollectiveException;
     }
 
     private void tell(WorkerListener.Event event) {
@@ -347,14 +397,6 @@ public final class Worker implements AutoCloseable {
         return nanos / 1e9;
     }
 
-    private static String version() {
-        try (InputStream text = Worker.class.getResourceAsStream("version.txt")) {
-            return text == null ? "unknown" : new String(text.readAllBytes(), StandardCharsets.UTF_8).strip();
-        } catch (IOException unreadable) {
-            throw new UncheckedIOException(unreadable);
-        }
-    }
-
     // The end
 
     /** Admits nothing more, lets what runs finish for half a minute, and frees everything. */
@@ -365,6 +407,9 @@ public final class Worker implements AutoCloseable {
 
     /** As {@link #close()}, with another limit for what runs. */
     public void close(Duration grace) {
+        if (!ready.isDone()) {
+            letRanksGo();
+        }
         awaitStarter();
         long until = System.nanoTime() + grace.toNanos();
         WorkerServer server = listening.isCompletedExceptionally() ? null : listening.getNow(null);
@@ -374,6 +419,7 @@ public final class Worker implements AutoCloseable {
         if (server != null) {
             await(server.shutdown(Duration.ofNanos(until - System.nanoTime())), until);
         }
+        letRanksGo();
         StepLoop running = loop;
         if (running != null) {
             running.close();
@@ -386,6 +432,10 @@ public final class Worker implements AutoCloseable {
         if (mapped != null) {
             mapped.close();
         }
+    }
+
+    private void letRanksGo() {
+        listening.thenAccept(server -> server.desk().ifPresent(JoinDesk::close));
     }
 
     private void awaitStarter() {

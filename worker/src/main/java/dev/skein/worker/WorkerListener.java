@@ -11,6 +11,9 @@ public interface WorkerListener {
     /** Calls can be made: Health at once, Model and Tokenizer when the file's header has been read. */
     record Listening(String host, int port) implements Event {}
 
+    /** What the other ranks of the group do, for people. */
+    record Gathering(String ranks) implements Event {}
+
     /** Weights are being loaded: so many parts of so many. */
     record Loading(int parts, int of) implements Event {}
 
@@ -27,6 +30,10 @@ public interface WorkerListener {
      */
     record Ready(String backend, double headerSeconds, double weightsSeconds, double warmUpSeconds) implements Event {}
 
-    /** It will never be ready, or is no more; the process should end with an exit code that is not 0. */
-    record Failed(String reason) implements Event {}
+    /**
+     * It will never be ready, or is no more; the process should end with an exit code that is not 0.
+     *
+     * @param hopeless whether a new start would end in the same way
+     */
+    record Failed(String reason, boolean hopeless) implements Event {}
 }

@@ -27,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  * @param speculation how answers are drafted; null for not at all
  * @param maxLogprobs likeliest ids a request may ask for
  * @param seed of the seeds of requests that bring none
+ * @param group the ranks that it leads
  * @param host to listen on
  * @param port 0 for any
  * @param token that every call carries
@@ -47,6 +48,7 @@ public record WorkerOptions(
         @Nullable PromptLookup speculation,
         int maxLogprobs,
         long seed,
+        GroupOptions group,
         String host,
         int port,
         String token) {
@@ -66,6 +68,7 @@ public record WorkerOptions(
     public WorkerOptions {
         requireNonNull(model, "model is null");
         requireNonNull(loadFormat, "loadFormat is null");
+        requireNonNull(group, "group is null");
         within("threads", threads, 0, MAX_THREADS);
         CpuOptions.isa(cpu);
         within("max-model-len", maxModelLen, AUTO, Integer.MAX_VALUE);
@@ -110,6 +113,7 @@ public record WorkerOptions(
                 null,
                 20,
                 0,
+                GroupOptions.ALONE,
                 "127.0.0.1",
                 0,
                 token);
@@ -132,6 +136,7 @@ public record WorkerOptions(
                 speculation,
                 maxLogprobs,
                 seed,
+                group,
                 host,
                 port,
                 token);
@@ -154,6 +159,7 @@ public record WorkerOptions(
                 speculation,
                 maxLogprobs,
                 seed,
+                group,
                 host,
                 port,
                 token);
@@ -176,19 +182,21 @@ public record WorkerOptions(
                 speculation,
                 maxLogprobs,
                 seed,
+                group,
                 host,
                 port,
                 token);
     }
 
     CpuOptions cpuOptions() {
-        CpuOptions options = CpuOptions.defaults().withIsa(CpuOptions.isa(cpu));
+        CpuOptions all = CpuOptions.defaults().withIsa(CpuOptions.isa(cpu));
+        CpuOptions options = group.alone() ? all : all.unpinned();
         return threads == 0 ? options : options.withThreads(threads);
     }
 
     @Override
     public String toString() {
-        return "WorkerOptions[model=%s, load-format=%s, threads=%d, cpu=%s, device=%s, gpu-memory-utilization=%s, enforce-eager=%s, max-model-len=%d, max-num-seqs=%d, max-num-batched-tokens=%d, kv-cache-memory-bytes=%d, max-num-queued-reqs=%d, enable-prefix-caching=%s, scheduling-policy=%s, speculative-config=%s, max-logprobs=%d, seed=%d, host=%s, port=%d]"
+        return "WorkerOptions[model=%s, load-format=%s, threads=%d, cpu=%s, device=%s, gpu-memory-utilization=%s, enforce-eager=%s, max-model-len=%d, max-num-seqs=%d, max-num-batched-tokens=%d, kv-cache-memory-bytes=%d, max-num-queued-reqs=%d, enable-prefix-caching=%s, scheduling-policy=%s, speculative-config=%s, max-logprobs=%d, seed=%d, tensor-parallel-size=%d, pipeline-parallel-size=%d, host=%s, port=%d]"
                 .formatted(
                         model,
                         loadFormat.name().toLowerCase(Locale.ROOT),
@@ -207,6 +215,8 @@ public record WorkerOptions(
                         speculation,
                         maxLogprobs,
                         seed,
+                        group.count().tensor(),
+                        group.count().pipeline(),
                         host,
                         port);
     }

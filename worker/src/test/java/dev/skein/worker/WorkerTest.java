@@ -46,6 +46,7 @@ final class WorkerTest {
                 null,
                 20,
                 1,
+                GroupOptions.ALONE,
                 "127.0.0.1",
                 port,
                 "token");

@@ -23,6 +23,7 @@ public final class ServeSettings {
     public static final int AUTO = -1;
 
     private static final int MOST_TOKENS = 1 << 24;
+    private static final int MOST_RANKS = 64;
 
     public static final Setting<String> MODEL_FILE = Setting.text(
             MODEL,
@@ -189,7 +190,12 @@ public final class ServeSettings {
             "enforce-eager",
             "launch every kernel of every step on a GPU, rather than steps captured as graphs");
     public static final Setting<Integer> THREADS = Setting.of(
-            ENGINE, "threads", "N", "auto", ServeSettings::threads, "threads that compute; auto takes all cores");
+            ENGINE,
+            "threads",
+            "N",
+            "auto",
+            ServeSettings::threads,
+            "threads that compute in each rank; auto shares all cores among them");
     public static final Setting<String> CPU = Setting.of(
             ENGINE,
             "cpu",
@@ -202,17 +208,24 @@ public final class ServeSettings {
                     "tensor-parallel-size",
                     "N",
                     "1",
-                    ServeSettings::alone,
-                    "devices that share each layer; only 1 yet")
+                    Readers.integer(1, MOST_RANKS),
+                    "ranks that share each layer, by heads and columns: each is a process with its part of the weights")
             .alias("-tp");
     public static final Setting<Integer> PIPELINE_PARALLEL = Setting.of(
                     ENGINE,
                     "pipeline-parallel-size",
                     "N",
                     "1",
-                    ServeSettings::alone,
-                    "ranks that share the layers; only 1 yet")
+                    Readers.integer(1, MOST_RANKS),
+                    "stages that share the layers, each of as many ranks as share a layer")
             .alias("-pp");
+    public static final Setting<Duration> STEP_TIMEOUT = Setting.of(
+            ENGINE,
+            "step-timeout",
+            "SECONDS",
+            "60",
+            Readers::seconds,
+            "how long a rank of a group waits for another within a step before the group is given up");
 
     public static final Setting<Integer> REPLICAS = Setting.of(
             ENGINE,
@@ -369,6 +382,7 @@ public final class ServeSettings {
             TENSOR_PARALLEL,
             PIPELINE_PARALLEL,
             REPLICAS,
+            STEP_TIMEOUT,
             CHAT_TEMPLATE,
             CONTENT_FORMAT,
             RESPONSE_ROLE,
@@ -406,9 +420,7 @@ public final class ServeSettings {
     }
 
     private static int threads(String text) {
-        return text.equalsIgnoreCase("auto")
-                ? Runtime.getRuntime().availableProcessors()
-                : Readers.integer(1, 256).apply(text);
+        return text.equalsIgnoreCase("auto") ? 0 : Readers.integer(1, 256).apply(text);
     }
 
     private static int blockSize(String text) {
@@ -434,10 +446,6 @@ public final class ServeSettings {
     private static String samplingDefaults(String text) {
         SamplingDefaults.NEUTRAL.with(text);
         return text;
-    }
-
-    private static int alone(String text) {
-        return only(text, "1", "groups of several ranks are not there yet, so it can only be 1");
     }
 
     private static int only(String text, String value, String why) {

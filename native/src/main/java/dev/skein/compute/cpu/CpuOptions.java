@@ -66,6 +66,11 @@ public record CpuOptions(int threads, Isa isa, boolean pin, int spinMicros) {
         return new CpuOptions(threads, other, pin, spinMicros);
     }
 
+    /** With threads that run where the system puts them: for several processes on the same cores. */
+    public CpuOptions unpinned() {
+        return new CpuOptions(threads, isa, false, spinMicros);
+    }
+
     public CpuOptions withThreads(int other) {
         return new CpuOptions(other, isa, pin, spinMicros);
     }

@@ -95,6 +95,11 @@ final class Split {
             }
             return heads;
         }
+        int together = unit(border, shared * columns);
+        if (together > 1 && all.keyValues() > 1) {
+            int units = (all.keyValues() + together - 1) / together;
+            requireEnough("groups of heads", all.keyValues(), together, units, count.tensor());
+        }
         int unit = unit(border, columns);
         for (int group = 0; group < all.keyValues(); group++) {
             int ranks = (group + 1) * count.tensor() / all.keyValues() - group * count.tensor() / all.keyValues();

@@ -7,6 +7,8 @@ import dev.skein.protocol.v1.GenerateRequest;
 import dev.skein.protocol.v1.GenerateResponse;
 import dev.skein.protocol.v1.HealthResponse;
 import dev.skein.protocol.v1.HealthState;
+import dev.skein.protocol.v1.JoinRequest;
+import dev.skein.protocol.v1.JoinResponse;
 import dev.skein.protocol.v1.ModelCard;
 import dev.skein.protocol.v1.StatisticsResponse;
 import dev.skein.protocol.v1.TokenizerModel;
@@ -28,6 +30,7 @@ import io.vertx.grpc.server.GrpcServerRequest;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -52,6 +55,7 @@ public final class WorkerServer {
     private static final long MAX_REQUEST_BYTES = REQUEST_BYTES + ID_BYTES * (1 << 23);
 
     private final Vertx vertx;
+    private final @Nullable JoinDesk desk;
     private final byte[] authorization;
     private final HttpServer server;
     private final Promise<Served> served = Promise.promise();
@@ -62,9 +66,11 @@ public final class WorkerServer {
     /**
      * @param token that every call must carry
      * @param maxStreams calls at a time over one connection
+     * @param desk where other ranks come to; null for a worker that is alone
      */
-    public WorkerServer(Vertx vertx, String token, int maxStreams) {
+    public WorkerServer(Vertx vertx, String token, int maxStreams, @Nullable JoinDesk desk) {
         this.vertx = vertx;
+        this.desk = desk;
         this.authorization = ("Bearer " + token).getBytes(StandardCharsets.UTF_8);
         this.server = vertx.createHttpServer(httpOptions(maxStreams)).requestHandler(calls());
     }
@@ -127,6 +133,7 @@ public final class WorkerServer {
         GrpcServer calls = GrpcServer.server(vertx, new GrpcServerOptions().setMaxMessageSize(MAX_REQUEST_BYTES));
         calls.callHandler(WorkerGrpcService.Generate, this::generate);
         calls.callHandler(WorkerGrpcService.Embed, this::embed);
+        calls.callHandler(WorkerGrpcService.Join, this::join);
         answer(calls, WorkerGrpcService.Health, () -> Future.succeededFuture(health));
         answer(calls, WorkerGrpcService.Model, this::model);
         answer(calls, WorkerGrpcService.Tokenizer, this::tokenizer);
@@ -147,6 +154,21 @@ public final class WorkerServer {
         StepLoop running = engine;
         return Future.succeededFuture(
                 running == null ? StatisticsResponse.getDefaultInstance() : Messages.statistics(running));
+    }
+
+    /** Where other ranks come to, if this one leads any. */
+    public Optional<JoinDesk> desk() {
+        return Optional.ofNullable(desk);
+    }
+
+    private void join(GrpcServerRequest<JoinRequest, JoinResponse> request) {
+        if (!authorized(request)) {
+            refuse(request, GrpcStatus.UNAUTHENTICATED, "the group's token is missing or wrong");
+        } else if (desk == null) {
+            refuse(request, GrpcStatus.FAILED_PRECONDITION, "this worker leads no group: it is the only rank");
+        } else {
+            desk.accept(request);
+        }
     }
 
     private void generate(GrpcServerRequest<GenerateRequest, GenerateResponse> request) {

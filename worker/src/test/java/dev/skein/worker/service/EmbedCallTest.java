@@ -17,6 +17,7 @@ import dev.skein.protocol.v1.StatisticsResponse;
 import dev.skein.protocol.v1.TokenIds;
 import dev.skein.protocol.v1.WorkerGrpcClient;
 import dev.skein.worker.DeviceOptions;
+import dev.skein.worker.GroupOptions;
 import dev.skein.worker.LoadFormat;
 import dev.skein.worker.Worker;
 import dev.skein.worker.WorkerOptions;
@@ -83,6 +84,7 @@ final class EmbedCallTest {
                 null,
                 20,
                 1,
+                GroupOptions.ALONE,
                 "127.0.0.1",
                 0,
                 TOKEN);

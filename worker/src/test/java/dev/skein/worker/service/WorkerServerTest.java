@@ -42,7 +42,7 @@ final class WorkerServerTest {
     @BeforeEach
     void listen() throws Exception {
         vertx = Vertx.vertx();
-        server = new WorkerServer(vertx, TOKEN, 100);
+        server = new WorkerServer(vertx, TOKEN, 100, null);
         client = new WorkerClientFixture(get(server.listen("127.0.0.1", 0)), TOKEN);
     }
 

@@ -20,6 +20,7 @@ import dev.skein.protocol.v1.TokenizerModel;
 import dev.skein.protocol.v1.TokenizerRequest;
 import dev.skein.protocol.v1.WorkerGrpcClient;
 import dev.skein.worker.DeviceOptions;
+import dev.skein.worker.GroupOptions;
 import dev.skein.worker.LoadFormat;
 import dev.skein.worker.Worker;
 import dev.skein.worker.WorkerListener;
@@ -84,6 +85,7 @@ final class WorkerServiceTest {
                 null,
                 20,
                 1,
+                GroupOptions.ALONE,
                 "127.0.0.1",
                 0,
                 TOKEN);

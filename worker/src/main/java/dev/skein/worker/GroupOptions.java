@@ -1,0 +1,33 @@
+package dev.skein.worker;
+
+import dev.skein.worker.model.RankCount;
+import java.time.Duration;
+
+/**
+ * The ranks that compute a model together.
+ *
+ * @param count how many; this one leads them
+ * @param stepTimeout how long a rank waits for another within a step before it gives the group up
+ */
+public record GroupOptions(RankCount count, Duration stepTimeout) {
+    /** No other ranks. */
+    public static final GroupOptions ALONE = new GroupOptions(RankCount.ONE, Duration.ofMinutes(1));
+
+    /** As many as one host's shared memory holds groups for. */
+    private static final int MOST_RANKS = 64;
+
+    public GroupOptions {
+        if (count.all() > MOST_RANKS) {
+            throw new IllegalArgumentException(
+                    "--tensor-parallel-size %d by --pipeline-parallel-size %d are %d ranks; %d are the most"
+                            .formatted(count.tensor(), count.pipeline(), count.all(), MOST_RANKS));
+        }
+        if (!stepTimeout.isPositive()) {
+            throw new IllegalArgumentException("--step-timeout is %s; it must be more than 0".formatted(stepTimeout));
+        }
+    }
+
+    public boolean alone() {
+        return count.all() == 1;
+    }
+}
