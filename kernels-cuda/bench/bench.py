@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as nn
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "test"))
-from driver import Device  # noqa: E402
+from driver import Device, product  # noqa: E402
 
 import numpy as np  # noqa: E402
 
@@ -22,6 +22,7 @@ I, F, L = np.int32, np.float32, np.int64
 CUDA = torch.device("cuda")
 COLD_BYTES = 512 << 20
 SAMPLES = 25
+ALL = "SKEIN_BENCH_ALL" in os.environ  # each kernel that could do it, not only the one that is used
 FLOAT, ADD, GATED = range(3)
 
 
@@ -35,6 +36,7 @@ class Bench:
             self.device = Device(file.read())
         self.wanted = wanted
         self.copy_rate = None
+        self.wrong = False
 
     # Measuring
 
@@ -63,25 +65,26 @@ class Bench:
         return statistics.median(times), min(times), max(times)
 
     def row(self, name, ours, theirs, work, unit):
-        """work: bytes or operations of one launch; unit: "TB/s" or "TFLOP/s"."""
+        """work: bytes or operations of one launch; unit: "TB/s" or "TFLOP/s"; theirs: functions, or what a call before returned."""
         us, low, high = self.sample(ours)
         rate = work / us / 1e6
         peer = ["", "", ""]
         if theirs:
-            p, p_low, p_high = self.sample(theirs)
+            p, p_low, p_high = theirs = theirs if isinstance(theirs, tuple) else self.sample(theirs)
             peer = [f"{p:.1f}", f"{p_low:.1f}-{p_high:.1f}", f"{p / us:.2f}"]
         share = f"{100 * rate / self.copy_rate:.0f} %" if unit == "TB/s" and self.copy_rate else ""
         print(f"| {name} | {us:.1f} | {low:.1f}-{high:.1f} | {rate:.2f} {unit} | {share} | {peer[0]} | {peer[1]} | {peer[2]} |",
               flush=True)
+        return theirs
 
     def want(self, name):
         return not self.wanted or any(part in name for part in self.wanted)
 
-    @staticmethod
-    def check(name, got, expected, allowed):
+    def check(self, name, got, expected, allowed):
         error = ((got.double() - expected.double()).norm() / expected.double().norm()).item()
         if not error <= allowed:
-            raise SystemExit(f"{name}: differs from PyTorch by {error:.2e}, {allowed:.0e} is allowed")
+            self.wrong = True
+            print(f"| {name} | WRONG: differs from PyTorch by {error:.2e}, {allowed:.0e} is allowed |", flush=True)
 
     @staticmethod
     def copies(size):
@@ -90,13 +93,15 @@ class Bench:
     def ceilings(self):
         """A copy, counting bytes read and written, and a large product."""
         a, b = (torch.randn(1 << 30, dtype=torch.bfloat16, device=CUDA) for _ in range(2))
-        us, _, _ = self.sample([lambda: b.copy_(a)] * 4)
+        us, _, _ = self.sample([lambda: torch.neg(a, out=b)] * 4)  # a kernel; copy_ becomes a node that the copy engine takes
         self.copy_rate = 2 * a.nbytes / us / 1e6
+        read, _, _ = self.sample([lambda: torch.sum(a.view(torch.float32))] * 4)
+        read = a.nbytes / read / 1e6
         del a, b
         x, w = (torch.randn(8192, 8192, dtype=torch.bfloat16, device=CUDA) for _ in range(2))
         out = torch.empty_like(x)
         us, _, _ = self.sample([lambda: torch.mm(x, w, out=out)] * 4)
-        print(f"Ceilings: copy {self.copy_rate:.2f} TB/s (read and written), bf16 8192^3 {2 * 8192 ** 3 / us / 1e6:.0f} TFLOP/s.\n")
+        print(f"Ceilings: copy {self.copy_rate:.2f} TB/s (read and written), sum {read:.2f} TB/s (read), bf16 8192^3 {2 * 8192 ** 3 / us / 1e6:.0f} TFLOP/s.\n")
         print("| | us | min-max | rate | of copy | PyTorch us | min-max | ratio |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
 
@@ -114,19 +119,31 @@ class Bench:
         torch.cuda.synchronize()
         return out
 
-    def matmul(self, weight, x, out, rows, row_tiles, columns, mode, overlap):
-        tokens = x.shape[0]
-        name, of_tokens, of_tiles, threads, shared = next(v for v in (
-            ("8", 8, 1, 256, 0), ("16", 16, 1, 256, 0), ("32", 32, 2, 256, 0), ("64", 64, 2, 256, 0),
-            ("many", 128, 8, 512, 65536)) if tokens <= v[1] or v[0] == "many")
-        self.device.launch("skein_matmul_" + name, (-(-tokens // of_tokens), -(-row_tiles // of_tiles)), threads,
-                           weight.data_ptr(), x.data_ptr(), out.data_ptr(), I(rows), I(row_tiles), I(columns // 16),
-                           I(tokens), I(mode), shared=shared, overlap=overlap)
+    def kernels(self, tokens):
+        """Names of the kernels that are timed: the one that the backend takes, or all that can."""
+        fits = [k for k in ("matmul_8", "matmul_16", "matmul_32", "matmul_64", "skinny_8", "skinny_16", "skinny_32", "skinny_64",
+                            "skinny_128") if tokens <= int(k.split("_")[1]) < max(16, 4 * tokens)]
+        if tokens > 64:
+            fits += ["matmul_many", "skinny_128", "wide_128", "wide_192", "flat_256"]
+        if tokens > 256:
+            fits.remove("skinny_128")
+        return [k for k in dict.fromkeys(fits) if self.device.has("skein_" + k)] if ALL else [self.chosen(tokens)]
+
+    def chosen(self, tokens):
+        hopper = self.device.has("skein_skinny_8")
+        if tokens <= 8 or not hopper:
+            return next((f"matmul_{n}" for n in (8, 16, 32, 64) if tokens <= n), "matmul_many")
+        return next((f"skinny_{n}" for n in (16, 32, 64, 128) if tokens <= n), "wide_192")
+
+    def matmul(self, kernel, weight, x, out, rows, row_tiles, columns, mode, overlap):
+        grid, threads, shared = product(kernel, x.shape[0], row_tiles)
+        self.device.launch("skein_" + kernel, grid, threads, weight.data_ptr(), x.data_ptr(), out.data_ptr(), I(rows), I(row_tiles),
+                           I(columns // 16), I(x.shape[0]), I(mode), shared=shared, overlap=overlap)
 
     def products(self):
         shapes = [("qkv", 6144, 4096), ("o", 4096, 4096), ("down", 4096, 14336), ("head", 128256, 4096)]
         for what, rows, columns in shapes:
-            for tokens in (1, 8, 16, 32, 64, 2048):
+            for tokens in (1, 8, 16, 32, 64, 128, 256, 512, 2048, 8192):
                 name = f"{what} {rows} x {columns}, {tokens} rows"
                 if not self.want(name) or (what == "head" and tokens > 64):
                     continue
@@ -137,14 +154,18 @@ class Bench:
                 x = torch.randn(tokens, columns, dtype=torch.bfloat16, device=CUDA)
                 out = torch.full((tokens, rows), float("nan"), device=CUDA)
                 peer = torch.empty(tokens, rows, dtype=torch.bfloat16, device=CUDA)
-                ours = [lambda w=w: self.matmul(w, x, out, rows, rows // 16, columns, FLOAT, True) for w in tiled]
                 theirs = [lambda w=w: torch.mm(x, w.t(), out=peer) for w in plain]
-                self.device.stream = torch.cuda.current_stream().cuda_stream
-                ours[0]()
-                torch.cuda.synchronize()
-                self.check(name, out, x.float() @ plain[0].float().t(), 1e-4)
+                right = x.float() @ plain[0].float().t()
                 flops = 2 * rows * columns * tokens
-                self.row(name, ours, theirs, flops if tokens > 64 else size, "TFLOP/s" if tokens > 64 else "TB/s")
+                for kernel in self.kernels(tokens):
+                    ours = [lambda w=w: self.matmul(kernel, w, x, out, rows, rows // 16, columns, FLOAT, True) for w in tiled]
+                    out.fill_(float("nan"))
+                    self.device.stream = torch.cuda.current_stream().cuda_stream
+                    ours[0]()
+                    torch.cuda.synchronize()
+                    self.check(f"{name}, {kernel}", out, right, 1e-4)
+                    theirs = self.row(f"{name}, {kernel}", ours, theirs, flops if tokens > 64 else size,
+                                      "TFLOP/s" if tokens > 64 else "TB/s")
 
     def four_bits(self):
         """Beside bf16 of the same shape: PyTorch has no product of four bits."""
@@ -184,7 +205,7 @@ class Bench:
 
     def gated(self):
         rows, columns = 14336, 4096
-        for tokens in (1, 16, 64, 2048):
+        for tokens in (1, 16, 64, 256, 2048):
             name = f"gate-up 2 x {rows} x {columns}, SiLU, {tokens} rows"
             if not self.want(name):
                 continue
@@ -199,18 +220,21 @@ class Bench:
                 torch.mm(x, w.t(), out=product)
                 return nn.silu(product[:, :rows]) * product[:, rows:]
 
-            ours = [lambda w=w: self.matmul(w, x, out, rows, rows // 8, columns, GATED, True) for w in tiled]
-            self.device.stream = torch.cuda.current_stream().cuda_stream
-            ours[0]()
-            torch.cuda.synchronize()
-            self.check(name, out, peer(both[0]), 1e-2)
-            work = 4 * rows * columns * (tokens if tokens > 64 else 1)
-            self.row(name, ours, [lambda w=w: peer(w) for w in both], work, "TFLOP/s" if tokens > 64 else "TB/s")
+            theirs = [lambda w=w: peer(w) for w in both]
+            for kernel in self.kernels(tokens):
+                ours = [lambda w=w: self.matmul(kernel, w, x, out, rows, rows // 8, columns, GATED, True) for w in tiled]
+                out.fill_(float("nan"))
+                self.device.stream = torch.cuda.current_stream().cuda_stream
+                ours[0]()
+                torch.cuda.synchronize()
+                self.check(f"{name}, {kernel}", out, peer(both[0]), 1e-2)
+                work = 4 * rows * columns * (tokens if tokens > 64 else 1)
+                theirs = self.row(f"{name}, {kernel}", ours, theirs, work, "TFLOP/s" if tokens > 64 else "TB/s")
 
     # Attention
 
     def attention(self):
-        heads, kv, size, chunk = 32, 8, 128, 8
+        heads, kv, size, chunk = 32, 8, 128, int(os.environ.get("CHUNK", "8"))
         for batch, length in ((1, 1024), (1, 32768), (16, 1024), (64, 1024), (64, 8192)):
             name = f"decode attention {batch} x {length}"
             if not self.want(name):
@@ -348,7 +372,7 @@ class Bench:
                 ours()
                 torch.cuda.synchronize()
                 if how == "greedy":
-                    assert (results[:, 0] == logits.argmax(1)).all(), name
+                    self.check(name, results[:, 0], logits.argmax(1), 0)
                     theirs = lambda: logits.argmax(1)
                 else:
                     def theirs():
@@ -365,6 +389,8 @@ def main():
     for part in (bench.products, bench.four_bits, bench.gated, bench.attention, bench.prompt, bench.rows_of_activations, bench.sampling):
         part()
         torch.cuda.empty_cache()
+    if bench.wrong:
+        raise SystemExit("see the rows that say WRONG")
 
 
 if __name__ == "__main__":

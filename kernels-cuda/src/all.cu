@@ -1,6 +1,9 @@
 // One translation unit of all kernels, so that one fatbin holds them; a namespace each keeps their names apart.
 #include "skein.cuh"
 #include "multiply.cuh"
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL) && !defined(SKEIN_EMULATED)
+#include "hopper.cuh"
+#endif
 
 namespace embed {
 #include "embed.cu"
@@ -32,3 +35,8 @@ namespace attention {
 namespace sample {
 #include "sample.cu"
 }
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL) && !defined(SKEIN_EMULATED)
+namespace matmul_hopper {
+#include "matmul_hopper.cu"
+}
+#endif

@@ -7,6 +7,8 @@ namespace {
 
 constexpr int THREADS = 1024;
 constexpr int WARPS = THREADS / WARP;
+constexpr int COPIES = 8;
+static_assert(WARPS == WARP, "a lane for each warp's part");
 constexpr float ONE = 0x1p30f;
 constexpr float GREEDY_BELOW = 1e-5f;
 constexpr float LARGEST = 1e38f;
@@ -31,6 +33,41 @@ struct Result {
     int topStart;
 };
 
+// A sum of masses in parts of 10, 10 and the other bits, because shared memory adds 32 bits at once; COPIES of each so that
+// lanes that add to the same one wait less.
+struct Bins {
+    uint32_t part[3][256][COPIES];
+
+    __device__ void clear() {
+        for (int i = threadIdx.x; i < 3 * 256 * COPIES; i += THREADS) {
+            ((uint32_t*)part)[i] = 0;
+        }
+    }
+
+    __device__ void add(int digit, uint32_t mass) {
+        int copy = threadIdx.x % COPIES;
+        atomicAdd(&part[0][digit][copy], mass & 1023u);
+        if (mass > 1023u) {
+            atomicAdd(&part[1][digit][copy], mass >> 10 & 1023u);
+            atomicAdd(&part[2][digit][copy], mass >> 20);
+        }
+    }
+
+    __device__ uint64_t sum(int digit) const {
+        uint64_t sum = 0;
+#pragma unroll
+        for (int i = 0; i < 3; i++) {
+            uint64_t of_part = 0;
+#pragma unroll
+            for (int copy = 0; copy < COPIES; copy++) {
+                of_part += part[i][digit][(copy + threadIdx.x) % COPIES];
+            }
+            sum += of_part << (10 * i);
+        }
+        return sum;
+    }
+};
+
 struct Best {
     float value;
     int id;
@@ -39,7 +76,7 @@ struct Best {
 struct Scratch {
     Best best[WARPS];
     int64_t sums[WARPS];
-    uint64_t bins[256];
+    Bins bins;
     int64_t found[3];
     int bad;
     int status;
@@ -47,23 +84,26 @@ struct Scratch {
 
 __device__ inline bool better(Best a, Best b) { return a.value > b.value || (a.value == b.value && a.id < b.id); }
 
-// The highest value with the lowest id, in every thread.
-__device__ inline Best block_best(Best best, Scratch& scratch) {
+// The highest value with the lowest id, in every lane.
+__device__ inline Best warp_best(Best best) {
 #pragma unroll
     for (int step = WARP / 2; step > 0; step >>= 1) {
         Best other{__shfl_xor_sync(FULL, best.value, step), __shfl_xor_sync(FULL, best.id, step)};
         best = better(other, best) ? other : best;
     }
+    return best;
+}
+
+// The same, in every thread.
+__device__ inline Best block_best(Best best, Scratch& scratch) {
+    best = warp_best(best);
     __syncthreads();
     if (threadIdx.x % WARP == 0) {
         scratch.best[threadIdx.x / WARP] = best;
     }
     __syncthreads();
-    best = scratch.best[0];
-    for (int warp = 1; warp < WARPS; warp++) {
-        best = better(scratch.best[warp], best) ? scratch.best[warp] : best;
-    }
-    return best;
+    // Each warp for itself, by shuffles: ptxas of nvcc 13.0 reads behind the array in an unrolled loop over it.
+    return warp_best(scratch.best[threadIdx.x % WARP]);
 }
 
 template <typename F>
@@ -92,34 +132,52 @@ __device__ inline float unordered(uint32_t u) { return __uint_as_float(u >> 31 ?
 // `before` the sum before that key. The sum of all must exceed `limit`.
 template <bool FALLING, typename K, typename M>
 __device__ inline uint32_t key_beyond(int n, uint64_t limit, uint64_t& before, Scratch& scratch, K key, M mass) {
+    constexpr int EACH = 256 / WARP;
     uint32_t prefix = 0;
     uint32_t known = 0;
     before = 0;
     for (int shift = 24; shift >= 0; shift -= 8) {
         __syncthreads();
-        if (threadIdx.x < 256) {
-            scratch.bins[threadIdx.x] = 0;
-        }
+        scratch.bins.clear();
         __syncthreads();
         for (int i = threadIdx.x; i < n; i += THREADS) {
             uint32_t k = key(i);
             if ((k & known) == prefix) {
-                uint64_t m = mass(i);
+                uint32_t m = mass(i);
                 if (m != 0) {
-                    atomicAdd((unsigned long long*)&scratch.bins[k >> shift & 255], (unsigned long long)m);
+                    scratch.bins.add(k >> shift & 255, m);
                 }
             }
         }
         __syncthreads();
-        if (threadIdx.x == 0) {
-            uint64_t sum = before;
-            int digit = FALLING ? 255 : 0;
-            while (sum + scratch.bins[digit] <= limit && digit != (FALLING ? 0 : 255)) {
-                sum += scratch.bins[digit];
-                digit += FALLING ? -1 : 1;
+        if (threadIdx.x < WARP) {
+            uint64_t own[EACH];
+            uint64_t sum = 0;
+#pragma unroll
+            for (int i = 0; i < EACH; i++) {
+                int at = threadIdx.x * EACH + i;
+                own[i] = scratch.bins.sum(FALLING ? 255 - at : at);
+                sum += own[i];
             }
-            scratch.found[0] = digit;
-            scratch.found[1] = (int64_t)sum;
+            uint64_t upTo = sum;
+#pragma unroll
+            for (int step = 1; step < WARP; step <<= 1) {
+                uint64_t left = __shfl_up_sync(FULL, (unsigned long long)upTo, step);
+                upTo += (int)threadIdx.x >= step ? left : 0;
+            }
+            uint64_t at = before + upTo - sum;
+            if (at <= limit && limit < before + upTo) {
+                int digit = threadIdx.x * EACH;
+#pragma unroll
+                for (int i = 0; i < EACH - 1; i++) {
+                    if (digit == (int)threadIdx.x * EACH + i && at + own[i] <= limit) {
+                        at += own[i];
+                        digit++;
+                    }
+                }
+                scratch.found[0] = FALLING ? 255 - digit : digit;
+                scratch.found[1] = (int64_t)at;
+            }
         }
         __syncthreads();
         prefix |= (uint32_t)scratch.found[0] << shift;
@@ -153,11 +211,8 @@ __device__ inline void sum_ranges(int n, Scratch& scratch, M mass) {
 }
 
 __device__ inline int64_t total(const Scratch& scratch, int warps) {
-    int64_t sum = 0;
-    for (int warp = 0; warp < warps; warp++) {
-        sum += scratch.sums[warp];
-    }
-    return sum;
+    int lane = threadIdx.x % WARP;
+    return warp_sum(lane < warps ? scratch.sums[lane] : 0);
 }
 
 __device__ inline uint64_t mix(uint64_t z) {
@@ -175,7 +230,7 @@ __device__ inline void keep_top_p(int n, float topP, int* weights, Scratch& scra
     uint64_t lighter;
     uint32_t edge = key_beyond<false>(
         n, (uint64_t)limit, lighter, scratch, [&](int i) { return (uint32_t)weights[i]; },
-        [&](int i) { return (uint64_t)weights[i]; });
+        [&](int i) { return (uint32_t)weights[i]; });
     int64_t drop = (limit - (int64_t)lighter) / edge;
     sum_ranges(n, scratch, [&](int i) { return (int64_t)(weights[i] == (int)edge); });
     int64_t stay = total(scratch, WARPS) - drop;
@@ -318,7 +373,7 @@ __device__ inline int choose(const float* raw, int n, const int* slot, const int
         uint64_t above;
         lowest = unordered(key_beyond<true>(
             n, (uint64_t)k - 1, above, scratch, [&](int i) { return ordered(scaled(i)); },
-            [](int) { return (uint64_t)1; }));
+            [](int) { return 1u; }));
     }
     for (int i = threadIdx.x; i < n; i += THREADS) {
         float value = scaled(i);

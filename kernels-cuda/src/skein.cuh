@@ -215,9 +215,6 @@ __device__ inline T block_sum(T x, T* scratch) {
         scratch[threadIdx.x / WARP] = x;
     }
     __syncthreads();
-    T sum = 0;
-    for (int warp = 0; warp < (int)blockDim.x / WARP; warp++) {
-        sum += scratch[warp];
-    }
-    return sum;
+    int lane = threadIdx.x % WARP;
+    return warp_sum(lane < (int)blockDim.x / WARP ? scratch[lane] : (T)0);
 }

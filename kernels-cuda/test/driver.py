@@ -52,6 +52,10 @@ class Device:
             self.functions[name] = function
         return self.functions[name]
 
+    def has(self, name):
+        kernel = ctypes.c_void_p()
+        return self.cuda.cuLibraryGetKernel(ctypes.byref(kernel), self.library, name.encode()) == 0
+
     def attribute(self, name, which):
         value = ctypes.c_int()
         self.call("cuFuncGetAttribute", ctypes.byref(value), which, self.function(name))
@@ -108,6 +112,25 @@ class Device:
             launch.attributes = ctypes.cast(ctypes.byref(attribute), ctypes.c_void_p)
             launch.count = 1
         self.call("cuLaunchKernelEx", ctypes.byref(launch), function, pointers, None)
+
+
+MULTIPROCESSORS = 132  # of an H100 or H200; any number gives the same result
+
+
+def product(kernel, tokens, row_tiles):
+    """Grid, block and shared memory of skein_KERNEL for so many tokens and row tiles."""
+    up = lambda n, unit: -(-n // unit)
+    family, size = kernel.split("_")
+    if kernel == "matmul_many":
+        return (up(tokens, 128), up(row_tiles, 8)), 512, 65536
+    size = int(size)
+    if family == "matmul":
+        return (up(tokens, size), up(row_tiles, 1 if size <= 16 else 2)), 256, 0
+    stages = {"skinny": {8: 6, 16: 6, 32: 5, 64: 4, 128: 6}, "wide": {128: 6, 192: 5}, "flat": {256: 4}}[family][size]
+    shared = stages * (16400 + 128 * size) + 1024
+    if family == "skinny":
+        return (8, up(row_tiles, 8), up(tokens, size)), 288, shared
+    return (min(MULTIPROCESSORS, up(tokens, size) * up(row_tiles, 8)),), 384, shared
 
 
 def to_bf16(x):

@@ -6,7 +6,7 @@ import unittest
 import numpy as np
 
 import sampling
-from driver import Device, from_bf16, rounded, tiles, to_bf16
+from driver import Device, from_bf16, product, rounded, tiles, to_bf16
 
 SEED = int(os.environ.get("SKEIN_TEST_SEED", "1"))
 GUARD = 64
@@ -169,21 +169,25 @@ class KernelTest(unittest.TestCase):
 
     def matmul(self, kernel, weight, x, out, rows, mode):
         row_tiles, k_tiles, tokens = weight.shape[0], weight.shape[1], x.shape[0]
-        of_tokens, of_tiles, threads, shared = {"8": (8, 1, 256, 0), "16": (16, 1, 256, 0), "32": (32, 2, 256, 0),
-                                                "64": (64, 2, 256, 0), "many": (128, 8, 512, 65536)}[kernel]
-        grid = (-(-tokens // of_tokens), -(-row_tiles // of_tiles))
-        self.device.launch("skein_matmul_" + kernel, grid, threads, self.device.put(weight), self.device.put(x), out,
+        grid, threads, shared = product(kernel, tokens, row_tiles)
+        self.device.launch("skein_" + kernel, grid, threads, self.device.put(weight), self.device.put(x), out,
                            I(rows), I(row_tiles), I(k_tiles), I(tokens), I(mode), shared=shared)
 
+    def products(self):
+        """All kernels whose sums have the same bits; some are for compute capability 9.0 only."""
+        return (["matmul_8", "matmul_16", "matmul_32", "matmul_64", "matmul_many"] +
+                [k for k in ("skinny_8", "skinny_16", "skinny_32", "skinny_64", "skinny_128", "wide_128", "wide_192")
+                 if self.device.has("skein_" + k)])
+
     def test_matmul(self):
-        for rows, columns in ((1, 16), (17, 48), (80, 576), (40, 2064)):
+        for rows, columns in ((1, 16), (17, 48), (80, 576), (40, 2064), (200, 1088)):
             weight = rounded(self.random.standard_normal((rows, columns)))
-            for tokens in (1, 2, 7, 8, 9, 16, 31, 64, 65, 130):
+            for tokens in (1, 2, 7, 8, 9, 16, 31, 64, 65, 130, 200):
                 x = rounded(self.random.standard_normal((tokens, columns)) / np.sqrt(columns))
                 exact = x.astype(np.float64) @ weight.T.astype(np.float64)
                 allowed = (np.abs(x).astype(np.float64) @ np.abs(weight).T) * 2e-6 + 1e-6
                 bits = None
-                for kernel in ("8", "16", "32", "64", "many"):
+                for kernel in self.products():
                     what = f"{kernel}: {rows} x {columns}, {tokens} tokens"
                     out = self.out((tokens, rows), F)
                     self.matmul(kernel, tiles(to_bf16(weight)), to_bf16(x), out, rows, FLOAT)
@@ -194,7 +198,7 @@ class KernelTest(unittest.TestCase):
                     np.testing.assert_array_equal(got.view(np.uint32), bits.view(np.uint32), what + ": other bits")
                 residual = self.random.standard_normal((tokens, rows)).astype(F)
                 out = self.device.put(np.concatenate([residual.ravel(), np.full(GUARD, np.nan, F)]))
-                self.matmul("16", tiles(to_bf16(weight)), to_bf16(x), out, rows, ADD)
+                self.matmul("matmul_16", tiles(to_bf16(weight)), to_bf16(x), out, rows, ADD)
                 np.testing.assert_array_equal(self.device.get(out, (tokens, rows), F), residual + bits)
 
     def test_gated_matmul(self):
@@ -204,7 +208,7 @@ class KernelTest(unittest.TestCase):
             for tokens in (1, 13, 70):
                 x = rounded(self.random.standard_normal((tokens, columns)))
                 g, u = x.astype(np.float64) @ gate.T, x.astype(np.float64) @ up.T
-                for kernel, mode in (("8", GATED), ("64", GATED), ("many", GATED), ("16", GATED_GELU)):
+                for kernel, mode in [(k, GATED) for k in self.products()] + [("matmul_16", GATED_GELU)]:
                     expected = g / (1 + np.exp(-g)) * u
                     if mode == GATED_GELU:
                         expected = g / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (g + 0.044715 * g ** 3))) * u
@@ -234,7 +238,7 @@ class KernelTest(unittest.TestCase):
                         for tokens in (1, 9, 70):
                             x = to_bf16(self.random.standard_normal((tokens, columns)))
                             outs = [self.out((tokens, rows), np.uint16 if gated else F) for _ in range(2)]
-                            self.matmul("16", tiled, x, outs[0], rows, mode)
+                            self.matmul("matmul_16", tiled, x, outs[0], rows, mode)
                             self.device.launch("skein_matmul_q4_" + kernel, (-(-tokens // of_tokens), row_tiles), 256, at,
                                                self.device.put(x), outs[1], I(rows), I(columns // 16), I(tokens), I(mode))
                             expected, got = (self.read(o, (tokens, rows), np.uint16 if gated else np.uint32) for o in outs)

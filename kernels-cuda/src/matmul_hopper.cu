@@ -1,0 +1,309 @@
+// The products of matmul.cu for compute capability 9.0: the same sums in the same order by products of a warpgroup, which add
+// as a warp's do (seen on an H200, and tested). W's tiles are the operand in registers, x the one in shared memory; both come
+// through a ring of stages of 128 rows of W and TOKENS rows of x, 64 columns each. Some warps fill it: W by the copy engine,
+// x by copies that swap its pieces as products want them.
+//   skein_skinny_*: up to 128 tokens. A cluster of eight blocks has 128 rows of W, each block one slice of the columns; then
+//       each block adds up 16 rows.
+//   skein_wide_*: more tokens. A block for each multiprocessor goes from tile to tile of 128 rows x TOKENS.
+#include "hopper.cuh"
+#include "store.cuh"
+
+constexpr int ROW_TILES = 8;  // of a stage, a warp of two warpgroups each
+constexpr int STEP = 4;       // tiles along the columns in a stage
+constexpr int WEIGHT = ROW_TILES * STEP * 512;  // bytes
+constexpr int MULTIPLIERS = 256;  // threads
+
+template <int TOKENS, int STAGES, int FILLERS>
+struct Ring {
+    static constexpr int STAGE = WEIGHT + TOKENS * 128;
+    static constexpr int BARRIERS = STAGES * STAGE;
+    static constexpr int BYTES = BARRIERS + STAGES * 16 + 1024;  // with what aligning takes
+
+    uint32_t shared;
+    uint8_t* base;
+    int step = 0;  // of all that this thread has filled or emptied
+
+    __device__ Ring(uint8_t* dynamic) {
+        shared = shared_address(dynamic) + 1023 & ~1023;
+        base = dynamic + (shared - shared_address(dynamic));
+    }
+
+    __device__ void init() const {
+        if (threadIdx.x == 0) {
+            for (int s = 0; s < STAGES; s++) {
+                barrier_init(shared + BARRIERS + s * 16, FILLERS + 1);  // rows of x by all, W by one
+                barrier_init(shared + BARRIERS + s * 16 + 8, MULTIPLIERS / WARP);
+            }
+            barriers_ready();
+        }
+        __syncthreads();
+    }
+
+    __device__ uint32_t full() const { return shared + BARRIERS + step % STAGES * 16; }
+
+    // A filling warp asks for the tiles [k, end), at most STEP, of `have` rows of tiles from `weight` on.
+    __device__ void fill_weight(const uint4* weight, int have, int kTiles, int k, int end) const {
+        int lane = threadIdx.x % WARP;
+        int bytes = min(STEP, end - k) * 512;
+        if (lane == 0) {
+            barrier_arrive_expecting(full(), have * bytes);
+        }
+        __syncwarp();
+        if (lane < have) {
+            copy_bulk(shared + step % STAGES * STAGE + lane * STEP * 512, weight + ((int64_t)lane * kTiles + k) * WARP, bytes, full());
+        }
+    }
+
+    // A filling thread copies its pieces of rows [0, left) of x, and zeros for what is not there; `filler` counts them.
+    __device__ void fill_x(const bf16* x, int filler, int left, int kTiles, int k, int end) const {
+        int row = filler / 8;
+        int piece = filler % 8;
+        bool in = k + piece / 2 < end;
+        const bf16* at = x + ((int64_t)row * kTiles + k) * TILE + piece * 8;
+        uint8_t* to = base + step % STAGES * STAGE + WEIGHT + swizzled(row, piece);
+#pragma unroll 4
+        for (int i = 0; i < TOKENS; i += FILLERS / 8) {
+            bool there = in && row + i < left;
+            copy_async(to + i * 128, there ? at : x, there);
+            at += FILLERS / 8 * TILE * (int64_t)kTiles;
+        }
+        barrier_arrive_copied(full());
+    }
+
+    // Waits until the stage of this step is empty again.
+    __device__ void await_empty() const {
+        if (step >= STAGES) {
+            barrier_wait(full() + 8, step / STAGES - 1 & 1);
+        }
+    }
+
+    // A warpgroup's sums += its rows of the next stage times x; begins at zero if add is 0.
+    __device__ void multiply(float (&sum)[TOKENS / 2], int left, int add) {
+        int warp = threadIdx.x / WARP;
+        int stage = step % STAGES;
+        barrier_wait(full(), step / STAGES & 1);
+        const uint4* tile = (const uint4*)(base + stage * STAGE) + warp * STEP * WARP + threadIdx.x % WARP;
+        uint4 a[STEP];
+#pragma unroll
+        for (int i = 0; i < STEP; i++) {
+            a[i] = i < left ? tile[i * WARP] : make_uint4(0, 0, 0, 0);
+        }
+        uint64_t b = operand(shared + stage * STAGE + WEIGHT);
+        products_see_writes();
+        product_fence();
+#pragma unroll
+        for (int i = 0; i < STEP; i++) {
+            Product<TOKENS>::add(sum, a[i], b + i * 2, i > 0 ? 1 : add);
+        }
+        product_commit();
+        product_wait<0>();
+        if (threadIdx.x % WARP == 0) {
+            barrier_arrive(full() + 8);
+        }
+        step++;
+    }
+};
+
+__device__ inline int64_t same_row(int token) { return token; }
+
+namespace skinny {
+
+constexpr int FILLERS = 32;
+
+template <int TOKENS, int STAGES>
+__device__ inline void run(const uint4* weight, const bf16* x, void* out, int rows, int rowTiles, int kTiles, int tokens,
+                           int mode) {
+    SKEIN_SHARED(uint8_t, dynamic);
+    Ring<TOKENS, STAGES, FILLERS> ring(dynamic);
+    static_assert(TOKENS * 512 <= STAGES * ring.STAGE, "sums take the ring's place");
+    int warp = threadIdx.x / WARP;
+    int lane = threadIdx.x % WARP;
+    int rank = blockIdx.x;
+    int firstToken = blockIdx.z * TOKENS;
+    int slice = slice_tiles(kTiles);
+    int begin = min(rank * slice, kTiles);
+    int end = min(begin + slice, kTiles);
+    ring.init();
+    float sum[TOKENS / 2];
+    if (warp == MULTIPLIERS / WARP) {
+        int firstTile = blockIdx.y * ROW_TILES;
+        int have = min(ROW_TILES, rowTiles - firstTile);
+        const uint4* from = weight + (int64_t)firstTile * kTiles * WARP;
+        int ahead = begin;  // W does not depend on the kernel before
+        for (; ahead < end && ring.step < STAGES; ahead += STEP, ring.step++) {
+            ring.fill_weight(from, have, kTiles, ahead, end);
+        }
+        ring.step = 0;
+        dependency_wait();
+        dependents_start();
+        for (int k = begin; k < end; k += STEP, ring.step++) {
+            ring.await_empty();
+            if (k >= ahead) {
+                ring.fill_weight(from, have, kTiles, k, end);
+            }
+            ring.fill_x(x + (int64_t)firstToken * kTiles * TILE, lane, tokens - firstToken, kTiles, k, end);
+        }
+        copy_commit();
+        copy_wait<0>();
+    } else {
+        dependency_wait();
+        dependents_start();
+#pragma unroll
+        for (int i = 0; i < TOKENS / 2; i++) {
+            sum[i] = 0.f;
+        }
+        for (int k = begin; k < end; k += STEP) {
+            ring.multiply(sum, end - k, 1);
+        }
+    }
+    __syncthreads();
+    float4* part = (float4*)ring.base;  // [ROW_TILES][TOKENS / 8][WARP]
+    if (warp < MULTIPLIERS / WARP) {
+#pragma unroll
+        for (int n = 0; n < TOKENS / 8; n++) {
+            part[(warp * (TOKENS / 8) + n) * WARP + lane] =
+                make_float4(sum[4 * n], sum[4 * n + 1], sum[4 * n + 2], sum[4 * n + 3]);
+        }
+    }
+    cluster_sync();
+    int at = blockIdx.y * ROW_TILES + rank;
+    for (int n = warp; n < TOKENS / 8 && at < rowTiles; n += MULTIPLIERS / WARP + 1) {
+        uint32_t from = ring.shared + ((rank * (TOKENS / 8) + n) * WARP + lane) * 16;
+        float4 p[SLICES];
+#pragma unroll
+        for (int r = 0; r < SLICES; r++) {
+            p[r] = load_remote(from, r);
+        }
+        float4 s = p[0];
+#pragma unroll
+        for (int r = 1; r < SLICES; r++) {
+            s.x = __fadd_rn(s.x, p[r].x);
+            s.y = __fadd_rn(s.y, p[r].y);
+            s.z = __fadd_rn(s.z, p[r].z);
+            s.w = __fadd_rn(s.w, p[r].w);
+        }
+        store4(out, rows, at, lane / 4, firstToken + n * 8 + lane % 4 * 2, tokens, s, mode, same_row);
+    }
+    cluster_sync();  // others may still read what is here
+}
+
+}  // namespace skinny
+
+// As skein_matmul_*. Grid: (8, rowTiles / 8, tokens / TOKENS), rounded up; block: 288; shared memory: Ring::BYTES.
+#define SKEIN_SKINNY(TOKENS, STAGES, BLOCKS)                                                                           \
+    extern "C" __global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(288, BLOCKS)                                \
+        skein_skinny_##TOKENS(const uint4* __restrict__ weight, const bf16* x, void* out, int rows, int rowTiles,      \
+                              int kTiles, int tokens, int mode) {                                                      \
+        skinny::run<TOKENS, STAGES>(weight, x, out, rows, rowTiles, kTiles, tokens, mode);                             \
+    }
+SKEIN_SKINNY(8, 6, 2)
+SKEIN_SKINNY(16, 6, 2)
+SKEIN_SKINNY(32, 5, 2)
+SKEIN_SKINNY(64, 4, 2)
+SKEIN_SKINNY(128, 6, 1)
+
+namespace wide {
+
+constexpr int FILLERS = 128;
+constexpr int GROUP = 12;  // tiles of tokens that are gone through together, row block by row block
+
+// The tiles of out in the order in which they are made.
+struct Tiles {
+    int rowBlocks;
+    int tokenBlocks;
+
+    template <int TOKENS>
+    __device__ static Tiles of(int rowTiles, int tokens) {
+        return Tiles{(rowTiles + ROW_TILES - 1) / ROW_TILES, (tokens + TOKENS - 1) / TOKENS};
+    }
+    __device__ int count() const { return rowBlocks * tokenBlocks; }
+    __device__ void place(int tile, int& rowBlock, int& tokenBlock) const {
+        int group = tile / (GROUP * rowBlocks);
+        int within = tile - group * GROUP * rowBlocks;
+        int wide = min(GROUP, tokenBlocks - group * GROUP);
+        rowBlock = within / wide;
+        tokenBlock = group * GROUP + within % wide;
+    }
+};
+
+template <int TOKENS, int STAGES, bool SLICED>
+__device__ inline void run(const uint4* weight, const bf16* x, void* out, int rows, int rowTiles, int kTiles, int tokens,
+                           int mode) {
+    SKEIN_SHARED(uint8_t, dynamic);
+    Ring<TOKENS, STAGES, FILLERS> ring(dynamic);
+    ring.init();
+    Tiles tiles = Tiles::of<TOKENS>(rowTiles, tokens);
+    dependency_wait();
+    dependents_start();
+    if (threadIdx.x >= MULTIPLIERS) {
+        fewer_registers<56>();
+        for (int tile = blockIdx.x; tile < tiles.count(); tile += gridDim.x) {
+            int rowBlock, tokenBlock;
+            tiles.place(tile, rowBlock, tokenBlock);
+            int firstTile = rowBlock * ROW_TILES;
+            int have = min(ROW_TILES, rowTiles - firstTile);
+            const uint4* from = weight + (int64_t)firstTile * kTiles * WARP;
+            int firstToken = tokenBlock * TOKENS;
+            for (int k = 0; k < kTiles; k += STEP, ring.step++) {
+                ring.await_empty();
+                if (threadIdx.x < MULTIPLIERS + WARP) {
+                    ring.fill_weight(from, have, kTiles, k, kTiles);
+                }
+                ring.fill_x(x + (int64_t)firstToken * kTiles * TILE, threadIdx.x - MULTIPLIERS, tokens - firstToken, kTiles, k, kTiles);
+            }
+        }
+        copy_commit();
+        copy_wait<0>();
+        return;
+    }
+    more_registers<224>();
+    int warp = threadIdx.x / WARP;
+    int lane = threadIdx.x % WARP;
+    int slice = SLICED ? slice_tiles(kTiles) : kTiles;
+    for (int tile = blockIdx.x; tile < tiles.count(); tile += gridDim.x) {
+        float sum[TOKENS / 2];
+        float total[SLICED ? TOKENS / 2 : 1];
+        if constexpr (SLICED) {
+#pragma unroll
+            for (int i = 0; i < TOKENS / 2; i++) {
+                total[i] = 0.f;
+            }
+        }
+        for (int begin = 0; begin < kTiles; begin += slice) {
+            int end = min(begin + slice, kTiles);
+            for (int k = begin; k < end; k += STEP) {
+                ring.multiply(sum, end - k, k > begin);
+            }
+            if constexpr (SLICED) {
+#pragma unroll
+                for (int i = 0; i < TOKENS / 2; i++) {
+                    total[i] = __fadd_rn(total[i], sum[i]);
+                }
+            }
+        }
+        int rowBlock, tokenBlock;
+        tiles.place(tile, rowBlock, tokenBlock);
+        int rowTile = rowBlock * ROW_TILES + warp;
+        if (rowTile < rowTiles) {
+            const float* s = SLICED ? total : sum;
+#pragma unroll
+            for (int n = 0; n < TOKENS / 8; n++) {
+                store4(out, rows, rowTile, lane / 4, tokenBlock * TOKENS + n * 8 + lane % 4 * 2, tokens,
+                       make_float4(s[4 * n], s[4 * n + 1], s[4 * n + 2], s[4 * n + 3]), mode, same_row);
+            }
+        }
+    }
+}
+
+}  // namespace wide
+
+// As skein_matmul_*. Grid: any, one block a multiprocessor is best; block: 384; shared memory: Ring::BYTES.
+#define SKEIN_WIDE(NAME, TOKENS, STAGES, SLICED)                                                                       \
+    extern "C" __global__ void __launch_bounds__(384, 1)                                                               \
+        NAME(const uint4* __restrict__ weight, const bf16* x, void* out, int rows, int rowTiles, int kTiles,           \
+             int tokens, int mode) {                                                                                   \
+        wide::run<TOKENS, STAGES, SLICED>(weight, x, out, rows, rowTiles, kTiles, tokens, mode);                       \
+    }
+SKEIN_WIDE(skein_wide_128, 128, 6, true)
+SKEIN_WIDE(skein_wide_192, 192, 5, true)
+SKEIN_WIDE(skein_flat_256, 256, 4, false)
