@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as nn
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "test"))
-from driver import Device, product  # noqa: E402
+from driver import Device, multiply  # noqa: E402
 
 import numpy as np  # noqa: E402
 
@@ -136,9 +136,8 @@ class Bench:
         return next((f"skinny_{n}" for n in (16, 32, 64, 128) if tokens <= n), "wide_192")
 
     def matmul(self, kernel, weight, x, out, rows, row_tiles, columns, mode, overlap):
-        grid, threads, shared = product(kernel, x.shape[0], row_tiles)
-        self.device.launch("skein_" + kernel, grid, threads, weight.data_ptr(), x.data_ptr(), out.data_ptr(), I(rows), I(row_tiles),
-                           I(columns // 16), I(x.shape[0]), I(mode), shared=shared, overlap=overlap)
+        multiply(self.device, kernel, weight.data_ptr(), x.data_ptr(), out.data_ptr(), rows, row_tiles, columns // 16, x.shape[0], mode,
+                 overlap)
 
     def products(self):
         shapes = [("qkv", 6144, 4096), ("o", 4096, 4096), ("down", 4096, 14336), ("head", 128256, 4096)]
@@ -307,14 +306,34 @@ class Bench:
                                    tiles.data_ptr(), keys.data_ptr(), values.data_ptr(), I(heads), I(kv), F(size ** -0.5), I(chunk),
                                    out.data_ptr(), shared=4 * (176 * size + 256), overlap=True)
 
-            self.device.stream = torch.cuda.current_stream().cuda_stream
-            ours()
-            torch.cuda.synchronize()
+            pieces = torch.stack([torch.zeros(length // 128), torch.arange(length // 128)], 1).int().to(CUDA)
+            rows_of_flash = 128 // (heads // kv)
+            flash_tiles = torch.stack([torch.arange(0, length, rows_of_flash), torch.full((length // rows_of_flash,), rows_of_flash)], 1)
+            flash_tiles = flash_tiles.int().to(CUDA)
+            images = torch.empty(2 * cache, dtype=torch.bfloat16, device=CUDA)
+            last = torch.tensor([length - 1], dtype=torch.int32, device=CUDA)
+
+            def flash():
+                self.device.launch(f"skein_lay_{size}", (length // 128, kv), 256,
+                                   *[t.data_ptr() for t in (pieces, positions, last, start, table, keys, values)], I(kv),
+                                   images.data_ptr(), shared=512 * size, overlap=True)
+                self.device.launch(f"skein_flash_{size}", (flash_tiles.shape[0], kv), 384,
+                                   *[t.data_ptr() for t in (fused, positions, sequence, sequence)], I(1 << 30), flash_tiles.data_ptr(),
+                                   images.data_ptr(), I(heads), I(kv), F(size ** -0.5), out.data_ptr(), shared=1536 * size + 1120,
+                                   overlap=True)
+
             q = fused[:, :heads * size].bfloat16().view(1, length, heads, size).transpose(1, 2).contiguous()
             k, v = self.rows(keys, values, table, 1, length, kv, size)
             peer = lambda: nn.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
-            self.check(name, out, peer()[0].transpose(0, 1), 1e-2)
-            self.row(name, [ours] * 4, [peer] * 4, 2 * length * length * size * heads, "TFLOP/s")
+            theirs = [peer] * 4
+            kernels = [("flash", flash)] if self.device.has(f"skein_flash_{size}") else []
+            for kernel, launch in kernels + ([("prompt", ours)] if ALL or not kernels else []):
+                out.fill_(float("nan"))
+                self.device.stream = torch.cuda.current_stream().cuda_stream
+                launch()
+                torch.cuda.synchronize()
+                self.check(f"{name}, {kernel}", out, peer()[0].transpose(0, 1), 1e-2)
+                theirs = self.row(f"{name}, {kernel}", [launch] * 4, theirs, 2 * length * length * size * heads, "TFLOP/s")
 
     # Rows
 

@@ -39,4 +39,7 @@ namespace sample {
 namespace matmul_hopper {
 #include "matmul_hopper.cu"
 }
+namespace attention_hopper {
+#include "attention_hopper.cu"
+}
 #endif

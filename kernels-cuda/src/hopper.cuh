@@ -63,9 +63,6 @@ __device__ inline uint64_t operand(uint32_t at) {
 
 __device__ inline int swizzled(int row, int piece) { return row * 128 + ((piece ^ (row & 7)) << 4); }
 
-// Makes ordinary writes to shared memory (copy_async, too) that this thread knows to be done visible to its products.
-__device__ inline void products_see_writes() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
-
 // A barrier in shared memory that turns when `count` arrivals and all announced bytes have come.
 __device__ inline void barrier_init(uint32_t at, int count) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(at), "r"(count) : "memory");
@@ -90,16 +87,35 @@ __device__ inline void barrier_wait(uint32_t at, int phase) {
         : "memory");
 }
 
-// An arrival as soon as all of this thread's copy_async so far have come.
-__device__ inline void barrier_arrive_copied(uint32_t at) {
-    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(at) : "memory");
-}
-
 // Whole 16 bytes by the copy engine, counted by a barrier.
 __device__ inline void copy_bulk(uint32_t to, const void* from, int bytes, uint32_t barrier) {
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(to),
                  "l"(from), "r"(bytes), "r"(barrier)
                  : "memory");
+}
+
+// How a matrix lies in memory, and which part of it a copy takes: a CUtensorMap, made by cuTensorMapEncodeTiled.
+struct alignas(64) Map {
+    uint64_t opaque[16];
+};
+
+__device__ inline void prefetch(const Map& map) { asm volatile("prefetch.tensormap [%0];" ::"l"(&map) : "memory"); }
+
+// A part of a matrix by the copy engine, counted by a barrier: in full, for it has zeros where the matrix ends.
+__device__ inline void copy_part(uint32_t to, const Map& map, int column, int row, uint32_t barrier) {
+    asm volatile(
+        "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];" ::"r"(to),
+        "l"(&map), "r"(column), "r"(row), "r"(barrier)
+        : "memory");
+}
+
+// The same of three dimensions, of what L2 should let go first if `policy` says so.
+__device__ inline void copy_part(uint32_t to, const Map& map, int x, int y, int z, uint32_t barrier, uint64_t policy) {
+    asm volatile(
+        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1, {%2, %3, %4}], "
+        "[%5], %6;" ::"r"(to),
+        "l"(&map), "r"(x), "r"(y), "r"(z), "r"(barrier), "l"(policy)
+        : "memory");
 }
 
 __device__ inline void cluster_sync() {

@@ -1,10 +1,11 @@
 // The products of matmul.cu for compute capability 9.0: the same sums in the same order by products of a warpgroup, which add
-// as a warp's do (seen on an H200, and tested). W's tiles are the operand in registers, x the one in shared memory; both come
-// through a ring of stages of 128 rows of W and TOKENS rows of x, 64 columns each. Some warps fill it: W by the copy engine,
-// x by copies that swap its pieces as products want them.
+// as a warp's do (seen on an H200, and tested). W's tiles are the operand in registers, x the one in shared memory; the copy
+// engine brings both through a ring of stages of 128 rows of W and TOKENS rows of x, 64 columns each.
 //   skein_skinny_*: up to 128 tokens. A cluster of eight blocks has 128 rows of W, each block one slice of the columns; then
 //       each block adds up 16 rows.
 //   skein_wide_*: more tokens. A block for each multiprocessor goes from tile to tile of 128 rows x TOKENS.
+// The maps: of W three dimensions, 256 elements of a tile, tiles along the columns, row tiles; parts of 256 x 4 x 8, not
+// swizzled. Of x rows and columns; parts of 64 columns x TOKENS rows, swizzled by 128 bytes.
 #include "hopper.cuh"
 #include "store.cuh"
 
@@ -13,7 +14,7 @@ constexpr int STEP = 4;       // tiles along the columns in a stage
 constexpr int WEIGHT = ROW_TILES * STEP * 512;  // bytes
 constexpr int MULTIPLIERS = 256;  // threads
 
-template <int TOKENS, int STAGES, int FILLERS>
+template <int TOKENS, int STAGES>
 struct Ring {
     static constexpr int STAGE = WEIGHT + TOKENS * 128;
     static constexpr int BARRIERS = STAGES * STAGE;
@@ -31,7 +32,7 @@ struct Ring {
     __device__ void init() const {
         if (threadIdx.x == 0) {
             for (int s = 0; s < STAGES; s++) {
-                barrier_init(shared + BARRIERS + s * 16, FILLERS + 1);  // rows of x by all, W by one
+                barrier_init(shared + BARRIERS + s * 16, 1);
                 barrier_init(shared + BARRIERS + s * 16 + 8, MULTIPLIERS / WARP);
             }
             barriers_ready();
@@ -41,66 +42,76 @@ struct Ring {
 
     __device__ uint32_t full() const { return shared + BARRIERS + step % STAGES * 16; }
 
-    // A filling warp asks for the tiles [k, end), at most STEP, of `have` rows of tiles from `weight` on.
-    __device__ void fill_weight(const uint4* weight, int have, int kTiles, int k, int end) const {
-        int lane = threadIdx.x % WARP;
-        int bytes = min(STEP, end - k) * 512;
-        if (lane == 0) {
-            barrier_arrive_expecting(full(), have * bytes);
-        }
-        __syncwarp();
-        if (lane < have) {
-            copy_bulk(shared + step % STAGES * STAGE + lane * STEP * 512, weight + ((int64_t)lane * kTiles + k) * WARP, bytes, full());
-        }
-    }
-
-    // A filling thread copies its pieces of rows [0, left) of x, and zeros for what is not there; `filler` counts them.
-    __device__ void fill_x(const bf16* x, int filler, int left, int kTiles, int k, int end) const {
-        int row = filler / 8;
-        int piece = filler % 8;
-        bool in = k + piece / 2 < end;
-        const bf16* at = x + ((int64_t)row * kTiles + k) * TILE + piece * 8;
-        uint8_t* to = base + step % STAGES * STAGE + WEIGHT + swizzled(row, piece);
-#pragma unroll 4
-        for (int i = 0; i < TOKENS; i += FILLERS / 8) {
-            bool there = in && row + i < left;
-            copy_async(to + i * 128, there ? at : x, there);
-            at += FILLERS / 8 * TILE * (int64_t)kTiles;
-        }
-        barrier_arrive_copied(full());
-    }
-
-    // Waits until the stage of this step is empty again.
-    __device__ void await_empty() const {
+    // Waits until the stage of this step is empty again, and asks for W from a row tile and a tile of the columns on.
+    __device__ void fill_weight(const Map& weight, int rowTile, int k, uint64_t policy) const {
         if (step >= STAGES) {
             barrier_wait(full() + 8, step / STAGES - 1 & 1);
         }
+        barrier_arrive_expecting(full(), STAGE);
+        copy_part(shared + step % STAGES * STAGE, weight, 0, k, rowTile, full(), policy);
     }
 
-    // A warpgroup's sums += its rows of the next stage times x; begins at zero if add is 0.
-    __device__ void multiply(float (&sum)[TOKENS / 2], int left, int add) {
-        int warp = threadIdx.x / WARP;
+    __device__ void fill_x(const Map& x, int token, int k) const {
+        copy_part(shared + step % STAGES * STAGE + WEIGHT, x, k * TILE, token, full());
+    }
+
+    // Begins: a warpgroup's sums += its rows of the next stage times x, or = if add is 0. Slices are whole stages, and where W
+    // and x end the stage has zeros.
+    __device__ void multiply(float (&sum)[TOKENS / 2], uint4 (&a)[STEP], int add) {
         int stage = step % STAGES;
         barrier_wait(full(), step / STAGES & 1);
-        const uint4* tile = (const uint4*)(base + stage * STAGE) + warp * STEP * WARP + threadIdx.x % WARP;
-        uint4 a[STEP];
+        const uint4* tile = (const uint4*)(base + stage * STAGE) + threadIdx.x / WARP * STEP * WARP + threadIdx.x % WARP;
 #pragma unroll
         for (int i = 0; i < STEP; i++) {
-            a[i] = i < left ? tile[i * WARP] : make_uint4(0, 0, 0, 0);
+            a[i] = tile[i * WARP];
         }
         uint64_t b = operand(shared + stage * STAGE + WEIGHT);
-        products_see_writes();
         product_fence();
 #pragma unroll
         for (int i = 0; i < STEP; i++) {
             Product<TOKENS>::add(sum, a[i], b + i * 2, i > 0 ? 1 : add);
         }
         product_commit();
-        product_wait<0>();
-        if (threadIdx.x % WARP == 0) {
-            barrier_arrive(full() + 8);
-        }
         step++;
+    }
+
+    // The stage `back` steps ago may be filled again: its product is done.
+    __device__ void release(int back) const {
+        if (threadIdx.x % WARP == 0) {
+            barrier_arrive(shared + BARRIERS + (step - back) % STAGES * 16 + 8);
+        }
+    }
+
+    // Sums of whole stages; if there are registers for it, one product is always under way while the next begins.
+    template <bool OVERLAP>
+    __device__ void multiply_all(float (&sum)[TOKENS / 2], int steps) {
+        if constexpr (!OVERLAP) {
+            for (int i = 0; i < steps; i++) {
+                uint4 a[STEP];
+                multiply(sum, a, i > 0);
+                product_wait<0>();
+                release(1);
+            }
+            return;
+        }
+        uint4 a[2][STEP];
+        multiply(sum, a[0], 0);
+        int done = 1;
+        for (; done + 1 < steps; done += 2) {
+            multiply(sum, a[1], 1);
+            product_wait<1>();
+            release(2);
+            multiply(sum, a[0], 1);
+            product_wait<1>();
+            release(2);
+        }
+        if (done < steps) {
+            multiply(sum, a[1], 1);
+            product_wait<1>();
+            release(2);
+        }
+        product_wait<0>();
+        release(1);
     }
 };
 
@@ -108,13 +119,11 @@ __device__ inline int64_t same_row(int token) { return token; }
 
 namespace skinny {
 
-constexpr int FILLERS = 32;
-
 template <int TOKENS, int STAGES>
-__device__ inline void run(const uint4* weight, const bf16* x, void* out, int rows, int rowTiles, int kTiles, int tokens,
+__device__ inline void run(const Map& weight, const Map& x, void* out, int rows, int rowTiles, int kTiles, int tokens,
                            int mode) {
     SKEIN_SHARED(uint8_t, dynamic);
-    Ring<TOKENS, STAGES, FILLERS> ring(dynamic);
+    Ring<TOKENS, STAGES> ring(dynamic);
     static_assert(TOKENS * 512 <= STAGES * ring.STAGE, "sums take the ring's place");
     int warp = threadIdx.x / WARP;
     int lane = threadIdx.x % WARP;
@@ -124,36 +133,28 @@ __device__ inline void run(const uint4* weight, const bf16* x, void* out, int ro
     int begin = min(rank * slice, kTiles);
     int end = min(begin + slice, kTiles);
     ring.init();
-    float sum[TOKENS / 2];
-    if (warp == MULTIPLIERS / WARP) {
-        int firstTile = blockIdx.y * ROW_TILES;
-        int have = min(ROW_TILES, rowTiles - firstTile);
-        const uint4* from = weight + (int64_t)firstTile * kTiles * WARP;
+    float sum[TOKENS / 2] = {};
+    if (threadIdx.x == MULTIPLIERS) {
+        prefetch(weight);
+        prefetch(x);
+        uint64_t policy = first_to_leave();
         int ahead = begin;  // W does not depend on the kernel before
         for (; ahead < end && ring.step < STAGES; ahead += STEP, ring.step++) {
-            ring.fill_weight(from, have, kTiles, ahead, end);
+            ring.fill_weight(weight, blockIdx.y * ROW_TILES, ahead, policy);
         }
         ring.step = 0;
         dependency_wait();
-        dependents_start();
         for (int k = begin; k < end; k += STEP, ring.step++) {
-            ring.await_empty();
             if (k >= ahead) {
-                ring.fill_weight(from, have, kTiles, k, end);
+                ring.fill_weight(weight, blockIdx.y * ROW_TILES, k, policy);
             }
-            ring.fill_x(x + (int64_t)firstToken * kTiles * TILE, lane, tokens - firstToken, kTiles, k, end);
+            ring.fill_x(x, firstToken, k);
         }
-        copy_commit();
-        copy_wait<0>();
-    } else {
+    } else if (warp < MULTIPLIERS / WARP) {
         dependency_wait();
         dependents_start();
-#pragma unroll
-        for (int i = 0; i < TOKENS / 2; i++) {
-            sum[i] = 0.f;
-        }
-        for (int k = begin; k < end; k += STEP) {
-            ring.multiply(sum, end - k, 1);
+        if (begin < end) {
+            ring.template multiply_all<TOKENS != 64>(sum, (end - begin + STEP - 1) / STEP);
         }
     }
     __syncthreads();
@@ -192,8 +193,8 @@ __device__ inline void run(const uint4* weight, const bf16* x, void* out, int ro
 // As skein_matmul_*. Grid: (8, rowTiles / 8, tokens / TOKENS), rounded up; block: 288; shared memory: Ring::BYTES.
 #define SKEIN_SKINNY(TOKENS, STAGES, BLOCKS)                                                                           \
     extern "C" __global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(288, BLOCKS)                                \
-        skein_skinny_##TOKENS(const uint4* __restrict__ weight, const bf16* x, void* out, int rows, int rowTiles,      \
-                              int kTiles, int tokens, int mode) {                                                      \
+        skein_skinny_##TOKENS(const __grid_constant__ Map weight, const __grid_constant__ Map x, void* out, int rows,  \
+                              int rowTiles, int kTiles, int tokens, int mode) {                                                      \
         skinny::run<TOKENS, STAGES>(weight, x, out, rows, rowTiles, kTiles, tokens, mode);                             \
     }
 SKEIN_SKINNY(8, 6, 2)
@@ -204,7 +205,6 @@ SKEIN_SKINNY(128, 6, 1)
 
 namespace wide {
 
-constexpr int FILLERS = 128;
 constexpr int GROUP = 12;  // tiles of tokens that are gone through together, row block by row block
 
 // The tiles of out in the order in which they are made.
@@ -227,36 +227,34 @@ struct Tiles {
 };
 
 template <int TOKENS, int STAGES, bool SLICED>
-__device__ inline void run(const uint4* weight, const bf16* x, void* out, int rows, int rowTiles, int kTiles, int tokens,
+__device__ inline void run(const Map& weight, const Map& x, void* out, int rows, int rowTiles, int kTiles, int tokens,
                            int mode) {
     SKEIN_SHARED(uint8_t, dynamic);
-    Ring<TOKENS, STAGES, FILLERS> ring(dynamic);
+    Ring<TOKENS, STAGES> ring(dynamic);
     ring.init();
     Tiles tiles = Tiles::of<TOKENS>(rowTiles, tokens);
     dependency_wait();
     dependents_start();
     if (threadIdx.x >= MULTIPLIERS) {
-        fewer_registers<56>();
+        fewer_registers<24>();
+        if (threadIdx.x > MULTIPLIERS) {
+            return;
+        }
+        prefetch(weight);
+        prefetch(x);
+        uint64_t policy = 0;
+        asm("createpolicy.fractional.L2::evict_normal.b64 %0, 1.0;" : "=l"(policy));
         for (int tile = blockIdx.x; tile < tiles.count(); tile += gridDim.x) {
             int rowBlock, tokenBlock;
             tiles.place(tile, rowBlock, tokenBlock);
-            int firstTile = rowBlock * ROW_TILES;
-            int have = min(ROW_TILES, rowTiles - firstTile);
-            const uint4* from = weight + (int64_t)firstTile * kTiles * WARP;
-            int firstToken = tokenBlock * TOKENS;
             for (int k = 0; k < kTiles; k += STEP, ring.step++) {
-                ring.await_empty();
-                if (threadIdx.x < MULTIPLIERS + WARP) {
-                    ring.fill_weight(from, have, kTiles, k, kTiles);
-                }
-                ring.fill_x(x + (int64_t)firstToken * kTiles * TILE, threadIdx.x - MULTIPLIERS, tokens - firstToken, kTiles, k, kTiles);
+                ring.fill_weight(weight, rowBlock * ROW_TILES, k, policy);
+                ring.fill_x(x, tokenBlock * TOKENS, k);
             }
         }
-        copy_commit();
-        copy_wait<0>();
         return;
     }
-    more_registers<224>();
+    more_registers<240>();
     int warp = threadIdx.x / WARP;
     int lane = threadIdx.x % WARP;
     int slice = SLICED ? slice_tiles(kTiles) : kTiles;
@@ -271,9 +269,7 @@ __device__ inline void run(const uint4* weight, const bf16* x, void* out, int ro
         }
         for (int begin = 0; begin < kTiles; begin += slice) {
             int end = min(begin + slice, kTiles);
-            for (int k = begin; k < end; k += STEP) {
-                ring.multiply(sum, end - k, k > begin);
-            }
+            ring.template multiply_all<!SLICED>(sum, (end - begin + STEP - 1) / STEP);
             if constexpr (SLICED) {
 #pragma unroll
                 for (int i = 0; i < TOKENS / 2; i++) {
@@ -300,8 +296,8 @@ __device__ inline void run(const uint4* weight, const bf16* x, void* out, int ro
 // As skein_matmul_*. Grid: any, one block a multiprocessor is best; block: 384; shared memory: Ring::BYTES.
 #define SKEIN_WIDE(NAME, TOKENS, STAGES, SLICED)                                                                       \
     extern "C" __global__ void __launch_bounds__(384, 1)                                                               \
-        NAME(const uint4* __restrict__ weight, const bf16* x, void* out, int rows, int rowTiles, int kTiles,           \
-             int tokens, int mode) {                                                                                   \
+        NAME(const __grid_constant__ Map weight, const __grid_constant__ Map x, void* out, int rows, int rowTiles,     \
+             int kTiles, int tokens, int mode) {                                                                                   \
         wide::run<TOKENS, STAGES, SLICED>(weight, x, out, rows, rowTiles, kTiles, tokens, mode);                       \
     }
 SKEIN_WIDE(skein_wide_128, 128, 6, true)

@@ -18,6 +18,28 @@ PROGRAMMATIC_STREAM_SERIALIZATION = 6
 MAX_DYNAMIC_SHARED = 8
 
 
+class Map:
+    """A CUtensorMap of 16-bit elements: a matrix's dimensions and a part's, innermost first, and strides in bytes."""
+
+    def __init__(self, device, at, dimensions, strides, part, swizzled):
+        self.memory = ctypes.create_string_buffer(192)
+        self.address = -(-ctypes.addressof(self.memory) // 64) * 64
+        rank = len(dimensions)
+        longs = lambda values: (ctypes.c_uint64 * len(values))(*values)
+        ints = lambda values: (ctypes.c_uint32 * len(values))(*values)
+        bf16, swizzle_128, promote_256 = 9, 3, 3
+        device.call("cuTensorMapEncodeTiled", ctypes.c_void_p(self.address), bf16, rank, ctypes.c_void_p(at), longs(dimensions),
+                    longs(strides), ints(part), ints([1] * rank), 0, swizzle_128 if swizzled else 0, promote_256, 0)
+
+    @staticmethod
+    def weight(device, at, row_tiles, k_tiles):
+        return Map(device, at, (256, k_tiles, row_tiles), (512, 512 * k_tiles), (256, 4, 8), False)
+
+    @staticmethod
+    def rows(device, at, rows, columns, part_rows):
+        return Map(device, at, (columns, rows), (2 * columns,), (64, part_rows), True)
+
+
 class Device:
     """One device with the kernels of a fatbin. Arrays passed to `put` are copied up; `get` copies down."""
 
@@ -97,14 +119,14 @@ class Device:
         self.owned.clear()
 
     def launch(self, name, grid, block, *arguments, shared=0, overlap=False):
-        """Arguments: int is a 64-bit address, np.int32, np.int64 and np.float32 what they are."""
+        """Arguments: int is a 64-bit address, np.int32, np.int64, np.float32 and Map what they are."""
         function = self.function(name)
         if shared > 49152:
             self.call("cuFuncSetAttribute", function, MAX_DYNAMIC_SHARED, shared)
-        held = [ctypes.c_uint64(a) if isinstance(a, int) else
+        held = [a if isinstance(a, Map) else ctypes.c_uint64(a) if isinstance(a, int) else
                 {np.int32: ctypes.c_int, np.int64: ctypes.c_int64, np.float32: ctypes.c_float}[type(a)](a.item())
                 for a in arguments]
-        pointers = (ctypes.c_void_p * len(held))(*[ctypes.cast(ctypes.byref(a), ctypes.c_void_p) for a in held])
+        pointers = (ctypes.c_void_p * len(held))(*[a.address if isinstance(a, Map) else ctypes.addressof(a) for a in held])
         grid = tuple(grid) + (1,) * (3 - len(grid))
         launch = Launch((ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(block, 1, 1), shared, self.stream, None, 0)
         if overlap:
@@ -117,20 +139,26 @@ class Device:
 MULTIPROCESSORS = 132  # of an H100 or H200; any number gives the same result
 
 
-def product(kernel, tokens, row_tiles):
-    """Grid, block and shared memory of skein_KERNEL for so many tokens and row tiles."""
+def multiply(device, kernel, weight, x, out, rows, row_tiles, k_tiles, tokens, mode, overlap=False):
+    """Launches skein_KERNEL."""
     up = lambda n, unit: -(-n // unit)
     family, size = kernel.split("_")
+    shared = 0
     if kernel == "matmul_many":
-        return (up(tokens, 128), up(row_tiles, 8)), 512, 65536
-    size = int(size)
-    if family == "matmul":
-        return (up(tokens, size), up(row_tiles, 1 if size <= 16 else 2)), 256, 0
-    stages = {"skinny": {8: 6, 16: 6, 32: 5, 64: 4, 128: 6}, "wide": {128: 6, 192: 5}, "flat": {256: 4}}[family][size]
-    shared = stages * (16400 + 128 * size) + 1024
-    if family == "skinny":
-        return (8, up(row_tiles, 8), up(tokens, size)), 288, shared
-    return (min(MULTIPROCESSORS, up(tokens, size) * up(row_tiles, 8)),), 384, shared
+        grid, block, shared = (up(tokens, 128), up(row_tiles, 8)), 512, 65536
+    elif family == "matmul":
+        size = int(size)
+        grid, block = (up(tokens, size), up(row_tiles, 1 if size <= 16 else 2)), 256
+    else:
+        size = int(size)
+        stages = {"skinny": {8: 6, 16: 6, 32: 5, 64: 4, 128: 6}, "wide": {128: 6, 192: 5}, "flat": {256: 4}}[family][size]
+        shared = stages * (16400 + 128 * size) + 1024
+        grid, block = (8, up(row_tiles, 8), up(tokens, size)), 288
+        if family != "skinny":
+            grid, block = (min(MULTIPROCESSORS, up(tokens, size) * up(row_tiles, 8)),), 384
+        weight, x = Map.weight(device, weight, row_tiles, k_tiles), Map.rows(device, x, tokens, 16 * k_tiles, size)
+    device.launch("skein_" + kernel, grid, block, weight, x, out, np.int32(rows), np.int32(row_tiles), np.int32(k_tiles),
+                  np.int32(tokens), np.int32(mode), shared=shared, overlap=overlap)
 
 
 def to_bf16(x):

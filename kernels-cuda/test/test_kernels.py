@@ -6,7 +6,7 @@ import unittest
 import numpy as np
 
 import sampling
-from driver import Device, from_bf16, product, rounded, tiles, to_bf16
+from driver import Device, from_bf16, multiply, rounded, tiles, to_bf16
 
 SEED = int(os.environ.get("SKEIN_TEST_SEED", "1"))
 GUARD = 64
@@ -168,10 +168,8 @@ class KernelTest(unittest.TestCase):
     # Products
 
     def matmul(self, kernel, weight, x, out, rows, mode):
-        row_tiles, k_tiles, tokens = weight.shape[0], weight.shape[1], x.shape[0]
-        grid, threads, shared = product(kernel, tokens, row_tiles)
-        self.device.launch("skein_" + kernel, grid, threads, self.device.put(weight), self.device.put(x), out,
-                           I(rows), I(row_tiles), I(k_tiles), I(tokens), I(mode), shared=shared)
+        multiply(self.device, kernel, self.device.put(weight), self.device.put(x), out, rows, weight.shape[0], weight.shape[1],
+                 x.shape[0], mode)
 
     def products(self):
         """All kernels whose sums have the same bits; some are for compute capability 9.0 only."""
@@ -379,7 +377,22 @@ class KernelTest(unittest.TestCase):
         out = self.out((tokens, heads, size), np.uint16)
         parts = -(-(heads // kv) // 8)
         shape = [I(heads), I(kv), F(scale), I(chunk_blocks)]
-        if prompt:
+        if prompt == "flash":
+            most, pieces, piece_start, tile_rows, first = 128 // min(heads // kv, 8), [], [], [], 0
+            for i, n in enumerate(lengths):
+                piece_start.append(len(pieces))
+                pieces += [(i, b) for b in range(-(-n // 128))]
+                tile_rows += [(first + j, min(most, n - j)) for j in range(0, n, most)]
+                first += n
+            images = self.out((len(pieces), kv, 256 * size), np.uint16)
+            last = self.device.put((np.cumsum(lengths) - 1).astype(I))
+            self.device.launch(f"skein_lay_{size}", (len(pieces), kv), 256, self.device.put(np.array(pieces, I)), step[1], last, step[3],
+                               step[4], *at, I(kv), images, shared=512 * size)
+            self.device.launch(f"skein_flash_{size}", (len(tile_rows), kv * parts), 384, step[0], step[1], step[2],
+                               self.device.put(np.array(piece_start, I)), I(window), self.device.put(np.array(tile_rows, I)), images,
+                               I(heads), I(kv), F(scale), out, shared=1536 * size + 1120)
+            self.read(images, (len(pieces), kv, 256 * size), np.uint16)
+        elif prompt:
             column_tiles = 2 if size == 256 else 4
             most = column_tiles * 8 // min(heads // kv, 8)
             pieces, first = [], 0
@@ -411,6 +424,15 @@ class KernelTest(unittest.TestCase):
                 self.near(from_bf16(got), exact, 1.5e-2 + np.abs(exact) * 1e-2, f"{size} {heads}/{kv} {lengths} {window} {prompt}")
                 bits.append(got)
             np.testing.assert_array_equal(*bits, "a token alone and in a prompt must get the same bits")
+
+    def test_flash(self):
+        all_of_it = 1 << 30
+        for size, heads, kv, lengths, window in ((64, 2, 1, (1,), all_of_it), (128, 8, 2, (70, 1, 129), all_of_it),
+                                                 (64, 3, 1, (5, 140), all_of_it), (128, 12, 1, (130,), all_of_it),
+                                                 (128, 4, 1, (700, 33), all_of_it), (64, 2, 2, (300,), 70), (128, 4, 4, (513,), 1)):
+            if self.device.has(f"skein_flash_{size}"):
+                got, exact = self.attention(size, heads, kv, lengths, 8, window, "flash")
+                self.near(from_bf16(got), exact, 1.5e-2 + np.abs(exact) * 1e-2, f"flash {size} {heads}/{kv} {lengths} {window}")
 
     # Sampling
 
