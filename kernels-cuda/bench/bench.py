@@ -121,16 +121,14 @@ class Bench:
 
     def kernels(self, tokens):
         """Names of the kernels that are timed: the one that the backend takes, or all that can."""
-        fits = [k for k in ("matmul_8", "matmul_16", "matmul_32", "matmul_64", "skinny_8", "skinny_16", "skinny_32", "skinny_64",
-                            "skinny_128") if tokens <= int(k.split("_")[1]) < max(16, 4 * tokens)]
+        fits = [k for k in ("matmul_8", "matmul_16", "matmul_32", "matmul_64", "skinny_16", "skinny_32", "skinny_64",
+                            "wide_16", "wide_32", "wide_64") if tokens <= int(k.split("_")[1]) < max(16, 4 * tokens)]
         if tokens > 64:
             fits += ["matmul_many", "skinny_128", "wide_128", "wide_192", "flat_256"]
-        if tokens > 256:
-            fits.remove("skinny_128")
         return [k for k in dict.fromkeys(fits) if self.device.has("skein_" + k)] if ALL else [self.chosen(tokens)]
 
     def chosen(self, tokens):
-        hopper = self.device.has("skein_skinny_8")
+        hopper = self.device.has("skein_skinny_16")
         if tokens <= 8 or not hopper:
             return next((f"matmul_{n}" for n in (8, 16, 32, 64) if tokens <= n), "matmul_many")
         return next((f"skinny_{n}" for n in (16, 32, 64, 128) if tokens <= n), "wide_192")
@@ -184,23 +182,28 @@ class Bench:
             nibbles = torch.cat([file[:, :, 4:] & 15, file[:, :, 4:] >> 4], 2).float()
             plain = (nibbles * scales[:, :, :1].float() + scales[:, :, 1:].float()).bfloat16().view(rows, columns)
             peers = [plain.clone() for _ in range(self.copies(2 * rows * columns))]
-            for tokens in (1, 8, 16, 64):
+            for tokens in (1, 8, 16, 32, 64, 256, 2048):
                 name = f"four bits {rows} x {columns}, {tokens} rows"
                 if not self.want(name):
                     continue
                 x = torch.randn(tokens, columns, dtype=torch.bfloat16, device=CUDA)
                 out = torch.full((tokens, rows), float("nan"), device=CUDA)
                 peer = torch.empty(tokens, rows, dtype=torch.bfloat16, device=CUDA)
-                kernel, of_tokens = ("8", 8) if tokens <= 8 else ("16", 16) if tokens <= 16 else ("64", 64)
-                ours = lambda w: self.device.launch(
-                    "skein_matmul_q4_" + kernel, (-(-tokens // of_tokens), rows // 16), 256, w.data_ptr(), x.data_ptr(),
-                    out.data_ptr(), I(rows), I(columns // 16), I(tokens), I(FLOAT), overlap=True)
-                self.device.stream = torch.cuda.current_stream().cuda_stream
-                ours(weights[0])
-                torch.cuda.synchronize()
-                self.check(name, out, x.float() @ plain.float().t(), 1e-4)
-                self.row(name, [lambda w=w: ours(w) for w in weights],
-                         [lambda w=w: torch.mm(x, w.t(), out=peer) for w in peers], size, "TB/s")
+                theirs = [lambda w=w: torch.mm(x, w.t(), out=peer) for w in peers]
+                few = f"matmul_q4_{8 if tokens <= 8 else 64}"
+                many = [f"skinny_q4_{n}" for n in (16, 32, 64) if tokens <= n][:1] or ["wide_q4_128", "flat_q4_256"]
+                if tokens <= 8 or not self.device.has("skein_skinny_q4_16"):
+                    many = [few]
+                for kernel in many + [few] if ALL and few not in many else many:
+                    ours = [lambda w=w: multiply(self.device, kernel, w.data_ptr(), x.data_ptr(), out.data_ptr(), rows, rows // 16,
+                                                 columns // 16, tokens, FLOAT, True) for w in weights]
+                    out.fill_(float("nan"))
+                    self.device.stream = torch.cuda.current_stream().cuda_stream
+                    ours[0]()
+                    torch.cuda.synchronize()
+                    self.check(f"{name}, {kernel}", out, x.float() @ plain.float().t(), 1e-4)
+                    theirs = self.row(f"{name}, {kernel}", ours, theirs, size if tokens <= 64 else 2 * rows * columns * tokens,
+                                      "TB/s" if tokens <= 64 else "TFLOP/s")
 
     def gated(self):
         rows, columns = 14336, 4096
@@ -255,8 +258,10 @@ class Bench:
             shape = [I(heads), I(kv), F(size ** -0.5), I(chunk)]
 
             def ours(k, v):
-                self.device.launch(f"skein_attention_{size}", (chunks, kv, batch), 128, *step, k.data_ptr(), v.data_ptr(), *shape,
-                                   partial.data_ptr(), out.data_ptr(), overlap=True)
+                staged = self.device.has(f"skein_staged_{size}") and "PLAIN" not in os.environ
+                self.device.launch(f"skein_{'staged' if staged else 'attention'}_{size}", (chunks, kv, batch), 128, *step, k.data_ptr(),
+                                   v.data_ptr(), *shape, partial.data_ptr(), out.data_ptr(), shared=528 * size + 256 if staged else 0,
+                                   overlap=True)
                 if chunks > 1:
                     self.device.launch(f"skein_attention_merge_{size}", (heads, batch), size, positions.data_ptr(), 0,
                                        I(1 << 30), I(heads), I(chunk), I(chunks), partial.data_ptr(), out.data_ptr(), overlap=True)
@@ -345,7 +350,7 @@ class Bench:
                 x = torch.randn(tokens, hidden, device=CUDA)
                 weight = torch.randn(hidden, device=CUDA)
                 out = torch.full((tokens, hidden), float("nan"), dtype=torch.bfloat16, device=CUDA)
-                ours = lambda: self.device.launch("skein_rms_norm", (tokens,), 1024, x.data_ptr(), weight.data_ptr(), F(1e-5),
+                ours = lambda: self.device.launch("skein_rms_norm", (tokens,), int(os.environ.get("NORM", "1024")), x.data_ptr(), weight.data_ptr(), F(1e-5),
                                                   out.data_ptr(), I(hidden), overlap=True)
                 self.device.stream = torch.cuda.current_stream().cuda_stream
                 ours()

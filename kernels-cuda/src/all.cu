@@ -1,7 +1,8 @@
 // One translation unit of all kernels, so that one fatbin holds them; a namespace each keeps their names apart.
 #include "skein.cuh"
+#include "four_bits.cuh"
 #include "multiply.cuh"
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL) && !defined(SKEIN_EMULATED)
+#ifdef SKEIN_HOPPER
 #include "hopper.cuh"
 #endif
 
@@ -35,7 +36,7 @@ namespace attention {
 namespace sample {
 #include "sample.cu"
 }
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL) && !defined(SKEIN_EMULATED)
+#ifdef SKEIN_HOPPER
 namespace matmul_hopper {
 #include "matmul_hopper.cu"
 }

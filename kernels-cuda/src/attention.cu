@@ -12,6 +12,9 @@
 // Keys and values go from the cache straight into the registers of the tensor cores (tiles: skein.cuh; who writes them:
 // rope.cu). S' comes out as an accumulator, and P' must go in as a B operand: movmatrix turns the one into the other.
 #include "skein.cuh"
+#ifdef SKEIN_HOPPER
+#include "hopper.cuh"
+#endif
 
 namespace {
 
@@ -78,25 +81,29 @@ struct Walk {
         }
     }
 
+    template <bool STAGED>
     __device__ static void load(uint4 (&to)[K_TILES], const uint4* from, uint64_t policy) {
 #pragma unroll
         for (int d = 0; d < K_TILES; d++) {
-            to[d] = load_cached(from + d * WARP + threadIdx.x % WARP, policy);
+            const uint4* at = from + d * WARP + threadIdx.x % WARP;
+            to[d] = STAGED ? *at : load_cached(at, policy);
         }
     }
 
-    // One block of the cache. `last[n][i]`: the last of the `window` positions that a column sees.
+    // One block of the cache, or a copy of it in shared memory (STAGED). `last[n][i]`: the last of the `window` positions that
+    // a column sees.
+    template <bool STAGED = false>
     __device__ void block(const Shared<HEAD, COLUMN_TILES>& shared, const uint4* keys, const uint4* values, int first,
                           const int (&last)[COLUMN_TILES][2], int window, float scale) {
         int lane = threadIdx.x % WARP;
         int g = lane / 4;
         uint64_t policy = first_to_leave();
         uint4 k[K_TILES];
-        load(k, keys, policy);
+        load<STAGED>(k, keys, policy);
         uint4 v[K_TILES];
         // One column tile leaves registers to have both on their way; with more, values take the place of keys.
-        if constexpr (COLUMN_TILES == 1) {
-            load(v, values, policy);
+        if constexpr (COLUMN_TILES == 1 && !STAGED) {
+            load<STAGED>(v, values, policy);
         }
         float scores[COLUMN_TILES][4] = {};
 #pragma unroll
@@ -107,8 +114,8 @@ struct Walk {
                 mma(scores[n], k[d], q.x, q.y);
             }
         }
-        if constexpr (COLUMN_TILES > 1) {
-            load(v, values, policy);
+        if constexpr (COLUMN_TILES > 1 || STAGED) {
+            load<STAGED>(v, values, policy);
         }
 #pragma unroll
         for (int n = 0; n < COLUMN_TILES; n++) {
@@ -242,41 +249,47 @@ __device__ inline void walk_chunk(Walk<HEAD, COLUMN_TILES>& walk, const Shared<H
     }
 }
 
-template <int HEAD>
-__device__ inline void attend_chunk(const float* qkv, Step step, const int* rows, const bf16* keys, const bf16* values, int queryHeads,
-                                    int kvHeads, float scale, int chunkBlocks, float* partial, bf16* out) {
-    __shared__ Shared<HEAD, 1> shared;
-    dependency_wait();
-    dependents_start();
-    int row = rows == nullptr ? blockIdx.z : rows[blockIdx.z];
-    int position = step.positions[row];
-    int chunk = blockIdx.x;
-    int block = chunk * chunkBlocks;
-    int blocks = position / BLOCK_TOKENS + 1;
-    int firstChunk = step.first_seen(position) / (BLOCK_TOKENS * chunkBlocks);
-    if (position < 0 || block >= blocks || chunk < firstChunk) {
-        return;  // the whole grid block: a padding row, a shorter sequence than the longest, or before the window
-    }
-    int group = queryHeads / kvHeads;
-    int parts = (group + 7) / 8;  // of a group wider than a tile
-    int kvHead = blockIdx.y / parts;
-    int inGroup = blockIdx.y % parts * 8;
-    int firstHead = kvHead * group + inGroup;
-    int heads = min(group - inGroup, 8);
-    load_queries<HEAD, 1>(shared, qkv, (queryHeads + 2 * kvHeads) * HEAD, row, firstHead, heads, heads);
-    __syncthreads();
-    const int* table = step.blocks + step.blockStart[step.sequence[row]];
-    int last[1][2] = {{position, position}};
-    Walk<HEAD, 1> walk;
-    walk_chunk(walk, shared, table, keys, values, kvHeads, kvHead, block, min(block + chunkBlocks, blocks), last,
-               step.window, __fmul_rn(scale, LOG2E));
-    walk.share(shared);
-    __syncthreads();
+// What a grid block of skein_attention_H has to do.
+struct Chunk {
+    int row;
+    int position;
+    int block;  // of the sequence, the chunk's first, and after its last
+    int end;
+    int kvHead;
+    int firstHead;
+    int heads;
+    bool only;  // no other chunk has anything to add
+    const int* table;
 
+    // False: nothing, because of a padding row, a shorter sequence than the longest, or the window.
+    __device__ bool find(const Step& step, const int* rows, int queryHeads, int kvHeads, int chunkBlocks) {
+        row = rows == nullptr ? blockIdx.z : rows[blockIdx.z];
+        position = step.positions[row];
+        block = blockIdx.x * chunkBlocks;
+        int blocks = position / BLOCK_TOKENS + 1;
+        int firstChunk = step.first_seen(position) / (BLOCK_TOKENS * chunkBlocks);
+        if (position < 0 || block >= blocks || (int)blockIdx.x < firstChunk) {
+            return false;
+        }
+        end = min(block + chunkBlocks, blocks);
+        int group = queryHeads / kvHeads;
+        int parts = (group + 7) / 8;  // of a group wider than a tile
+        kvHead = blockIdx.y / parts;
+        int inGroup = blockIdx.y % parts * 8;
+        firstHead = kvHead * group + inGroup;
+        heads = min(group - inGroup, 8);
+        only = blocks <= (firstChunk + 1) * chunkBlocks;
+        table = step.blocks + step.blockStart[step.sequence[row]];
+        return true;
+    }
+};
+
+// Merges the warps' parts and stores them: the result where there is but one chunk, else the chunk's part.
+template <int HEAD>
+__device__ inline void store_chunk(const Shared<HEAD, 1>& shared, const Chunk& chunk, int queryHeads, float* partial, bf16* out) {
     int lane = threadIdx.x % WARP;
     int g = lane / 4;
     int column = lane % 4 * 2;
-    bool only = blocks <= (firstChunk + 1) * chunkBlocks;
     int chunks = gridDim.x;
     float factor[2][WARPS];
     Running all[2] = {factors(shared, column, factor[0]), factors(shared, column + 1, factor[1])};
@@ -285,27 +298,119 @@ __device__ inline void attend_chunk(const float* qkv, Step step, const int* rows
         float4 o = merged_part(shared, d, 0, factor);
 #pragma unroll
         for (int i = 0; i < 2; i++) {
-            if (column + i >= heads) {
+            if (column + i >= chunk.heads) {
                 continue;
             }
             float upper = i == 0 ? o.x : o.y;
             float lower = i == 0 ? o.z : o.w;
-            int64_t at = (int64_t)blockIdx.z * queryHeads + firstHead + column + i;
-            if (only) {
-                bf16* to = out + ((int64_t)row * queryHeads + firstHead + column + i) * HEAD + d * TILE + g;
+            int64_t at = (int64_t)blockIdx.z * queryHeads + chunk.firstHead + column + i;
+            if (chunk.only) {
+                bf16* to = out + ((int64_t)chunk.row * queryHeads + chunk.firstHead + column + i) * HEAD + d * TILE + g;
                 to[0] = to_bf16(__fdiv_rn(upper, all[i].sum));
                 to[8] = to_bf16(__fdiv_rn(lower, all[i].sum));
             } else {
-                float* to = partial + (at * chunks + chunk) * HEAD + d * TILE + g;
+                float* to = partial + (at * chunks + blockIdx.x) * HEAD + d * TILE + g;
                 to[0] = upper;
                 to[8] = lower;
                 if (d == 0 && g == 0) {
-                    ((Running*)stats)[at * chunks + chunk] = all[i];
+                    ((Running*)stats)[at * chunks + blockIdx.x] = all[i];
                 }
             }
         }
     }
 }
+
+template <int HEAD>
+__device__ inline void attend_chunk(const float* qkv, Step step, const int* rows, const bf16* keys, const bf16* values, int queryHeads,
+                                    int kvHeads, float scale, int chunkBlocks, float* partial, bf16* out) {
+    __shared__ Shared<HEAD, 1> shared;
+    dependency_wait();
+    dependents_start();
+    Chunk chunk;
+    if (!chunk.find(step, rows, queryHeads, kvHeads, chunkBlocks)) {
+        return;
+    }
+    load_queries<HEAD, 1>(shared, qkv, (queryHeads + 2 * kvHeads) * HEAD, chunk.row, chunk.firstHead, chunk.heads, chunk.heads);
+    __syncthreads();
+    int last[1][2] = {{chunk.position, chunk.position}};
+    Walk<HEAD, 1> walk;
+    walk_chunk(walk, shared, chunk.table, keys, values, kvHeads, chunk.kvHead, chunk.block, chunk.end, last, step.window,
+               __fmul_rn(scale, LOG2E));
+    walk.share(shared);
+    __syncthreads();
+    store_chunk<HEAD>(shared, chunk, queryHeads, partial, out);
+}
+
+#ifdef SKEIN_HOPPER
+constexpr int STAGES = 2;  // of each warp: a block's keys and values on their way
+
+// As attend_chunk, through shared memory: the copy engine brings each warp its blocks, STAGES ahead. All but the newest token's
+// block are asked for before the kernel before is done, which stores that one. raw: 16 * HEAD + 256 bytes for queries and what
+// is running, then STAGES * 256 * HEAD for blocks, whose place the warps' parts take.
+template <int HEAD>
+__device__ inline void attend_staged(uint8_t* raw, const float* qkv, Step step, const int* rows, const bf16* keys, const bf16* values,
+                                     int queryHeads, int kvHeads, float scale, int chunkBlocks, float* partial, bf16* out) {
+    constexpr int BYTES = HEAD * BLOCK_TOKENS * 2;
+    __shared__ uint64_t barriers[WARPS][STAGES];
+    Shared<HEAD, 1>& shared = *(Shared<HEAD, 1>*)raw;
+    int warp = threadIdx.x / WARP;
+    int lane = threadIdx.x % WARP;
+    uint8_t* own = (uint8_t*)&shared.part[0][0][0][0] + warp * STAGES * 2 * BYTES;
+    uint32_t barrier = shared_address(barriers[warp]);
+    if (lane < STAGES) {
+        barrier_init(barrier + lane * 8, 1);
+        barriers_ready();
+    }
+    __syncwarp();
+    Chunk chunk;
+    bool found = chunk.find(step, rows, queryHeads, kvHeads, chunkBlocks);
+    int count = found ? max(0, (chunk.end - chunk.block - warp + WARPS - 1) / WARPS) : 0;
+    int held = 0;  // of the table, a lane one of the warp's next 32 blocks
+    auto bring = [&](int i) {
+        if (i % WARP == 0) {
+            held = i + lane < count ? chunk.table[chunk.block + warp + (i + lane) * WARPS] : 0;
+        }
+        int64_t at = ((int64_t)__shfl_sync(FULL, held, i % WARP) * kvHeads + chunk.kvHead) * HEAD * BLOCK_TOKENS;
+        if (lane == 0) {
+            uint32_t to = shared_address(own + i % STAGES * 2 * BYTES);
+            barrier_arrive_expecting(barrier + i % STAGES * 8, 2 * BYTES);
+            copy_bulk(to, keys + at, BYTES, barrier + i % STAGES * 8);
+            copy_bulk(to + BYTES, values + at, BYTES, barrier + i % STAGES * 8);
+        }
+    };
+    int brought = 0;
+    for (; brought < min(STAGES, count) && chunk.block + warp + brought * WARPS < chunk.position / BLOCK_TOKENS; brought++) {
+        bring(brought);
+    }
+    dependency_wait();
+    dependents_start();
+    if (!found) {
+        return;
+    }
+    for (; brought < min(STAGES, count); brought++) {
+        bring(brought);
+    }
+    load_queries<HEAD, 1>(shared, qkv, (queryHeads + 2 * kvHeads) * HEAD, chunk.row, chunk.firstHead, chunk.heads, chunk.heads);
+    __syncthreads();
+    int last[1][2] = {{chunk.position, chunk.position}};
+    Walk<HEAD, 1> walk;
+    walk.clear();
+    for (int i = 0; i < count; i++) {
+        barrier_wait(barrier + i % STAGES * 8, i / STAGES & 1);
+        const uint4* k = (const uint4*)(own + i % STAGES * 2 * BYTES);
+        walk.template block<true>(shared, k, k + BYTES / 16, (chunk.block + warp + i * WARPS) * BLOCK_TOKENS, last, step.window,
+                                  __fmul_rn(scale, LOG2E));
+        __syncwarp();
+        if (i + STAGES < count) {
+            bring(i + STAGES);
+        }
+    }
+    __syncthreads();
+    walk.share(shared);
+    __syncthreads();
+    store_chunk<HEAD>(shared, chunk, queryHeads, partial, out);
+}
+#endif
 
 // Merges the chunks of one head of one row; only rows of more than one chunk have anything to merge.
 template <int HEAD>
@@ -457,3 +562,18 @@ SKEIN_ATTENTION(80, 4)
 SKEIN_ATTENTION(96, 4)
 SKEIN_ATTENTION(128, 4)
 SKEIN_ATTENTION(256, 2)
+
+// skein_staged_H: as skein_attention_H, with the same bits. Shared memory: 528 * H + 256 bytes.
+#ifdef SKEIN_HOPPER
+#define SKEIN_STAGED(H)                                                                                                \
+    extern "C" __global__ void __launch_bounds__(128) skein_staged_##H(                                                \
+        const float* qkv, const int* positions, const int* sequence, const int* blockStart, const int* blocks,         \
+        int window, const int* rows, const bf16* keys, const bf16* values, int queryHeads, int kvHeads, float scale,   \
+        int chunkBlocks, float* partial, bf16* out) {                                                                  \
+        SKEIN_SHARED(uint8_t, raw);                                                                                    \
+        attend_staged<H>(raw, qkv, Step{positions, sequence, blockStart, blocks, window}, rows, keys, values,          \
+                         queryHeads, kvHeads, scale, chunkBlocks, partial, out);                                        \
+    }
+SKEIN_STAGED(64)
+SKEIN_STAGED(128)
+#endif

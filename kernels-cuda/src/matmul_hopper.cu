@@ -3,19 +3,24 @@
 // engine brings both through a ring of stages of 128 rows of W and TOKENS rows of x, 64 columns each.
 //   skein_skinny_*: up to 128 tokens. A cluster of eight blocks has 128 rows of W, each block one slice of the columns; then
 //       each block adds up 16 rows.
-//   skein_wide_*: more tokens. A block for each multiprocessor goes from tile to tile of 128 rows x TOKENS.
-// The maps: of W three dimensions, 256 elements of a tile, tiles along the columns, row tiles; parts of 256 x 4 x 8, not
-// swizzled. Of x rows and columns; parts of 64 columns x TOKENS rows, swizzled by 128 bytes.
+//   skein_wide_*: more tokens, or very many rows of W. A block for each multiprocessor goes from tile to tile of 128 rows x TOKENS.
+// Where W has four bits an element (quantised.cu) each warp expands its own.
+// The maps: of W three dimensions, 256 elements of a tile, tiles along the columns, row tiles; parts of 256 x 4 x 8; or the 160
+// words of a group, groups along the columns, row tiles; parts of 160 x 1 x 8. Of x rows and columns; parts of 64 columns x TOKENS rows, swizzled by 128 bytes.
+#include "four_bits.cuh"
 #include "hopper.cuh"
 #include "store.cuh"
 
 constexpr int ROW_TILES = 8;  // of a stage, a warp of two warpgroups each
 constexpr int STEP = 4;       // tiles along the columns in a stage
-constexpr int WEIGHT = ROW_TILES * STEP * 512;  // bytes
 constexpr int MULTIPLIERS = 256;  // threads
 
-template <int TOKENS, int STAGES>
+static_assert(GROUP_TILES == STEP, "a stage has one group of each row tile of four bits");
+
+template <int TOKENS, int STAGES, bool FOUR_BITS>
 struct Ring {
+    static constexpr int OF_ROW_TILE = FOUR_BITS ? GROUP_VECTORS * 16 : STEP * 512;  // bytes
+    static constexpr int WEIGHT = ROW_TILES * OF_ROW_TILE;
     static constexpr int STAGE = WEIGHT + TOKENS * 128;
     static constexpr int BARRIERS = STAGES * STAGE;
     static constexpr int BYTES = BARRIERS + STAGES * 16 + 1024;  // with what aligning takes
@@ -48,7 +53,7 @@ struct Ring {
             barrier_wait(full() + 8, step / STAGES - 1 & 1);
         }
         barrier_arrive_expecting(full(), STAGE);
-        copy_part(shared + step % STAGES * STAGE, weight, 0, k, rowTile, full(), policy);
+        copy_part(shared + step % STAGES * STAGE, weight, 0, FOUR_BITS ? k / STEP : k, rowTile, full(), policy);
     }
 
     __device__ void fill_x(const Map& x, int token, int k) const {
@@ -60,10 +65,15 @@ struct Ring {
     __device__ void multiply(float (&sum)[TOKENS / 2], uint4 (&a)[STEP], int add) {
         int stage = step % STAGES;
         barrier_wait(full(), step / STAGES & 1);
-        const uint4* tile = (const uint4*)(base + stage * STAGE) + threadIdx.x / WARP * STEP * WARP + threadIdx.x % WARP;
+        int lane = threadIdx.x % WARP;
+        const uint4* tile = (const uint4*)(base + stage * STAGE + threadIdx.x / WARP * OF_ROW_TILE);
+        if constexpr (FOUR_BITS) {
+            expand(tile[lane], tile[WARP + lane / 4], a);
+        } else {
 #pragma unroll
-        for (int i = 0; i < STEP; i++) {
-            a[i] = tile[i * WARP];
+            for (int i = 0; i < STEP; i++) {
+                a[i] = tile[i * WARP + lane];
+            }
         }
         uint64_t b = operand(shared + stage * STAGE + WEIGHT);
         product_fence();
@@ -119,11 +129,11 @@ __device__ inline int64_t same_row(int token) { return token; }
 
 namespace skinny {
 
-template <int TOKENS, int STAGES>
+template <int TOKENS, int STAGES, bool FOUR_BITS>
 __device__ inline void run(const Map& weight, const Map& x, void* out, int rows, int rowTiles, int kTiles, int tokens,
                            int mode) {
     SKEIN_SHARED(uint8_t, dynamic);
-    Ring<TOKENS, STAGES> ring(dynamic);
+    Ring<TOKENS, STAGES, FOUR_BITS> ring(dynamic);
     static_assert(TOKENS * 512 <= STAGES * ring.STAGE, "sums take the ring's place");
     int warp = threadIdx.x / WARP;
     int lane = threadIdx.x % WARP;
@@ -191,17 +201,19 @@ __device__ inline void run(const Map& weight, const Map& x, void* out, int rows,
 }  // namespace skinny
 
 // As skein_matmul_*. Grid: (8, rowTiles / 8, tokens / TOKENS), rounded up; block: 288; shared memory: Ring::BYTES.
-#define SKEIN_SKINNY(TOKENS, STAGES, BLOCKS)                                                                           \
+#define SKEIN_SKINNY(NAME, TOKENS, STAGES, BLOCKS, FOUR_BITS)                                                          \
     extern "C" __global__ void __cluster_dims__(8, 1, 1) __launch_bounds__(288, BLOCKS)                                \
-        skein_skinny_##TOKENS(const __grid_constant__ Map weight, const __grid_constant__ Map x, void* out, int rows,  \
+        NAME(const __grid_constant__ Map weight, const __grid_constant__ Map x, void* out, int rows,  \
                               int rowTiles, int kTiles, int tokens, int mode) {                                                      \
-        skinny::run<TOKENS, STAGES>(weight, x, out, rows, rowTiles, kTiles, tokens, mode);                             \
+        skinny::run<TOKENS, STAGES, FOUR_BITS>(weight, x, out, rows, rowTiles, kTiles, tokens, mode);                             \
     }
-SKEIN_SKINNY(8, 6, 2)
-SKEIN_SKINNY(16, 6, 2)
-SKEIN_SKINNY(32, 5, 2)
-SKEIN_SKINNY(64, 4, 2)
-SKEIN_SKINNY(128, 6, 1)
+SKEIN_SKINNY(skein_skinny_16, 16, 6, 2, false)
+SKEIN_SKINNY(skein_skinny_32, 32, 5, 2, false)
+SKEIN_SKINNY(skein_skinny_64, 64, 4, 2, false)
+SKEIN_SKINNY(skein_skinny_128, 128, 6, 1, false)
+SKEIN_SKINNY(skein_skinny_q4_16, 16, 12, 2, true)
+SKEIN_SKINNY(skein_skinny_q4_32, 32, 10, 2, true)
+SKEIN_SKINNY(skein_skinny_q4_64, 64, 7, 2, true)
 
 namespace wide {
 
@@ -226,11 +238,11 @@ struct Tiles {
     }
 };
 
-template <int TOKENS, int STAGES, bool SLICED>
+template <int TOKENS, int STAGES, bool SLICED, bool FOUR_BITS>
 __device__ inline void run(const Map& weight, const Map& x, void* out, int rows, int rowTiles, int kTiles, int tokens,
                            int mode) {
     SKEIN_SHARED(uint8_t, dynamic);
-    Ring<TOKENS, STAGES> ring(dynamic);
+    Ring<TOKENS, STAGES, FOUR_BITS> ring(dynamic);
     ring.init();
     Tiles tiles = Tiles::of<TOKENS>(rowTiles, tokens);
     dependency_wait();
@@ -242,8 +254,8 @@ __device__ inline void run(const Map& weight, const Map& x, void* out, int rows,
         }
         prefetch(weight);
         prefetch(x);
-        uint64_t policy = 0;
-        asm("createpolicy.fractional.L2::evict_normal.b64 %0, 1.0;" : "=l"(policy));
+        // With few tokens nobody else wants these rows of W.
+        uint64_t policy = TOKENS <= 64 ? first_to_leave() : first_to_leave<false>();
         for (int tile = blockIdx.x; tile < tiles.count(); tile += gridDim.x) {
             int rowBlock, tokenBlock;
             tiles.place(tile, rowBlock, tokenBlock);
@@ -294,12 +306,17 @@ __device__ inline void run(const Map& weight, const Map& x, void* out, int rows,
 }  // namespace wide
 
 // As skein_matmul_*. Grid: any, one block a multiprocessor is best; block: 384; shared memory: Ring::BYTES.
-#define SKEIN_WIDE(NAME, TOKENS, STAGES, SLICED)                                                                       \
+#define SKEIN_WIDE(NAME, TOKENS, STAGES, SLICED, FOUR_BITS)                                                            \
     extern "C" __global__ void __launch_bounds__(384, 1)                                                               \
         NAME(const __grid_constant__ Map weight, const __grid_constant__ Map x, void* out, int rows, int rowTiles,     \
-             int kTiles, int tokens, int mode) {                                                                                   \
-        wide::run<TOKENS, STAGES, SLICED>(weight, x, out, rows, rowTiles, kTiles, tokens, mode);                       \
+             int kTiles, int tokens, int mode) {                                                                       \
+        wide::run<TOKENS, STAGES, SLICED, FOUR_BITS>(weight, x, out, rows, rowTiles, kTiles, tokens, mode);            \
     }
-SKEIN_WIDE(skein_wide_128, 128, 6, true)
-SKEIN_WIDE(skein_wide_192, 192, 5, true)
-SKEIN_WIDE(skein_flat_256, 256, 4, false)
+SKEIN_WIDE(skein_wide_16, 16, 11, true, false)
+SKEIN_WIDE(skein_wide_32, 32, 10, true, false)
+SKEIN_WIDE(skein_wide_64, 64, 8, true, false)
+SKEIN_WIDE(skein_wide_128, 128, 6, true, false)
+SKEIN_WIDE(skein_wide_192, 192, 5, true, false)
+SKEIN_WIDE(skein_wide_q4_128, 128, 9, true, true)
+SKEIN_WIDE(skein_flat_256, 256, 4, false, false)
+SKEIN_WIDE(skein_flat_q4_256, 256, 5, false, true)

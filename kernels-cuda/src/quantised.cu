@@ -5,53 +5,10 @@
 // A group is 16 rows x 64 columns, four tiles beside each other: 32 lanes x 16 bytes, a 32-bit word for each tile with the
 // lane's eight elements (skein.cuh) as nibbles from the low end; then 8 x 16 bytes of scales: for row g the pairs (d, m) of
 // row g and of row g + 8 for the first 32 columns, then for the others.
+#include "four_bits.cuh"
 #include "multiply.cuh"
 
 namespace {
-
-constexpr int GROUP_TILES = 4;
-constexpr int GROUP_VECTORS = WARP + 8;  // of 16 bytes: 640
-
-__device__ inline float half_to_float(uint32_t h) {
-    uint32_t sign = (h & 0x8000u) << 16;
-    float magnitude = __fmul_rn(__uint_as_float((h & 0x7fffu) << 13), 0x1p112f);
-    return __uint_as_float(__float_as_uint(magnitude) | sign);
-}
-
-__device__ inline float scaled(uint32_t nibble, float d, float m) {
-    // 2^23 + q, less 2^23
-    return __fmaf_rn(d, __fadd_rn(__uint_as_float(nibble | 0x4b000000u), -0x1p23f), m);
-}
-
-// Eight nibbles as the A operand of a tile; the first scale is of row g, the second of row g + 8.
-__device__ inline uint4 expand(uint32_t word, const float (&d)[2], const float (&m)[2]) {
-    uint32_t pairs[4];
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        uint32_t pair = word >> (8 * i);
-        pairs[i] = pack(scaled(pair & 15u, d[i % 2], m[i % 2]), scaled(pair >> 4 & 15u, d[i % 2], m[i % 2]));
-    }
-    return make_uint4(pairs[0], pairs[1], pairs[2], pairs[3]);
-}
-
-// A group as four A operands.
-__device__ inline void expand(uint4 words, uint4 scales, uint4 (&tiles)[GROUP_TILES]) {
-    uint32_t word[GROUP_TILES] = {words.x, words.y, words.z, words.w};
-    uint32_t scale[4] = {scales.x, scales.y, scales.z, scales.w};
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-        float d[2], m[2];
-#pragma unroll
-        for (int row = 0; row < 2; row++) {
-            d[row] = half_to_float(scale[half * 2 + row] & 0xffffu);
-            m[row] = half_to_float(scale[half * 2 + row] >> 16);
-        }
-#pragma unroll
-        for (int i = 0; i < 2; i++) {
-            tiles[half * 2 + i] = expand(word[half * 2 + i], d, m);
-        }
-    }
-}
 
 // A warp's way through its slice of one row tile: AHEAD groups under way, the first at once.
 struct Groups {
@@ -126,7 +83,7 @@ __device__ inline void multiply_groups(Groups& groups, const bf16* x, void* out,
 
 // As skein_matmul_*. Grid: (tokens / TOKENS, rowTiles), rounded up; block: 256.
 #define SKEIN_MATMUL_Q4(NAME, TOKENS)                                                                               \
-    extern "C" __global__ void __launch_bounds__(256)                                                               \
+    extern "C" __global__ void __launch_bounds__(256, TOKENS == 64 ? 1 : 2)                                         \
         NAME(const uint4* __restrict__ weight, const bf16* x, void* out, int rows, int kTiles, int tokens,          \
              int mode) {                                                                                            \
         Groups groups(weight, blockIdx.y, kTiles);                                                                  \

@@ -16,6 +16,11 @@
 // A kernel's parameters: what no kernel of the step writes is __restrict__; activations are not, because the compiler may
 // move reads of what it holds to be constant above dependency_wait.
 
+// Whether this is compiled for compute capability 9.0, with what only that has.
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL) && !defined(SKEIN_EMULATED)
+#define SKEIN_HOPPER
+#endif
+
 // Plain 16-bit storage; arithmetic is always done in 32-bit floats.
 struct bf16 {
     uint16_t bits;
@@ -86,11 +91,16 @@ __device__ inline uint32_t transpose(uint32_t pair) {
 #endif
 }
 
-// How long L2 should hold what is read once a step: it is the first to leave.
+// How long L2 should hold what is read once a step: it is the first to leave. Or else as long as other things.
+template <bool FIRST = true>
 __device__ inline uint64_t first_to_leave() {
     uint64_t policy = 0;
 #ifndef SKEIN_EMULATED
-    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+    if constexpr (FIRST) {
+        asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+    } else {
+        asm("createpolicy.fractional.L2::evict_normal.b64 %0, 1.0;" : "=l"(policy));
+    }
 #endif
     return policy;
 }

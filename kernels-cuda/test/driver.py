@@ -19,21 +19,25 @@ MAX_DYNAMIC_SHARED = 8
 
 
 class Map:
-    """A CUtensorMap of 16-bit elements: a matrix's dimensions and a part's, innermost first, and strides in bytes."""
+    """A CUtensorMap of bf16, or of 32-bit words: a matrix's dimensions and a part's, innermost first, and strides in bytes."""
 
-    def __init__(self, device, at, dimensions, strides, part, swizzled):
+    def __init__(self, device, at, dimensions, strides, part, swizzled, words=False):
         self.memory = ctypes.create_string_buffer(192)
         self.address = -(-ctypes.addressof(self.memory) // 64) * 64
         rank = len(dimensions)
         longs = lambda values: (ctypes.c_uint64 * len(values))(*values)
         ints = lambda values: (ctypes.c_uint32 * len(values))(*values)
-        bf16, swizzle_128, promote_256 = 9, 3, 3
-        device.call("cuTensorMapEncodeTiled", ctypes.c_void_p(self.address), bf16, rank, ctypes.c_void_p(at), longs(dimensions),
+        uint32, bf16, swizzle_128, promote_256 = 2, 9, 3, 3
+        device.call("cuTensorMapEncodeTiled", ctypes.c_void_p(self.address), uint32 if words else bf16, rank, ctypes.c_void_p(at), longs(dimensions),
                     longs(strides), ints(part), ints([1] * rank), 0, swizzle_128 if swizzled else 0, promote_256, 0)
 
     @staticmethod
     def weight(device, at, row_tiles, k_tiles):
         return Map(device, at, (256, k_tiles, row_tiles), (512, 512 * k_tiles), (256, 4, 8), False)
+
+    @staticmethod
+    def four_bits(device, at, row_tiles, groups):
+        return Map(device, at, (160, groups, row_tiles), (640, 640 * groups), (160, 1, 8), False, words=True)
 
     @staticmethod
     def rows(device, at, rows, columns, part_rows):
@@ -121,7 +125,7 @@ class Device:
     def launch(self, name, grid, block, *arguments, shared=0, overlap=False):
         """Arguments: int is a 64-bit address, np.int32, np.int64, np.float32 and Map what they are."""
         function = self.function(name)
-        if shared > 49152:
+        if shared > 24576:  # static shared memory counts, too, towards the 48 KB that need not be asked for
             self.call("cuFuncSetAttribute", function, MAX_DYNAMIC_SHARED, shared)
         held = [a if isinstance(a, Map) else ctypes.c_uint64(a) if isinstance(a, int) else
                 {np.int32: ctypes.c_int, np.int64: ctypes.c_int64, np.float32: ctypes.c_float}[type(a)](a.item())
@@ -142,23 +146,27 @@ MULTIPROCESSORS = 132  # of an H100 or H200; any number gives the same result
 def multiply(device, kernel, weight, x, out, rows, row_tiles, k_tiles, tokens, mode, overlap=False):
     """Launches skein_KERNEL."""
     up = lambda n, unit: -(-n // unit)
-    family, size = kernel.split("_")
+    family, *of, size = kernel.split("_")
+    four = of == ["q4"]
     shared = 0
     if kernel == "matmul_many":
         grid, block, shared = (up(tokens, 128), up(row_tiles, 8)), 512, 65536
     elif family == "matmul":
         size = int(size)
-        grid, block = (up(tokens, size), up(row_tiles, 1 if size <= 16 else 2)), 256
+        grid, block = (up(tokens, size), up(row_tiles, 1 if four or size <= 16 else 2)), 256
     else:
         size = int(size)
-        stages = {"skinny": {8: 6, 16: 6, 32: 5, 64: 4, 128: 6}, "wide": {128: 6, 192: 5}, "flat": {256: 4}}[family][size]
-        shared = stages * (16400 + 128 * size) + 1024
+        stages = ({"skinny": {16: 12, 32: 10, 64: 7}, "wide": {128: 9}, "flat": {256: 5}} if four else
+                  {"skinny": {16: 6, 32: 5, 64: 4, 128: 6}, "wide": {16: 11, 32: 10, 64: 8, 128: 6, 192: 5},
+                   "flat": {256: 4}})[family][size]
+        shared = stages * ((5120 if four else 16384) + 16 + 128 * size) + 1024
         grid, block = (8, up(row_tiles, 8), up(tokens, size)), 288
         if family != "skinny":
             grid, block = (min(MULTIPROCESSORS, up(tokens, size) * up(row_tiles, 8)),), 384
-        weight, x = Map.weight(device, weight, row_tiles, k_tiles), Map.rows(device, x, tokens, 16 * k_tiles, size)
-    device.launch("skein_" + kernel, grid, block, weight, x, out, np.int32(rows), np.int32(row_tiles), np.int32(k_tiles),
-                  np.int32(tokens), np.int32(mode), shared=shared, overlap=overlap)
+        weight = Map.four_bits(device, weight, row_tiles, up(k_tiles, 4)) if four else Map.weight(device, weight, row_tiles, k_tiles)
+        x = Map.rows(device, x, tokens, 16 * k_tiles, size)
+    numbers = [np.int32(n) for n in ([rows] if family == "matmul" and four else [rows, row_tiles]) + [k_tiles, tokens, mode]]
+    device.launch("skein_" + kernel, grid, block, weight, x, out, *numbers, shared=shared, overlap=overlap)
 
 
 def to_bf16(x):

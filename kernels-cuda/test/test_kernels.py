@@ -174,7 +174,8 @@ class KernelTest(unittest.TestCase):
     def products(self):
         """All kernels whose sums have the same bits; some are for compute capability 9.0 only."""
         return (["matmul_8", "matmul_16", "matmul_32", "matmul_64", "matmul_many"] +
-                [k for k in ("skinny_8", "skinny_16", "skinny_32", "skinny_64", "skinny_128", "wide_128", "wide_192")
+                [k for k in ("skinny_16", "skinny_32", "skinny_64", "skinny_128", "wide_16",
+                             "wide_32", "wide_64", "wide_128", "wide_192")
                  if self.device.has("skein_" + k)])
 
     def test_matmul(self):
@@ -232,15 +233,17 @@ class KernelTest(unittest.TestCase):
                     self.device.launch("skein_expand_q4", (-(-groups // 8), row_tiles), 256, at, expanded, I(columns // 16))
                     np.testing.assert_array_equal(from_bf16(self.read(expanded, tiled.shape, np.uint16)), from_bf16(tiled), name)
                     mode = GATED if gated else FLOAT
-                    for kernel, of_tokens in (("8", 8), ("16", 16), ("64", 64)):
+                    for kernel in ("matmul_q4_8", "matmul_q4_16", "matmul_q4_64", "skinny_q4_16", "skinny_q4_32",
+                                   "skinny_q4_64", "wide_q4_128"):
+                        if not self.device.has("skein_" + kernel):
+                            continue
                         for tokens in (1, 9, 70):
                             x = to_bf16(self.random.standard_normal((tokens, columns)))
                             outs = [self.out((tokens, rows), np.uint16 if gated else F) for _ in range(2)]
                             self.matmul("matmul_16", tiled, x, outs[0], rows, mode)
-                            self.device.launch("skein_matmul_q4_" + kernel, (-(-tokens // of_tokens), row_tiles), 256, at,
-                                               self.device.put(x), outs[1], I(rows), I(columns // 16), I(tokens), I(mode))
+                            multiply(self.device, kernel, at, self.device.put(x), outs[1], rows, row_tiles, columns // 16, tokens, mode)
                             expected, got = (self.read(o, (tokens, rows), np.uint16 if gated else np.uint32) for o in outs)
-                            np.testing.assert_array_equal(got, expected, f"{name}, {rows} x {columns}, {tokens} tokens")
+                            np.testing.assert_array_equal(got, expected, f"{name}, {kernel}, {rows} x {columns}, {tokens} tokens")
 
     # Experts
 
@@ -406,7 +409,9 @@ class KernelTest(unittest.TestCase):
             chunks = -(-max(-(-n // 16) for n in lengths) // chunk_blocks)
             partial = self.out((tokens, heads, chunks, size + 2), F)
             rows = self.device.put(self.random.permutation(tokens).astype(I)) if tokens % 2 else 0
-            self.device.launch(f"skein_attention_{size}", (chunks, kv * parts, tokens), 128, *step, rows, *at, *shape, partial, out)
+            staged = prompt is None  # by the copy engine
+            self.device.launch(f"skein_{'staged' if staged else 'attention'}_{size}", (chunks, kv * parts, tokens), 128, *step, rows, *at,
+                               *shape, partial, out, shared=528 * size + 256 if staged else 0)
             self.device.launch(f"skein_attention_merge_{size}", (heads, tokens), size, step[1], rows, I(window), I(heads), I(chunk_blocks),
                                I(chunks), partial, out)
         return self.read(out, (tokens, heads, size), np.uint16), exact
@@ -418,12 +423,13 @@ class KernelTest(unittest.TestCase):
                  (256, 2, 1, (35,), 1, all_of_it), (64, 2, 2, (300,), 4, all_of_it), (64, 2, 2, (300,), 4, 70)]
         for size, heads, kv, lengths, chunk, window in cases:
             bits = []
-            for prompt in (False, True):
+            for prompt in (False, True, None) if self.device.has(f"skein_staged_{size}") else (False, True):
                 self.random = np.random.default_rng(SEED)
                 got, exact = self.attention(size, heads, kv, lengths, chunk, window, prompt)
                 self.near(from_bf16(got), exact, 1.5e-2 + np.abs(exact) * 1e-2, f"{size} {heads}/{kv} {lengths} {window} {prompt}")
                 bits.append(got)
-            np.testing.assert_array_equal(*bits, "a token alone and in a prompt must get the same bits")
+            for other in bits[1:]:
+                np.testing.assert_array_equal(bits[0], other, "a token alone and in a prompt must get the same bits")
 
     def test_flash(self):
         all_of_it = 1 << 30

@@ -38,6 +38,9 @@ public final class CudaBackend implements Backend {
     private static final int THREADS = 256;
     private static final int MOST_THREADS = 1024;
 
+    /** So few that a row is best shared by as many threads as a block may have. */
+    private static final int FEW_ROWS = 64;
+
     private final CudaContext context;
     private final CudaStream stream;
     private final CudaLoader loader;
@@ -68,15 +71,15 @@ public final class CudaBackend implements Backend {
     private boolean stepping;
     private boolean closed;
 
-    private CudaBackend(CudaContext context, byte[] image, boolean mayReplay) {
+    private CudaBackend(CudaContext context, byte[] image, boolean mayReplay, boolean sameBits) {
         this.context = context;
         this.mayReplay = mayReplay;
         stream = context.stream();
         graphs = new CudaGraphs(context, stream);
         CudaKernels kernels = context.kernels(image);
         loader = new CudaLoader(context, stream, kernels);
-        matmul = new CudaMatmul(context, kernels);
-        attention = new CudaAttention(context, kernels);
+        matmul = new CudaMatmul(context, kernels, sameBits);
+        attention = new CudaAttention(context, kernels, sameBits);
         ropes = new CudaRopes(context, stream);
         step = new CudaStep(context);
         outputs = new CudaOutputs(context);
@@ -99,19 +102,26 @@ public final class CudaBackend implements Backend {
      * Opens a GPU with the kernels of this jar.
      *
      * @param graphs whether steps of one token a sequence are captured and replayed
+     * @param sameBits whether a token must get the same logits, bit for bit, whatever else is in the step: what costs some of the
+     *     speed on compute capability 9.0, and nothing elsewhere
      * @throws ComputeException if it cannot be used; the message says why
      */
-    public static CudaBackend create(int ordinal, boolean graphs) {
+    public static CudaBackend create(int ordinal, boolean graphs, boolean sameBits) {
         byte[] image = CudaKernels.image()
                 .orElseThrow(() -> new ComputeException(
                         "this Skein was built without CUDA kernels: nvcc was missing when the build ran", true));
-        return create(ordinal, image, graphs);
+        return create(ordinal, image, graphs, sameBits);
     }
 
-    static CudaBackend create(int ordinal, byte[] image, boolean graphs) {
+    /** As the other, where tokens may get other bits in other steps. */
+    public static CudaBackend create(int ordinal, boolean graphs) {
+        return create(ordinal, graphs, false);
+    }
+
+    static CudaBackend create(int ordinal, byte[] image, boolean graphs, boolean sameBits) {
         CudaContext context = CudaContext.open(ordinal);
         try {
-            return new CudaBackend(context, image, graphs);
+            return new CudaBackend(context, image, graphs, sameBits);
         } catch (RuntimeException e) {
             context.close();
             throw e;
@@ -311,9 +321,9 @@ public final class CudaBackend implements Backend {
                 rows);
     }
 
-    /** A thread for four columns, in whole warps. */
+    /** A thread for sixteen columns, in whole warps: on an H200 as fast for one row as more of them, and faster for many rows. */
     private static int normThreads(int columns) {
-        int warps = (columns / 4 + WARP - 1) / WARP;
+        int warps = (columns / 16 + WARP - 1) / WARP;
         return Math.clamp((long) warps * WARP, 2 * WARP, MOST_THREADS);
     }
 
@@ -489,7 +499,7 @@ public final class CudaBackend implements Backend {
             ropeAndStore.with(table).with(rope.dimensions() / 2).with(rope.interleaved() ? 1 : 0);
             ropeAndStore.with(into.keys(layer)).with(into.values(layer));
             ropeAndStore.with(shape.queryHeads()).with(shape.kvHeads()).with(shape.headSize());
-            ropeAndStore.launch(stream, count, THREADS);
+            ropeAndStore.launch(stream, count, count <= FEW_ROWS ? MOST_THREADS : THREADS);
         };
         enqueue(launch, ropeAndStore, rows, shape, table, rope, into, layer);
     }

@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * {@code cuda.h}. Handles and device addresses are 64-bit values. What a step calls has a method of its own; what is called
@@ -29,6 +30,9 @@ final class CudaDriver {
             Set.of(4, 214, 700, 702, 709, 710, 713, 714, 715, 716, 717, 718, 719, 999);
 
     private static final int NOT_READY = 600;
+
+    /** Of {@code CUtensorMapL2promotion}. */
+    private static final int PROMOTE_256 = 3;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
     private static final ValueLayout ADDRESS = ValueLayout.ADDRESS;
@@ -41,6 +45,7 @@ final class CudaDriver {
     private final MethodHandle copyDown;
     private final MethodHandle eventRecord;
     private final MethodHandle eventQuery;
+    private @Nullable MethodHandle encodeMap;
 
     private CudaDriver(SymbolLookup symbols) {
         this.symbols = symbols;
@@ -162,6 +167,45 @@ final class CudaDriver {
         }
         check("cuEventQuery", status);
         return true;
+    }
+
+    /** Fills in a {@code CUtensorMap}; its type of elements is one of {@code CUtensorMapDataType}. */
+    void encodeMap(
+            MemorySegment map,
+            int type,
+            int rank,
+            long address,
+            MemorySegment dimensions,
+            MemorySegment strides,
+            MemorySegment part,
+            MemorySegment steps,
+            int swizzle) {
+        MethodHandle encode = encodeMap;
+        if (encode == null) {
+            encode = handle(
+                    "cuTensorMapEncodeTiled",
+                    ADDRESS,
+                    INT,
+                    INT,
+                    LONG,
+                    ADDRESS,
+                    ADDRESS,
+                    ADDRESS,
+                    ADDRESS,
+                    INT,
+                    INT,
+                    INT,
+                    INT);
+            encodeMap = encode;
+        }
+        int status;
+        try {
+            status = (int) encode.invokeExact(
+                    map, type, rank, address, dimensions, strides, part, steps, 0, swizzle, PROMOTE_256, 0);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+        check("cuTensorMapEncodeTiled", status);
     }
 
     /** What a status means, with its name. */

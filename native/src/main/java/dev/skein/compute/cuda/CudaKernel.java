@@ -11,7 +11,8 @@ import java.lang.foreign.ValueLayout;
  */
 public final class CudaKernel {
     private static final int MOST_PARAMETERS = 20;
-    private static final int SHARED_UNASKED = 48 << 10;
+    /** Static shared memory counts, too, towards the 48 KiB that need not be asked for. */
+    private static final int SHARED_UNASKED = 24 << 10;
     private static final int MAX_DYNAMIC_SHARED = 8;
     private static final int LOCAL_BYTES = 3;
 
@@ -88,6 +89,12 @@ public final class CudaKernel {
 
     public CudaKernel with(float value) {
         values.set(ValueLayout.JAVA_FLOAT, 8L * filled++, value);
+        return this;
+    }
+
+    /** The next parameter: a map, which must be this parameter of every launch, for the kernel keeps where it lies. */
+    CudaKernel with(CudaMap map) {
+        pointers.setAtIndex(ValueLayout.ADDRESS, filled++, map.memory());
         return this;
     }
 

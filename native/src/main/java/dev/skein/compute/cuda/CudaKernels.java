@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -15,6 +17,8 @@ public final class CudaKernels {
     static final String IMAGE_PROPERTY = "skein.fatbin";
 
     private static final String RESOURCE = "/native/cuda/skein.fatbin";
+
+    private static final int NOT_FOUND = 500;
 
     private final CudaContext context;
     private final long library;
@@ -42,6 +46,15 @@ public final class CudaKernels {
             return Files.readAllBytes(file);
         } catch (IOException e) {
             throw new UncheckedIOException("%s, which -D%s names, cannot be read".formatted(file, IMAGE_PROPERTY), e);
+        }
+    }
+
+    /** A kernel that not every device has: empty if the image has it for others only. */
+    Optional<CudaKernel> find(String name) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment kernel = arena.allocate(ValueLayout.JAVA_LONG);
+            int status = context.driver().status("cuLibraryGetKernel", kernel, library, arena.allocateFrom(name));
+            return status == NOT_FOUND ? Optional.empty() : Optional.of(kernel(name));
         }
     }
 

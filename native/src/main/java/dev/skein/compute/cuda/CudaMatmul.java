@@ -3,8 +3,12 @@ package dev.skein.compute.cuda;
 import dev.skein.compute.Activation;
 import dev.skein.compute.cuda.CudaContext.DeviceMemory;
 import java.util.List;
+import java.util.Optional;
 
-/** Launches {@code matmul.cu}, {@code matmul_many.cu} and {@code quantised.cu}: the kernel for so many rows. All give the same bits. */
+/**
+ * Launches {@code matmul.cu}, {@code matmul_many.cu} and {@code quantised.cu}, or {@link CudaHopperMatmul}: the kernel for so many
+ * rows. All give the same bits, but for what that one says.
+ */
 final class CudaMatmul {
     /** What becomes of a sum: {@code Store} of {@code store.cuh}. */
     enum Store {
@@ -40,8 +44,11 @@ final class CudaMatmul {
     private final List<Variant> fourBits;
     private final CudaKernel expand;
     private final CudaScratch expanded;
+    private final Optional<CudaHopperMatmul> hopper;
 
-    CudaMatmul(CudaContext context, CudaKernels kernels) {
+    /** @param sameBits whether a row must get the same bits whatever the step, at some cost for many rows */
+    CudaMatmul(CudaContext context, CudaKernels kernels, boolean sameBits) {
+        hopper = CudaHopperMatmul.of(context, kernels, sameBits);
         tiles = List.of(
                 new Variant(kernels.kernel("skein_matmul_8"), 8, 1, THREADS, 0),
                 new Variant(kernels.kernel("skein_matmul_16"), 16, 1, THREADS, 0),
@@ -57,6 +64,10 @@ final class CudaMatmul {
     }
 
     void enqueue(CudaStream stream, CudaWeight weight, long x, CudaBuffer out, int rows, Store store) {
+        if (hopper.isPresent() && CudaHopperMatmul.takes(rows)) {
+            hopper.get().enqueue(stream, weight, x, out, rows, store);
+            return;
+        }
         if (weight.fourBits() && rows <= EXPANDED_BEYOND) {
             Variant variant = variant(fourBits, rows);
             variant.kernel.with(weight.memory()).with(x).with(out.memory()).with(weight.rows());

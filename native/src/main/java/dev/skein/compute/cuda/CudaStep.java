@@ -17,7 +17,11 @@ import java.lang.foreign.ValueLayout;
  * {@link Shape} have everything in the same places.
  */
 final class CudaStep {
+    /** Keys that {@code attention_hopper.cu} takes at once. */
+    static final int PIECE_TOKENS = 128;
+
     private static final Region[] REGIONS = Region.values();
+    private static final int RUN = 4;
     private static final int OUTPUT_SLOTS = Output.values().length;
     private static final int LEAST_ROOM = 256;
     /** Rows of a bucket: powers of two up to this, then multiples of it. */
@@ -49,7 +53,7 @@ final class CudaStep {
     private Shape shape = new Shape(0, 0, 0, 0, 0, 0);
     private int[] lone = {};
     private int lones;
-    /** Start of each run of tokens that lie beside each other, and its length. */
+    /** Of each run of tokens that lie beside each other: its start, its length, its sequence, its last position. */
     private int[] runs = {};
 
     private int runCount;
@@ -64,6 +68,12 @@ final class CudaStep {
     private long tilesAt;
     private int tileCount;
     private int tileRows;
+    private long pieceStartAt;
+    private long lastTokenAt;
+    private long piecesAt;
+    private int pieceCount;
+    private int sequences;
+    private boolean pieced;
 
     CudaStep(CudaContext context) {
         this.context = context;
@@ -104,6 +114,7 @@ final class CudaStep {
         }
         MemorySegment.copy(lone, 0, host, ValueLayout.JAVA_INT, loneAt, lones());
         tileRows = 0;
+        pieced = false;
         stream.copyUp(host.asSlice(0, tilesAt), device.atLeast(used), 0);
         stream.record(copied);
         begun = true;
@@ -169,7 +180,10 @@ final class CudaStep {
                 room(Region.ALLOWED, inputs));
         loneAt = at;
         tilesAt = loneAt + (4L * lones() + 15 & -16L);
-        used = tilesAt + 8L * tokens;
+        pieceStartAt = tilesAt + (8L * tokens + 15 & -16L);
+        lastTokenAt = pieceStartAt + (4L * sequences + 15 & -16L);
+        piecesAt = lastTokenAt + (4L * sequences + 15 & -16L);
+        used = piecesAt + 8L * pieceCount;
         return used;
     }
 
@@ -201,8 +215,10 @@ final class CudaStep {
         lastLonePosition = 0;
         lones = 0;
         runCount = 0;
+        pieceCount = 0;
+        sequences = inputs.sequences();
         lone = lone.length < tokens + BUCKET ? new int[2 * (tokens + BUCKET)] : lone;
-        runs = runs.length < 2 * tokens ? new int[4 * tokens] : runs;
+        runs = runs.length < RUN * tokens ? new int[2 * RUN * tokens] : runs;
         highestBlock = highest(inputs, Region.BLOCKS);
         for (int token = 0; token < tokens; ) {
             int end = runEnd(inputs, token);
@@ -213,8 +229,12 @@ final class CudaStep {
                 lone[lones++] = token;
                 lastLonePosition = Math.max(lastLonePosition, inputs.get(Region.POSITIONS, token));
             } else {
-                runs[2 * runCount] = token;
-                runs[2 * runCount++ + 1] = end - token;
+                int last = inputs.get(Region.POSITIONS, end - 1);
+                runs[RUN * runCount] = token;
+                runs[RUN * runCount + 1] = end - token;
+                runs[RUN * runCount + 2] = inputs.get(Region.SEQUENCE, token);
+                runs[RUN * runCount++ + 3] = last;
+                pieceCount += last / PIECE_TOKENS + 1;
             }
             token = end;
         }
@@ -293,8 +313,8 @@ final class CudaStep {
         tileCount = 0;
         copied.synchronize();
         for (int run = 0; run < runCount; run++) {
-            int end = runs[2 * run] + runs[2 * run + 1];
-            for (int first = runs[2 * run]; first < end; first += rows) {
+            int end = runs[RUN * run] + runs[RUN * run + 1];
+            for (int first = runs[RUN * run]; first < end; first += rows) {
                 host.set(ValueLayout.JAVA_INT, tilesAt + 8L * tileCount, first);
                 host.set(ValueLayout.JAVA_INT, tilesAt + 8L * tileCount + 4, Math.min(rows, end - first));
                 tileCount++;
@@ -305,6 +325,44 @@ final class CudaStep {
             stream.record(copied);
         }
         return tileCount;
+    }
+
+    /** How many pieces of {@value #PIECE_TOKENS} positions the sequences have whose tokens lie in runs, each run's by itself. */
+    int pieces() {
+        return pieceCount;
+    }
+
+    /** Brings up for {@code attention_hopper.cu} what the pieces are, where each sequence's begin and which is its last token. */
+    void bringPieces(CudaStream stream) {
+        if (pieced) {
+            return;
+        }
+        pieced = true;
+        copied.synchronize();
+        int piece = 0;
+        for (int run = 0; run < runCount; run++) {
+            int sequence = runs[RUN * run + 2];
+            host.set(ValueLayout.JAVA_INT, pieceStartAt + 4L * sequence, piece);
+            host.set(ValueLayout.JAVA_INT, lastTokenAt + 4L * sequence, runs[RUN * run] + runs[RUN * run + 1] - 1);
+            for (int i = 0; i <= runs[RUN * run + 3] / PIECE_TOKENS; i++, piece++) {
+                host.set(ValueLayout.JAVA_INT, piecesAt + 8L * piece, sequence);
+                host.set(ValueLayout.JAVA_INT, piecesAt + 8L * piece + 4, i);
+            }
+        }
+        stream.copyUp(host.asSlice(pieceStartAt, used - pieceStartAt), device.atLeast(used), pieceStartAt);
+        stream.record(copied);
+    }
+
+    long pieceStartAddress() {
+        return base() + pieceStartAt;
+    }
+
+    long lastTokenAddress() {
+        return base() + lastTokenAt;
+    }
+
+    long piecesAddress() {
+        return base() + piecesAt;
     }
 
     private long offset(Region region) {

@@ -26,7 +26,7 @@ record CudaWeight(Form form, boolean fourBits, int rows, int columns, DeviceMemo
     static final int TILE_BYTES = TILE * TILE * 2;
 
     private static final int GROUP_TILES = 4;
-    private static final int GROUP_BYTES = 640;
+    static final int GROUP_BYTES = 640;
 
     int rowTiles() {
         return rowTiles(form, rows);

@@ -30,6 +30,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The backend against plain Java, and against itself with the same tokens in other steps. */
 class CudaBackendTest {
@@ -47,7 +48,7 @@ class CudaBackendTest {
         try (CudaContext context = TestDevice.open()) {
             image = TestDevice.image(context);
         }
-        backend = CudaBackend.create(0, image, true);
+        backend = CudaBackend.create(0, image, true, true);
     }
 
     @AfterEach
@@ -57,8 +58,11 @@ class CudaBackendTest {
         }
     }
 
-    @Test
-    void aModelComputesWhatPlainJavaDoes() {
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aModelComputesWhatPlainJavaDoes(boolean sameBits) {
+        backend.close();
+        backend = CudaBackend.create(0, image, true, sameBits);
         MiniModel here = new MiniModel(backend, SEED);
         MiniModel there = new MiniModel(new JavaBackend(), SEED);
         List<Sequence> sequences = MiniModel.sequences(new Random(SEED), 150, 1, 33, 18);
@@ -115,7 +119,7 @@ class CudaBackendTest {
     /** Three rows are computed as four, two as two; the second step of a kind is the first that is replayed. */
     @Test
     void aReplayedStepGivesTheBitsOfOneThatWasLaunched() {
-        CudaBackend eager = CudaBackend.create(0, image, false);
+        CudaBackend eager = CudaBackend.create(0, image, false, true);
         MiniModel replayed = new MiniModel(backend, SEED);
         MiniModel launched = new MiniModel(eager, SEED);
         List<Sequence> sequences = MiniModel.sequences(new Random(SEED), 140, 33, 18);

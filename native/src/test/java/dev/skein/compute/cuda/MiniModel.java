@@ -36,8 +36,8 @@ final class MiniModel {
     private static final int EXPERTS = 5;
     private static final int MOST_ROWS = 200;
     private static final float EPSILON = 1e-5f;
-    private static final AttentionShape ALL = new AttentionShape(6, 2, 32, 0.2f);
-    private static final AttentionShape WINDOW = new AttentionShape(6, 2, 32, 0.2f, 23);
+    private static final AttentionShape ALL = new AttentionShape(6, 2, 64, 0.2f);
+    private static final AttentionShape WINDOW = new AttentionShape(6, 2, 64, 0.2f, 23);
     private static final Routing ROUTING = new Routing(2, true);
 
     private final Backend backend;
