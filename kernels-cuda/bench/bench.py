@@ -119,19 +119,30 @@ class Bench:
         torch.cuda.synchronize()
         return out
 
-    def kernels(self, tokens):
+    def kernels(self, tokens, row_tiles, columns):
         """Names of the kernels that are timed: the one that the backend takes, or all that can."""
         fits = [k for k in ("matmul_8", "matmul_16", "matmul_32", "matmul_64", "skinny_16", "skinny_32", "skinny_64",
                             "wide_16", "wide_32", "wide_64") if tokens <= int(k.split("_")[1]) < max(16, 4 * tokens)]
         if tokens > 64:
             fits += ["matmul_many", "skinny_128", "wide_128", "wide_192", "flat_256"]
-        return [k for k in dict.fromkeys(fits) if self.device.has("skein_" + k)] if ALL else [self.chosen(tokens)]
+        if ALL:
+            return [k for k in fits if self.device.has("skein_" + k)]
+        return [self.chosen(tokens, -(-row_tiles // 8), -(-columns // 64))]
 
-    def chosen(self, tokens):
-        hopper = self.device.has("skein_skinny_16")
-        if tokens <= 8 or not hopper:
+    def chosen(self, tokens, row_blocks, stages):
+        """As CudaMatmul and CudaHopperMatmul choose."""
+        if tokens <= 8 or not self.device.has("skein_skinny_16"):
             return next((f"matmul_{n}" for n in (8, 16, 32, 64) if tokens <= n), "matmul_many")
-        return next((f"skinny_{n}" for n in (16, 32, 64, 128) if tokens <= n), "wide_192")
+        if tokens <= 64:
+            family = "wide" if 4 * row_blocks >= 3 * stages else "skinny"
+            return next(f"{family}_{n}" for n in (16, 32, 64) if tokens <= n)
+
+        def micros(kernel):
+            slices, stage, block = {"skinny_128": (8, 0.7, 8), "wide_128": (1, 0.5, 3), "wide_192": (1, 0.63, 3),
+                                    "flat_256": (1, 0.73, 3)}[kernel]
+            blocks = row_blocks * slices * -(-tokens // int(kernel.split("_")[1]))
+            return -(-blocks // 132) * (stages / slices * stage + block)
+        return min(("skinny_128", "wide_128", "wide_192", "flat_256"), key=micros)
 
     def matmul(self, kernel, weight, x, out, rows, row_tiles, columns, mode, overlap):
         multiply(self.device, kernel, weight.data_ptr(), x.data_ptr(), out.data_ptr(), rows, row_tiles, columns // 16, x.shape[0], mode,
@@ -154,7 +165,7 @@ class Bench:
                 theirs = [lambda w=w: torch.mm(x, w.t(), out=peer) for w in plain]
                 right = x.float() @ plain[0].float().t()
                 flops = 2 * rows * columns * tokens
-                for kernel in self.kernels(tokens):
+                for kernel in self.kernels(tokens, rows // 16, columns):
                     ours = [lambda w=w: self.matmul(kernel, w, x, out, rows, rows // 16, columns, FLOAT, True) for w in tiled]
                     out.fill_(float("nan"))
                     self.device.stream = torch.cuda.current_stream().cuda_stream
@@ -223,7 +234,7 @@ class Bench:
                 return nn.silu(product[:, :rows]) * product[:, rows:]
 
             theirs = [lambda w=w: peer(w) for w in both]
-            for kernel in self.kernels(tokens):
+            for kernel in self.kernels(tokens, rows // 8, columns):
                 ours = [lambda w=w: self.matmul(kernel, w, x, out, rows, rows // 8, columns, GATED, True) for w in tiled]
                 out.fill_(float("nan"))
                 self.device.stream = torch.cuda.current_stream().cuda_stream
@@ -236,7 +247,7 @@ class Bench:
     # Attention
 
     def attention(self):
-        heads, kv, size, chunk = 32, 8, 128, int(os.environ.get("CHUNK", "8"))
+        heads, kv, size = 32, 8, 128
         for batch, length in ((1, 1024), (1, 32768), (16, 1024), (64, 1024), (64, 8192)):
             name = f"decode attention {batch} x {length}"
             if not self.want(name):
@@ -251,6 +262,8 @@ class Bench:
             sequence = torch.arange(batch, dtype=torch.int32, device=CUDA)
             start = torch.arange(batch + 1, dtype=torch.int32, device=CUDA) * (length // 16)
             table = torch.randperm(blocks, device=CUDA).int()
+            staged, chunk = self.decode_kernel(batch * kv, length // 16) if self.device.has(f"skein_staged_{size}") else (False, 8)
+            name += f", {'staged' if staged else 'attention'}, chunks of {chunk}"
             chunks = -(-length // (16 * chunk))
             partial = torch.empty(batch * heads * chunks * (size + 2), device=CUDA)
             out = torch.full((batch, heads, size), float("nan"), dtype=torch.bfloat16, device=CUDA)
@@ -258,7 +271,6 @@ class Bench:
             shape = [I(heads), I(kv), F(size ** -0.5), I(chunk)]
 
             def ours(k, v):
-                staged = self.device.has(f"skein_staged_{size}") and "PLAIN" not in os.environ
                 self.device.launch(f"skein_{'staged' if staged else 'attention'}_{size}", (chunks, kv, batch), 128, *step, k.data_ptr(),
                                    v.data_ptr(), *shape, partial.data_ptr(), out.data_ptr(), shared=528 * size + 256 if staged else 0,
                                    overlap=True)
@@ -277,6 +289,15 @@ class Bench:
             self.row(name, [lambda k=k, v=v: ours(k, v) for k, v in zip(keys, values)],
                      [lambda k=k, v=v: nn.scaled_dot_product_attention(q, view(k), view(v), enable_gqa=True)
                       for k, v in zip(keys, values)], 2 * cache, "TB/s")
+
+    @staticmethod
+    def decode_kernel(beside, blocks):
+        """As CudaAttention chooses: whether the staged kernel, and how long chunks are."""
+        fills = lambda chunk: beside * -(-blocks // chunk) > 3 * 132
+        chunk = 64 if fills(64) else 128
+        while chunk > 8 and beside * -(-blocks // chunk) < 132 * 9 // 10:
+            chunk //= 2
+        return not fills(chunk), chunk
 
     @staticmethod
     def rows(keys, values, table, batch, length, kv, size):
@@ -350,7 +371,7 @@ class Bench:
                 x = torch.randn(tokens, hidden, device=CUDA)
                 weight = torch.randn(hidden, device=CUDA)
                 out = torch.full((tokens, hidden), float("nan"), dtype=torch.bfloat16, device=CUDA)
-                ours = lambda: self.device.launch("skein_rms_norm", (tokens,), int(os.environ.get("NORM", "1024")), x.data_ptr(), weight.data_ptr(), F(1e-5),
+                ours = lambda: self.device.launch("skein_rms_norm", (tokens,), 256, x.data_ptr(), weight.data_ptr(), F(1e-5),
                                                   out.data_ptr(), I(hidden), overlap=True)
                 self.device.stream = torch.cuda.current_stream().cuda_stream
                 ours()
@@ -366,7 +387,7 @@ class Bench:
                 table = torch.randn(tokens, size, device=CUDA)
                 keys, values = (torch.empty((tokens + 15) // 16 * 16 * kv * size, dtype=torch.bfloat16, device=CUDA) for _ in range(2))
                 ours = lambda: self.device.launch(
-                    "skein_rope_store", (tokens,), 256, fused.data_ptr(), positions.data_ptr(), positions.data_ptr(), table.data_ptr(),
+                    "skein_rope_store", (tokens,), 1024 if tokens <= 64 else 256, fused.data_ptr(), positions.data_ptr(), positions.data_ptr(), table.data_ptr(),
                     I(size // 2), I(0), keys.data_ptr(), values.data_ptr(), I(heads), I(kv), I(size), overlap=True)
                 work = tokens * size * (8 * heads + 12 * kv)
                 self.row(name, [ours] * 20, None, work, "TB/s")

@@ -8,7 +8,6 @@ namespace {
 constexpr int THREADS = 1024;
 constexpr int WARPS = THREADS / WARP;
 constexpr int COPIES = 8;
-constexpr int TOP_DIGITS = 4;
 static_assert(WARPS == WARP, "a lane for each warp's part");
 constexpr float ONE = 0x1p30f;
 constexpr float GREEDY_BELOW = 1e-5f;
@@ -129,56 +128,15 @@ __device__ inline uint32_t ordered(float x) {
 
 __device__ inline float unordered(uint32_t u) { return __uint_as_float(u >> 31 ? u & 0x7fffffffu : ~u); }
 
-// How many keys have the first digit `top`, the one below it, and so on.
-template <typename K>
-__device__ inline void count_first_digits(int n, uint32_t top, int64_t (&sums)[TOP_DIGITS], Scratch& scratch, K key) {
-#pragma unroll
-    for (int i = 0; i < TOP_DIGITS; i++) {
-        sums[i] = 0;
-    }
-    for (int i = threadIdx.x; i < n; i += THREADS) {
-        uint32_t below = top - (key(i) >> 24);
-#pragma unroll
-        for (int d = 0; d < TOP_DIGITS; d++) {
-            sums[d] += below == (uint32_t)d;
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < TOP_DIGITS; i++) {
-        sums[i] = block_sum(sums[i], scratch.sums);
-    }
-}
-
-// Goes through keys from one end and adds up what each weighs, from the highest down one each (`best` has the highest key), or
-// from the lowest up; returns the key at which the sum first exceeds `limit`, and in `before` the sum before that key. The sum
-// of all must exceed `limit`.
+// Goes through keys from one end and adds up what each weighs; returns the key at which the sum first exceeds `limit`, and in
+// `before` the sum before that key. The sum of all must exceed `limit`.
 template <bool FALLING, typename K, typename M>
-__device__ inline uint32_t key_beyond(int n, uint64_t limit, uint64_t& before, int best, Scratch& scratch, K key, M mass) {
+__device__ inline uint32_t key_beyond(int n, uint64_t limit, uint64_t& before, Scratch& scratch, K key, M mass) {
     constexpr int EACH = 256 / WARP;
     uint32_t prefix = 0;
     uint32_t known = 0;
     before = 0;
-    int first = 24;
-    if constexpr (FALLING) {
-        // Most keys share a few first digits, for which all lanes would wait for each other: the highest are counted apart.
-        uint32_t top = key(best) >> 24;
-        top += top == 0x7f;  // the best may be -0, and a 0 beside it has a higher key
-        int64_t sums[TOP_DIGITS];
-        count_first_digits(n, top, sums, scratch, key);
-        uint64_t above = 0;
-        int digit = 0;
-        while (digit < TOP_DIGITS && above + (uint64_t)sums[digit] <= limit) {
-            above += sums[digit];
-            digit++;
-        }
-        if (digit < TOP_DIGITS) {
-            prefix = (top - digit) << 24;
-            known = 255u << 24;
-            before = above;
-            first = 16;
-        }
-    }
-    for (int shift = first; shift >= 0; shift -= 8) {
+    for (int shift = 24; shift >= 0; shift -= 8) {
         __syncthreads();
         scratch.bins.clear();
         __syncthreads();
@@ -271,7 +229,7 @@ __device__ inline void keep_top_p(int n, float topP, int* weights, Scratch& scra
     int64_t limit = min((int64_t)((1.0 - (double)topP) * (double)sum), sum - 1);
     uint64_t lighter;
     uint32_t edge = key_beyond<false>(
-        n, (uint64_t)limit, lighter, 0, scratch, [&](int i) { return (uint32_t)weights[i]; },
+        n, (uint64_t)limit, lighter, scratch, [&](int i) { return (uint32_t)weights[i]; },
         [&](int i) { return (uint32_t)weights[i]; });
     int64_t drop = (limit - (int64_t)lighter) / edge;
     sum_ranges(n, scratch, [&](int i) { return (int64_t)(weights[i] == (int)edge); });
@@ -414,7 +372,7 @@ __device__ inline int choose(const float* raw, int n, const int* slot, const int
     if (k > 0 && k < n) {
         uint64_t above;
         lowest = unordered(key_beyond<true>(
-            n, (uint64_t)k - 1, above, best.id, scratch, [&](int i) { return ordered(scaled(i)); },
+            n, (uint64_t)k - 1, above, scratch, [&](int i) { return ordered(scaled(i)); },
             [](int) { return 1u; }));
     }
     for (int i = threadIdx.x; i < n; i += THREADS) {

@@ -42,7 +42,7 @@ final class CudaAttention {
     private static final int IMAGE_BYTES = 2 * 2 * CudaStep.PIECE_TOKENS;
 
     /** Of 32,768 tokens of 8 heads of 128. Longer prompts than what fits are attended by the kernel that reads the cache. */
-    private static final long MOST_IMAGE_BYTES = 128L << 20;
+    static final long MOST_IMAGE_BYTES = 128L << 20;
 
     private static final int LAY_THREADS = 256;
     private static final int FLASH_COLUMNS = 128;

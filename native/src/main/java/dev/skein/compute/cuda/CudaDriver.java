@@ -33,6 +33,7 @@ final class CudaDriver {
 
     /** Of {@code CUtensorMapL2promotion}. */
     private static final int PROMOTE_256 = 3;
+
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
     private static final ValueLayout ADDRESS = ValueLayout.ADDRESS;

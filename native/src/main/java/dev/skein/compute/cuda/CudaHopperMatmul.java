@@ -39,7 +39,8 @@ final class CudaHopperMatmul {
      * @param stageMicros what 64 columns take a block, and
      * @param blockMicros what it takes besides
      */
-    private record Variant(CudaKernel kernel, int rows, int shared, int slices, double stageMicros, double blockMicros) {
+    private record Variant(
+            CudaKernel kernel, int rows, int shared, int slices, double stageMicros, double blockMicros) {
         boolean skinny() {
             return slices > 1;
         }
@@ -78,8 +79,10 @@ final class CudaHopperMatmul {
 
     /** Empty if the image has no such kernels for this device. */
     static Optional<CudaHopperMatmul> of(CudaContext context, CudaKernels kernels, boolean sameBits) {
-        List<Variant> tiles = tiles(new Finder(kernels, ROW_TILES * STAGE_TILES * CudaWeight.TILE_BYTES, new ArrayList<>()), sameBits);
-        List<Variant> fourBits = fourBits(new Finder(kernels, ROW_TILES * CudaWeight.GROUP_BYTES, new ArrayList<>()), sameBits);
+        List<Variant> tiles = tiles(
+                new Finder(kernels, ROW_TILES * STAGE_TILES * CudaWeight.TILE_BYTES, new ArrayList<>()), sameBits);
+        List<Variant> fourBits =
+                fourBits(new Finder(kernels, ROW_TILES * CudaWeight.GROUP_BYTES, new ArrayList<>()), sameBits);
         return tiles.isEmpty() ? Optional.empty() : Optional.of(new CudaHopperMatmul(context, tiles, fourBits));
     }
 

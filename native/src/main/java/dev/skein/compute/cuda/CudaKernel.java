@@ -13,6 +13,7 @@ public final class CudaKernel {
     private static final int MOST_PARAMETERS = 20;
     /** Static shared memory counts, too, towards the 48 KiB that need not be asked for. */
     private static final int SHARED_UNASKED = 24 << 10;
+
     private static final int MAX_DYNAMIC_SHARED = 8;
     private static final int LOCAL_BYTES = 3;
 

@@ -8,8 +8,9 @@ import java.util.List;
 
 /** A GPU's memory, and what {@link CudaLoader} and the steps take of it. */
 record CudaMemory(CudaContext context) implements OwnMemory {
-    /** Parts of attention, tables of ropes, two buffers of the loader, what the driver keeps of graphs and kernels. */
-    private static final long FIXED = CudaAttention.MOST_PARTIAL_BYTES * 5 / 4 + (512L << 20);
+    /** Parts and images of attention, tables of ropes, two buffers of the loader, what the driver keeps of graphs and kernels. */
+    private static final long FIXED =
+            (CudaAttention.MOST_PARTIAL_BYTES + CudaAttention.MOST_IMAGE_BYTES) * 5 / 4 + (512L << 20);
 
     @Override
     public long totalBytes() {
