@@ -11,15 +11,15 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const START_MILLIS = 900_000;
 const PATIENCE_MILLIS = 60_000;
 
-/** Resolves to `{ url, stop }` once `/health` answers 200. */
-export async function startServer() {
+/** Resolves to `{ url, stop }` once `/health` answers 200. Words are what follows `serve`. */
+export async function startServer(...words) {
   const given = process.env.SKEIN_BASE_URL;
   if (given) {
     return { url: given.replace(/\/+$/, '').replace(/\/v1$/, ''), stop: async () => {} };
   }
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(`${ROOT}skein`, ['serve', '--port', `${port}`], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(`${ROOT}skein`, ['serve', ...words, '--port', `${port}`], { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.on('data', (data) => (output = (output + data).slice(-4000)));
