@@ -150,7 +150,10 @@ def load(skein, over, answers):
     while not over.is_set():
         number += 1
         ask = {"prompt": f"Number {number} is", "max_tokens": 8, "temperature": 0}
-        answers.append(httpx.post(skein.url + PATH, json=ask, timeout=120).status_code)
+        try:
+            answers.append(httpx.post(skein.url + PATH, json=ask, timeout=120).status_code)
+        except httpx.HTTPError as failure:
+            answers.append(repr(failure))
 
 
 def test_an_update_under_load_fails_no_request(pair, name, tmp_path, record_property):

@@ -16,10 +16,13 @@ final class HistoryChecker {
         final int size;
         final boolean[] process;
         final boolean[] ready;
+        final boolean recreated;
         int places;
         boolean leaving;
+        boolean lost;
 
-        Group(String revision, int size) {
+        Group(String revision, int size, boolean recreated) {
+            this.recreated = recreated;
             this.revision = revision;
             this.size = size;
             process = new boolean[size];
@@ -71,10 +74,11 @@ final class HistoryChecker {
         note(() -> "wants " + wanted + " -" + missing + " +" + extra + " keeps " + keeps + " of " + revision);
     }
 
-    void created(int index, String made, int size) {
+    /// @param recreated whether the loss of one rank ends all of them
+    void created(int index, String made, int size, boolean recreated) {
         note(() -> "create " + index + " " + made + " size " + size);
         require(!groups.containsKey(index), () -> "group " + index + " exists");
-        groups.put(index, new Group(made, size));
+        groups.put(index, new Group(made, size, recreated));
         require(
                 groups.size() <= wanted + extra,
                 () -> groups.size() + " groups, more than " + wanted + " and " + extra);
@@ -93,6 +97,8 @@ final class HistoryChecker {
         require(group.places == group.size, () -> "a rank started before all had a place");
         require(!group.process[rank], () -> "rank " + rank + " has two processes");
         require(!group.leaving, () -> "a group that leaves starts a rank");
+        group.lost &= group.hasProcess();
+        require(!group.recreated || !group.lost, () -> "a rank started beside those of before the loss");
         group.process[rank] = true;
     }
 
@@ -110,6 +116,7 @@ final class HistoryChecker {
     void ended(int index, int rank) {
         note(() -> "ended " + index + "/" + rank);
         group(index).process[rank] = false;
+        group(index).lost = true;
     }
 
     void retired(int index) {

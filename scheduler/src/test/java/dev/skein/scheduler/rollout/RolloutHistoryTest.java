@@ -295,7 +295,10 @@ class RolloutHistoryTest {
                     if (template == null) {
                         throw checker.broken("no template " + key);
                     }
-                    checker.created(index, key, template.size());
+                    Policy policy = template.policy();
+                    boolean recreated =
+                            policy.restart() == Restart.RECREATE_GROUP_ON_POD_RESTART && policy.recoverMillis() == 0;
+                    checker.created(index, key, template.size(), recreated);
                     groups.put(index, new Group(index, template));
                 }
                 case Step.Retire(int index, String ignored) -> {
