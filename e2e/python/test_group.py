@@ -59,8 +59,9 @@ def test_each_rank_is_a_process_that_status_shows(group):
     assert len(ranks(group)) == 4
     code, text = run_skein("status", "--url", group.url)
     assert code == 0, text
-    rows = [line.split()[:3] for line in text.splitlines() if line.startswith("group-0")]
-    assert rows[1:] == [["group-0", str(rank), "ready"] for rank in range(4)], text
+    lines = [line.split() for line in text.splitlines()]
+    head = next(i for i, words in enumerate(lines) if words[:3] == ["GROUP", "RANK", "STATE"])
+    assert [words[1:3] for words in lines[head + 1:] if words] == [[str(rank), "ready"] for rank in range(4)], text
 
 
 def test_a_lost_rank_brings_the_group_back(group):
