@@ -24,8 +24,8 @@ pack() {
         cp "$found" "$out/jars/"
     done
     "$JAVA_HOME/bin/javac" -nowarn -proc:none -d "$out/classes" -cp "$out/classes:$out/jars/*" "$here/test/EngineOnDevice.java" || exit 1
-    "$JAVA_HOME/bin/jlink" --add-modules java.base,java.xml,java.naming,java.management,jdk.management,java.desktop,jdk.unsupported \
-        --strip-debug --no-header-files --no-man-pages --compress zip-9 --output "$out/java" || exit 1
+    "$JAVA_HOME/bin/jlink" --add-modules java.base,java.xml,java.naming,java.management,jdk.management,jdk.unsupported \
+        --strip-debug --no-header-files --no-man-pages --compress zip-9 --vm server --output "$out/java" || exit 1
     du -sh "$out"
 }
 
