@@ -155,6 +155,10 @@ API cuDeviceGetName(char* name, int length, int device) {
     strncpy(name, "emulated", length);
     return device == 0 ? SUCCESS : INVALID_DEVICE;
 }
+API cuDeviceGetPCIBusId(char* name, int length, int device) {
+    strncpy(name, "0000:01:00.0", length);
+    return device == 0 ? SUCCESS : INVALID_DEVICE;
+}
 API cuDeviceTotalMem_v2(size_t* bytes, int device) {
     *bytes = MEMORY;
     return device == 0 ? SUCCESS : INVALID_DEVICE;
@@ -393,4 +397,31 @@ API cuGraphLaunch(Graph* graph, Stream* stream) {
             work();
         }
     });
+}
+
+// NVML: the same library plays both.
+
+API nvmlInit_v2() { return SUCCESS; }
+API nvmlDeviceGetHandleByPciBusId_v2(const char* bus, void** out) {
+    *out = &retained;
+    return strcmp(bus, "0000:01:00.0") == 0 ? SUCCESS : 6;
+}
+API nvmlDeviceGetUtilizationRates(void*, unsigned* out) {
+    out[0] = 37;
+    out[1] = 12;
+    return SUCCESS;
+}
+API nvmlDeviceGetMemoryInfo(void*, unsigned long long* out) {
+    out[0] = MEMORY;
+    out[1] = MEMORY - allocated;
+    out[2] = allocated;
+    return SUCCESS;
+}
+API nvmlDeviceGetTemperature(void*, int sensor, unsigned* out) {
+    *out = 45;
+    return sensor == 0 ? SUCCESS : INVALID_VALUE;
+}
+API nvmlDeviceGetPowerUsage(void*, unsigned* out) {
+    *out = 123400;
+    return SUCCESS;
 }

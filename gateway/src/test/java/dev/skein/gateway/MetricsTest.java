@@ -3,6 +3,7 @@ package dev.skein.gateway;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.skein.protocol.v1.DeviceStatistics;
 import dev.skein.protocol.v1.FinishReason;
 import dev.skein.protocol.v1.SpeculationStatistics;
 import dev.skein.protocol.v1.StatisticsResponse;
@@ -52,6 +53,12 @@ class MetricsTest {
                         .setDraftTokens(20)
                         .addAcceptedAt(8)
                         .addAcceptedAt(3))
+                .setDevice(DeviceStatistics.newBuilder()
+                        .setBusy(0.5)
+                        .setMemoryUsedBytes(7)
+                        .setMemoryTotalBytes(9)
+                        .setTemperatureCelsius(45)
+                        .setPowerWatts(123.5))
                 .build();
         stage.worker.says("abc");
         stage.post("/v1/completions", "{\"prompt\":\"xy\",\"max_tokens\":9}");
@@ -134,6 +141,16 @@ class MetricsTest {
                 "vllm:spec_decode_num_accepted_tokens_per_pos_total{engine=\"0\",model_name=\"tiny\",position=\"%d\"}";
         assertThat(value(position.formatted(0))).isEqualTo(8);
         assertThat(value(position.formatted(1))).isEqualTo(3);
+    }
+
+    @Test
+    void aGpuSaysHowItIs() {
+        assertThat(value("skein:gpu_utilization_ratio" + LABELS)).isEqualTo(0.5);
+        assertThat(value("skein:gpu_memory_used_bytes" + LABELS)).isEqualTo(7);
+        assertThat(value("skein:gpu_memory_total_bytes" + LABELS)).isEqualTo(9);
+        assertThat(value("skein:gpu_temperature_celsius" + LABELS)).isEqualTo(45);
+        assertThat(value("skein:gpu_power_watts" + LABELS)).isEqualTo(123.5);
+        assertThat(types).containsEntry("skein:gpu_power_watts", "gauge");
     }
 
     @Test

@@ -27,6 +27,11 @@ public interface Backend extends AutoCloseable {
         return Optional.empty();
     }
 
+    /** How the device is, if something tells. Any thread may ask, also while a step is computed; it may take milliseconds. */
+    default Optional<DeviceGauges> gauges() {
+        return Optional.empty();
+    }
+
     /** Why {@link #kvCache} would refuse a shape whatever its number of blocks, for people; empty if it would not. */
     default Optional<String> objection(KvCache.Shape shape) {
         return Optional.empty();

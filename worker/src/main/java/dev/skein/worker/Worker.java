@@ -177,7 +177,7 @@ public final class Worker implements AutoCloseable {
                 : leader(opened, architecture, backend, leadership);
         StepLoop loading = serving.loop();
         loop = loading;
-        server.served(new Served(serving.card(), tokenizer(opened)));
+        server.served(new Served(serving.card(), tokenizer(opened), backend::gauges));
         loading.loaded().join();
         long weights = System.nanoTime();
         tell(new WorkerListener.Warming());

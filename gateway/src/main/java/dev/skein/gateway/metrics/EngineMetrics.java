@@ -1,5 +1,6 @@
 package dev.skein.gateway.metrics;
 
+import dev.skein.protocol.v1.DeviceStatistics;
 import dev.skein.protocol.v1.StatisticsResponse;
 import io.prometheus.metrics.model.registry.MultiCollector;
 import io.prometheus.metrics.model.snapshots.ClassicHistogramBuckets;
@@ -90,7 +91,35 @@ public final class EngineMetrics implements MultiCollector {
         if (now.stream().anyMatch(StatisticsResponse::hasSpeculation)) {
             all.addAll(speculation(now));
         }
+        if (now.stream().anyMatch(StatisticsResponse::hasDevice)) {
+            all.addAll(device(now));
+        }
         return new MetricSnapshots(all);
+    }
+
+    /** Not vLLM's: it leaves these to others. */
+    private List<MetricSnapshot> device(List<StatisticsResponse> engines) {
+        return List.of(
+                device(engines, "utilization_ratio", "Share of time that it computes.", DeviceStatistics::getBusy),
+                device(engines, "memory_used_bytes", "By all processes.", DeviceStatistics::getMemoryUsedBytes),
+                device(engines, "memory_total_bytes", "All of it.", DeviceStatistics::getMemoryTotalBytes),
+                device(engines, "temperature_celsius", "Of the chip.", DeviceStatistics::getTemperatureCelsius),
+                device(engines, "power_watts", "Power draw.", DeviceStatistics::getPowerWatts));
+    }
+
+    private GaugeSnapshot device(
+            List<StatisticsResponse> engines, String name, String help, ToDoubleFunction<DeviceStatistics> value) {
+        GaugeSnapshot.Builder gauge =
+                GaugeSnapshot.builder().name("skein:gpu_" + name).help(help);
+        for (int i = 0; i < engines.size(); i++) {
+            if (engines.get(i).hasDevice()) {
+                gauge.dataPoint(GaugeSnapshot.GaugeDataPointSnapshot.builder()
+                        .labels(labels(i))
+                        .value(value.applyAsDouble(engines.get(i).getDevice()))
+                        .build());
+            }
+        }
+        return gauge.build();
     }
 
     private List<MetricSnapshot> speculation(List<StatisticsResponse> engines) {

@@ -5,6 +5,7 @@ import dev.skein.compute.AttentionShape;
 import dev.skein.compute.Backend;
 import dev.skein.compute.Buffer;
 import dev.skein.compute.ComputeException;
+import dev.skein.compute.DeviceGauges;
 import dev.skein.compute.ExpertWeights;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
@@ -62,6 +63,7 @@ public final class CudaBackend implements Backend {
     private final CudaGraphs graphs;
     private final CudaTape tape = new CudaTape();
     private final boolean mayReplay;
+    private final Optional<Nvml> nvml;
     private final CudaScratch rounded;
     private final CudaScratch processed;
     private final CudaScratch weights;
@@ -74,6 +76,7 @@ public final class CudaBackend implements Backend {
     private CudaBackend(CudaContext context, byte[] image, boolean mayReplay, boolean sameBits) {
         this.context = context;
         this.mayReplay = mayReplay;
+        nvml = Nvml.open(context.bus());
         stream = context.stream();
         graphs = new CudaGraphs(context, stream);
         CudaKernels kernels = context.kernels(image);
@@ -138,6 +141,11 @@ public final class CudaBackend implements Backend {
     @Override
     public Optional<OwnMemory> memory() {
         return Optional.of(new CudaMemory(context));
+    }
+
+    @Override
+    public Optional<DeviceGauges> gauges() {
+        return nvml.flatMap(Nvml::read);
     }
 
     @Override

@@ -19,6 +19,8 @@ public final class CudaContext implements AutoCloseable {
     /** Memory of the device, from {@link #allocate} until the context closes. */
     public record DeviceMemory(long address, long bytes) {}
 
+    private static final int BUS_BYTES = 32;
+
     private final CudaDriver driver;
     private final CudaDevice device;
     private final long context;
@@ -77,6 +79,15 @@ public final class CudaContext implements AutoCloseable {
 
     public CudaDevice device() {
         return device;
+    }
+
+    /** Its place on the bus, by which others know it too: "0000:65:00.0". */
+    String bus() {
+        try (Arena local = Arena.ofConfined()) {
+            MemorySegment name = local.allocate(BUS_BYTES);
+            driver.call("cuDeviceGetPCIBusId", name, BUS_BYTES, handle);
+            return name.getString(0);
+        }
     }
 
     CudaDriver driver() {

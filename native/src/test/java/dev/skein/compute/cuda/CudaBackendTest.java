@@ -3,10 +3,12 @@ package dev.skein.compute.cuda;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.skein.compute.Activation;
 import dev.skein.compute.Buffer;
 import dev.skein.compute.ComputeException;
+import dev.skein.compute.DeviceGauges;
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
@@ -323,6 +325,25 @@ class CudaBackendTest {
             }
         }
         return new HostMatrix("quantised", type, rows, columns, data);
+    }
+
+    @Test
+    void theGpuSaysHowItIs() {
+        assumeTrue(TestDevice.emulated(backend.context()), "a real GPU is as it is");
+        assertThat(backend.gauges()).as("without the library").isEmpty();
+        backend.close();
+        System.setProperty(Nvml.LIBRARY_PROPERTY, System.getProperty(CudaDriver.LIBRARY_PROPERTY));
+        try {
+            backend = CudaBackend.create(0, image, true);
+            backend.buffer(100, 100);
+            DeviceGauges gauges = backend.gauges().orElseThrow();
+            assertThat(gauges.memoryUsed()).isGreaterThanOrEqualTo(40_000);
+            assertThat(gauges)
+                    .isEqualTo(new DeviceGauges(0.37, gauges.memoryUsed(), gauges.memoryTotal(), 45, 123.4));
+            assertThat(gauges.memoryTotal()).isEqualTo(backend.context().device().bytes());
+        } finally {
+            System.clearProperty(Nvml.LIBRARY_PROPERTY);
+        }
     }
 
     @Test

@@ -1,7 +1,9 @@
 package dev.skein.worker.service;
 
+import dev.skein.compute.DeviceGauges;
 import dev.skein.compute.KvCache;
 import dev.skein.protocol.v1.BadWord;
+import dev.skein.protocol.v1.DeviceStatistics;
 import dev.skein.protocol.v1.EmbedRequest;
 import dev.skein.protocol.v1.EmbedResponse;
 import dev.skein.protocol.v1.Finish;
@@ -157,7 +159,7 @@ final class Messages {
         };
     }
 
-    static StatisticsResponse statistics(StepLoop engine) {
+    static StatisticsResponse statistics(StepLoop engine, Optional<DeviceGauges> device) {
         EngineStatistics now = engine.statistics();
         StatisticsResponse.Builder message = StatisticsResponse.newBuilder()
                 .setRunning((int) now.running())
@@ -176,10 +178,21 @@ final class Messages {
             message.setSpeculation(
                     speculation(now, generating.options().speculation().tokens()));
         }
+        device.ifPresent(gauges -> message.setDevice(device(gauges)));
         for (int bucket = 0; bucket < now.stepBuckets(); bucket++) {
             message.addStepTokensBuckets(now.stepBucket(bucket));
         }
         return message.build();
+    }
+
+    private static DeviceStatistics device(DeviceGauges gauges) {
+        return DeviceStatistics.newBuilder()
+                .setBusy(gauges.busy())
+                .setMemoryUsedBytes(gauges.memoryUsed())
+                .setMemoryTotalBytes(gauges.memoryTotal())
+                .setTemperatureCelsius(gauges.celsius())
+                .setPowerWatts(gauges.watts())
+                .build();
     }
 
     private static SpeculationStatistics speculation(EngineStatistics now, int places) {

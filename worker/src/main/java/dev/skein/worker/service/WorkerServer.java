@@ -152,8 +152,12 @@ public final class WorkerServer {
 
     private Future<StatisticsResponse> statistics() {
         StepLoop running = engine;
-        return Future.succeededFuture(
-                running == null ? StatisticsResponse.getDefaultInstance() : Messages.statistics(running));
+        if (running == null) {
+            return Future.succeededFuture(StatisticsResponse.getDefaultInstance());
+        }
+        return served.future()
+                .compose(model -> vertx.executeBlocking(() -> model.device().get()))
+                .map(device -> Messages.statistics(running, device));
     }
 
     /** Where other ranks come to, if this one leads any. */

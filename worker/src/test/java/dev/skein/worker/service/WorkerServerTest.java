@@ -24,6 +24,7 @@ import io.vertx.core.Vertx;
 import io.vertx.grpc.client.GrpcClientResponse;
 import io.vertx.grpc.common.GrpcStatus;
 import java.nio.file.Path;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -69,7 +70,7 @@ final class WorkerServerTest {
         assertThat(stream.message()).isEqualTo("the worker is not ready: loading weights, 3 of 9");
         assertThat(early.isComplete()).isFalse();
         ModelCard card = ModelCard.newBuilder().setName("early").build();
-        server.served(new Served(card, Future.succeededFuture(TokenizerModel.getDefaultInstance())));
+        server.served(new Served(card, Future.succeededFuture(TokenizerModel.getDefaultInstance()), Optional::empty));
         assertThat(get(early)).isEqualTo(card);
         assertThat(client.call(WorkerGrpcClient.Tokenizer, TokenizerRequest.getDefaultInstance()))
                 .isEqualTo(TokenizerModel.getDefaultInstance());
@@ -93,7 +94,7 @@ final class WorkerServerTest {
         for (int id = 0; id < 300_000; id++) {
             large.getGgufBuilder().addTokens("token number " + id);
         }
-        server.served(new Served(ModelCard.getDefaultInstance(), Future.succeededFuture(large.build())));
+        server.served(new Served(ModelCard.getDefaultInstance(), Future.succeededFuture(large.build()), Optional::empty));
         assertThat(client.call(WorkerGrpcClient.Tokenizer, TokenizerRequest.getDefaultInstance())
                         .getGguf()
                         .getTokensCount())
