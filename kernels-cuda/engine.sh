@@ -2,7 +2,7 @@
 # The engine on a GPU: checks what it says against transformers' ids and this machine's cores, and times it with random weights
 # of an 8B model's shape (test/EngineOnDevice.java). Writes FOLDER/ENGINE.md.
 # usage: engine.sh pack PACK         once, where Java and Maven's classes are (mvn -pl worker -am test-compile)
-#        engine.sh run FOLDER PACK [WHAT...]     on a machine with a GPU; WHAT: check, bench, awq, mixtral; all but the last if none
+#        engine.sh run FOLDER PACK [WHAT...]     on a machine with a GPU; WHAT: check, host, bench, awq, mixtral; all but the last if none
 # The kernels are those of SKEIN_FATBIN, or built here if nvcc is there.
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/..
@@ -33,7 +33,7 @@ run() {
     mkdir -p "$1" && out=$(cd "$1" && pwd) || exit 1
     pack=$(cd "$2" && pwd) || exit 1
     shift 2
-    [ $# -gt 0 ] || set -- check bench awq
+    [ $# -gt 0 ] || set -- check host bench awq
     if [ -z "$SKEIN_FATBIN" ]; then
         sh "$here/build.sh" "$out/build" || exit 1
         SKEIN_FATBIN=$out/build/skein.fatbin

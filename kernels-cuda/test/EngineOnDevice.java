@@ -39,8 +39,8 @@ import tools.jackson.databind.JsonNode;
 
 /**
  * The engine on a GPU: whether it says what transformers and the cores say, and how fast it is with random weights of an
- * 8B model's shape. Writes rows of Markdown. One argument: {@code check}, {@code bench}, {@code awq}, {@code mixtral}, or
- * {@code tiny}, a bench of a small model for machines without a GPU; then seconds after which nothing more is begun.
+ * 8B model's shape. Writes rows of Markdown. One argument: {@code check}, {@code bench}, {@code awq}, {@code mixtral}, {@code
+ * host}, or {@code tiny}, a bench of a small model for machines without a GPU; then seconds after which nothing more is begun.
  */
 public final class EngineOnDevice {
     private static final double NANOS = 1e9;
@@ -69,6 +69,7 @@ public final class EngineOnDevice {
             128,
             32000,
             ", \"num_local_experts\": 8, \"num_experts_per_tok\": 2");
+    private static final String SMALL = config("llama", "LlamaForCausalLM", 512, 1024, 2, 8, 2, 64, 1024, "");
     private static final String TINY = config("llama", "LlamaForCausalLM", 128, 256, 2, 4, 2, 32, 512, "");
 
     private static final PrintStream out = System.out;
@@ -86,6 +87,7 @@ public final class EngineOnDevice {
             case "check" -> check();
             case "bench" -> bench(LLAMA_8B, "8B bf16", new int[] {1, 16, 64, 256}, CONTEXT, 8192, 64);
             case "awq" -> decodeOnly(AWQ_8B, "8B AWQ", new int[] {1, 16, 64});
+            case "host" -> decodeOnly(SMALL, "two small layers (what the host takes)", new int[] {1, 64, 256});
             case "mixtral" -> decodeOnly(MIXTRAL, "Mixtral 8x7B bf16", new int[] {1, 16, 64});
             case "tiny" -> bench(TINY, "tiny", new int[] {1, 3}, 64, 128, 4);
             default -> throw new IllegalArgumentException(arguments[0]);
@@ -276,7 +278,6 @@ public final class EngineOnDevice {
             row(
                     "%s: start of the JVM to first token | %.2f s | %s; weights and cache %.2f s",
                     name, (System.currentTimeMillis() - asked) / 1e3, bench.backend, bench.loadSeconds);
-            row("%s: memory | %s | ", name, bench.memory());
             prefill(bench, name, new int[] {Math.min(512, longest / 2), Math.min(2048, longest), longest});
             for (int batch : batches) {
                 if (!late()) {
@@ -289,6 +290,7 @@ public final class EngineOnDevice {
                     closedLoop(bench, name, clients, context, 8192);
                 }
             }
+            row("%s: memory | %s | ", name, bench.memory());
         }
         try (Bench bench = new Bench(config, context + 2 * measured, 256, 1024, gpu(true))) {
             if (!late() && batches.length > 2) {
@@ -309,17 +311,17 @@ public final class EngineOnDevice {
         row("measure | Skein | ");
         row("--- | --- | ---");
         double asked = ManagementFactory.getRuntimeMXBean().getStartTime();
-        try (Bench bench = new Bench(config, CONTEXT + 128, 64, 2048, gpu(true))) {
+        try (Bench bench = new Bench(config, CONTEXT + 128, batches[batches.length - 1], 2048, gpu(true))) {
             bench.run(new int[] {5}, 1);
             row(
                     "%s: start of the JVM to first token | %.2f s | weights and cache %.2f s",
                     name, (System.currentTimeMillis() - asked) / 1e3, bench.loadSeconds);
-            row("%s: memory | %s | ", name, bench.memory());
             for (int batch : batches) {
                 if (!late()) {
                     decode(bench, name, batch, CONTEXT, 64);
                 }
             }
+            row("%s: memory | %s | ", name, bench.memory());
         }
     }
 
@@ -480,8 +482,9 @@ public final class EngineOnDevice {
             long cache = engine.options().blocks() * Architecture.of(folder).cache(1).bytes();
             return String.format(
                     Locale.ROOT,
-                    "planned %d MiB beside a cache of %d MiB; free before %d MiB",
+                    "planned %d MiB and taken %d MiB beside a cache of %d MiB; free before %d MiB",
                     planned >> 20,
+                    before - memory.freeBytes() - cache >> 20,
                     cache >> 20,
                     before >> 20);
         }

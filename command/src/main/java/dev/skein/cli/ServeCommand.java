@@ -171,6 +171,7 @@ final class ServeCommand {
                 settings.get(ServeSettings.STEP_TIMEOUT).toMillis(),
                 settings.find(ServeSettings.UVICORN_LOG_LEVEL).orElse(settings.get(ServeSettings.LOG_LEVEL)));
         try {
+            requireType(settings.get(ServeSettings.DTYPE), settings.get(ServeSettings.DEVICE));
             parameters.options("checked before the worker starts");
             return parameters;
         } catch (IllegalArgumentException e) {
@@ -196,6 +197,15 @@ final class ServeCommand {
         return settings.get(ServeSettings.REPLICAS) < 2
                 ? 0
                 : Math.min(MOST_CACHE, (long) (CACHE_SHARE * FreeMemory.bytes()) / processes(settings));
+    }
+
+    private static void requireType(String type, String device) {
+        boolean wrong = type.equals("bfloat16") ? device.equals("cpu") : !type.equals("auto") && device.equals("cuda");
+        if (wrong) {
+            throw new IllegalArgumentException(
+                    "--dtype %s does not go with --device %s: a CPU computes in float32, a GPU in bfloat16"
+                            .formatted(type, device));
+        }
     }
 
     private static GatewayOptions gateway(

@@ -122,6 +122,9 @@ class SkeinTest {
         assertThat(run("serve", "--max-num-seqs", "4096").error())
                 .contains("--max-num-batched-tokens")
                 .hasLineCount(1);
+        assertThat(run("serve", "--dtype", "bfloat16", "--device", "cpu").error())
+                .contains("--dtype bfloat16 does not go with --device cpu")
+                .hasLineCount(1);
         assertThat(run("serve", "--served-model-name", "a", "pom.xml").error()).contains("name the model first");
         assertThat(run("serve", "--chat-template", "no such file").error()).contains("--chat-template");
         assertThat(run("model", "x").code()).isEqualTo(2);

@@ -66,7 +66,7 @@ public final class ServeSettings {
             "TYPE",
             "auto",
             ServeSettings::dtype,
-            "how activations are computed: auto or float32, which on a CPU are the same");
+            "how activations are computed: auto, float32 on a CPU, bfloat16 on a GPU; each of them knows only its own");
 
     public static final Setting<String> HOST = Setting.text(
             SERVER,
@@ -457,7 +457,12 @@ public final class ServeSettings {
 
     private static String dtype(String text) {
         return oneOf(
-                text, "a CPU computes activations in float32; leave it out or say auto", "auto", "float32", "float");
+                text,
+                "a CPU computes activations in float32, a GPU in bfloat16; leave it out or say auto",
+                "auto",
+                "float32",
+                "float",
+                "bfloat16");
     }
 
     private static String contentFormat(String text) {

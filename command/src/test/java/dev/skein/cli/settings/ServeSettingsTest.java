@@ -330,7 +330,7 @@ class ServeSettingsTest {
         "--max-model-len=0, --max-model-len is 0",
         "--tensor-parallel-size=0, --tensor-parallel-size is 0; it must be 1 to 64",
         "--block-size=32, --block-size is 32",
-        "--dtype=bfloat16, --dtype is 'bfloat16'",
+        "--dtype=float16, --dtype is 'float16'",
         "--cpu=neon, --cpu is 'neon'",
         "--enforce-eager=perhaps, --enforce-eager is 'perhaps'",
         "--shutdown-timeout=-1, --shutdown-timeout is '-1'",
