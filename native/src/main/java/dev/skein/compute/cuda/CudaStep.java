@@ -217,7 +217,7 @@ final class CudaStep {
         runCount = 0;
         pieceCount = 0;
         sequences = inputs.sequences();
-        lone = lone.length < tokens + BUCKET ? new int[2 * (tokens + BUCKET)] : lone;
+        lone = lone.length < bucket(tokens) ? new int[2 * bucket(tokens)] : lone;
         runs = runs.length < RUN * tokens ? new int[2 * RUN * tokens] : runs;
         highestBlock = highest(inputs, Region.BLOCKS);
         for (int token = 0; token < tokens; ) {
