@@ -80,6 +80,14 @@ public interface Backend extends AutoCloseable {
     /** Copies the inputs; they may be changed again when it returns. */
     void begin(StepInputs inputs);
 
+    /**
+     * Enqueues what a pass enqueues. That must depend on nothing but the step's inputs whenever the same object is given, so
+     * that a backend may do again what it recorded, without asking.
+     */
+    default void enqueue(Runnable pass) {
+        pass.run();
+    }
+
     /** {@code out[t] = scale * table[ids[t]]}; Gemma scales, by the root of the row's length. */
     void embed(Weight table, float scale, Buffer out);
 

@@ -70,6 +70,7 @@ public final class CudaBackend implements Backend {
     private final Set<Object> owned = Collections.newSetFromMap(new IdentityHashMap<>());
     private @Nullable StepInputs inputs;
     private @Nullable ComputeException failure;
+    private @Nullable Runnable recording;
     private boolean stepping;
     private boolean closed;
 
@@ -252,9 +253,39 @@ public final class CudaBackend implements Backend {
         stepping = true;
         failure = null;
         outputs.clear();
-        tape.clear();
+        recording = null;
         StepInputs begun = copy;
         check(() -> step.begin(begun, given.limits(), mayReplay && graphs.usable(), stream));
+    }
+
+    @Override
+    public void enqueue(Runnable pass) {
+        checkStepping();
+        if (failure != null || !step.replayable() || recording != null) {
+            pass.run();
+            return;
+        }
+        try {
+            if (graphs.replay(step.shape(), pass)) {
+                return;
+            }
+        } catch (ComputeException refused) {
+            failure = refused;
+            return;
+        }
+        record(pass);
+    }
+
+    private void record(Runnable pass) {
+        tape.clear();
+        recording = pass;
+        try {
+            pass.run();
+        } catch (RuntimeException | Error broken) {
+            // Half of a pass is not to be replayed.
+            recording = null;
+            throw broken;
+        }
     }
 
     @Override
@@ -263,20 +294,12 @@ public final class CudaBackend implements Backend {
         CudaBuffer to = owned(out);
         checkColumns("table", from.columns(), "out", to.columns());
         produce(to, false, false);
-        check(() -> step.checkIds(from.rows()));
+        prepare(() -> step.checkIds(from.rows()));
         int rows = rows(to);
-        enqueue(
-                () -> {
-                    embed.with(from.memory())
-                            .with(step.address(Region.IDS))
-                            .with(scale)
-                            .with(to.memory());
-                    embed.with(to.columns()).launch(stream, rows, THREADS);
-                },
-                embed,
-                from,
-                scale,
-                to);
+        launch(() -> {
+            embed.with(from.memory()).with(step.address(Region.IDS)).with(scale).with(to.memory());
+            embed.with(to.columns()).launch(stream, rows, THREADS);
+        });
     }
 
     @Override
@@ -289,17 +312,10 @@ public final class CudaBackend implements Backend {
         checkDiffer(from, to);
         produce(to, true, from.gathered());
         int rows = rows(to);
-        enqueue(
-                () -> {
-                    rmsNorm.with(from.memory()).with(by.memory()).with(epsilon).with(to.memory());
-                    rmsNorm.with(to.columns()).launch(stream, rows, normThreads(to.columns()));
-                },
-                rmsNorm,
-                from,
-                by,
-                epsilon,
-                to,
-                rows);
+        launch(() -> {
+            rmsNorm.with(from.memory()).with(by.memory()).with(epsilon).with(to.memory());
+            rmsNorm.with(to.columns()).launch(stream, rows, normThreads(to.columns()));
+        });
     }
 
     @Override
@@ -312,21 +328,10 @@ public final class CudaBackend implements Backend {
         checkDiffer(from, to);
         checkSameRows(from, to);
         int rows = rows(to);
-        enqueue(
-                () -> {
-                    rmsNormAdd
-                            .with(from.memory())
-                            .with(by.memory())
-                            .with(epsilon)
-                            .with(to.memory());
-                    rmsNormAdd.with(to.columns()).launch(stream, rows, normThreads(to.columns()));
-                },
-                rmsNormAdd,
-                from,
-                by,
-                epsilon,
-                to,
-                rows);
+        launch(() -> {
+            rmsNormAdd.with(from.memory()).with(by.memory()).with(epsilon).with(to.memory());
+            rmsNormAdd.with(to.columns()).launch(stream, rows, normThreads(to.columns()));
+        });
     }
 
     /** A thread for sixteen columns, in whole warps: on an H200 as fast for one row as more of them, and faster for many rows. */
@@ -365,15 +370,7 @@ public final class CudaBackend implements Backend {
         CudaWeight by = owned(vector, Form.VECTOR);
         checkColumns("vector", by.columns(), "inOut", to.columns());
         int rows = rows(to);
-        enqueue(
-                () -> bias.with(to.memory())
-                        .with(by.memory())
-                        .with(to.columns())
-                        .launch(stream, rows, THREADS),
-                bias,
-                to,
-                by,
-                rows);
+        launch(() -> bias.with(to.memory()).with(by.memory()).with(to.columns()).launch(stream, rows, THREADS));
     }
 
     @Override
@@ -408,15 +405,7 @@ public final class CudaBackend implements Backend {
     private void product(CudaWeight weight, CudaBuffer x, CudaBuffer out, Store store) {
         int rows = rows(x);
         boolean isRounded = x.rounded();
-        enqueue(
-                () -> matmul.enqueue(stream, weight, read(x, isRounded, rows), out, rows, store),
-                matmul,
-                weight,
-                x,
-                isRounded,
-                out,
-                store,
-                rows);
+        launch(() -> matmul.enqueue(stream, weight, read(x, isRounded, rows), out, rows, store));
     }
 
     /** Where a buffer's rows lie as bf16. */
@@ -447,16 +436,7 @@ public final class CudaBackend implements Backend {
         }
         int rows = rows(from);
         boolean isRounded = from.rounded();
-        enqueue(
-                () -> experts.enqueue(stream, logits, routing, by, read(from, isRounded, rows), to, rows),
-                experts,
-                logits,
-                routing,
-                by,
-                from,
-                isRounded,
-                to,
-                rows);
+        launch(() -> experts.enqueue(stream, logits, routing, by, read(from, isRounded, rows), to, rows));
     }
 
     @Override
@@ -468,21 +448,11 @@ public final class CudaBackend implements Backend {
         checkColumns("query norm", query.columns(), "a head", shape.headSize());
         checkColumns("key norm", key.columns(), "a head", shape.headSize());
         int count = rows(rows);
-        enqueue(
-                () -> {
-                    headNorm.with(rows.memory())
-                            .with(query.memory())
-                            .with(key.memory())
-                            .with(epsilon);
-                    headNorm.with(shape.queryHeads()).with(shape.kvHeads()).with(shape.headSize());
-                    headNorm.launch(stream, count, THREADS);
-                },
-                headNorm,
-                rows,
-                query,
-                key,
-                epsilon,
-                shape);
+        launch(() -> {
+            headNorm.with(rows.memory()).with(query.memory()).with(key.memory()).with(epsilon);
+            headNorm.with(shape.queryHeads()).with(shape.kvHeads()).with(shape.headSize());
+            headNorm.launch(stream, count, THREADS);
+        });
     }
 
     @Override
@@ -493,23 +463,25 @@ public final class CudaBackend implements Backend {
             throw new IllegalArgumentException(
                     "a rope of %d elements, heads of %d".formatted(rope.dimensions(), shape.headSize()));
         }
-        check(() -> step.checkSlots(into.shape().blocks()));
-        if (failure != null) {
-            return;
-        }
-        long table = ropes.upTo(rope, step.lastPosition());
+        prepare(() -> {
+            step.checkSlots(into.shape().blocks());
+            ropes.upTo(rope, step.lastPosition());
+        });
         int count = rows(rows);
         Runnable launch = () -> {
             ropeAndStore
                     .with(rows.memory())
                     .with(step.address(Region.POSITIONS))
                     .with(step.address(Region.SLOTS));
-            ropeAndStore.with(table).with(rope.dimensions() / 2).with(rope.interleaved() ? 1 : 0);
+            ropeAndStore
+                    .with(ropes.upTo(rope, step.lastPosition()))
+                    .with(rope.dimensions() / 2)
+                    .with(rope.interleaved() ? 1 : 0);
             ropeAndStore.with(into.keys(layer)).with(into.values(layer));
             ropeAndStore.with(shape.queryHeads()).with(shape.kvHeads()).with(shape.headSize());
             ropeAndStore.launch(stream, count, count <= FEW_ROWS ? MOST_THREADS : THREADS);
         };
-        enqueue(launch, ropeAndStore, rows, shape, table, rope, into, layer);
+        launch(launch);
     }
 
     @Override
@@ -523,15 +495,8 @@ public final class CudaBackend implements Backend {
             throw onCoresOnly();
         }
         produce(to, true, false);
-        check(() -> step.checkBlocks(from.shape().blocks()));
-        enqueue(
-                () -> attention.enqueue(stream, step, rows, shape, from, layer, to),
-                attention,
-                rows,
-                shape,
-                from,
-                layer,
-                to);
+        prepare(() -> step.checkBlocks(from.shape().blocks()));
+        launch(() -> attention.enqueue(stream, step, rows, shape, from, layer, to));
     }
 
     private CudaKvCache checkAttention(CudaBuffer qkv, AttentionShape shape, KvCache cache, int layer) {
@@ -564,18 +529,12 @@ public final class CudaBackend implements Backend {
             throw new IllegalArgumentException("only another buffer of the step's tokens can be gathered");
         }
         produce(to, false, true);
-        check(this::checkOutputRows);
+        prepare(this::checkOutputRows);
         int rows = rows(to);
-        enqueue(
-                () -> {
-                    gather.with(from.memory())
-                            .with(step.address(Region.OUTPUTS))
-                            .with(Output.values().length);
-                    gather.with(to.memory()).with(to.columns()).launch(stream, rows, THREADS);
-                },
-                gather,
-                from,
-                to);
+        launch(() -> {
+            gather.with(from.memory()).with(step.address(Region.OUTPUTS)).with(Output.values().length);
+            gather.with(to.memory()).with(to.columns()).launch(stream, rows, THREADS);
+        });
     }
 
     private void checkOutputRows() {
@@ -597,7 +556,7 @@ public final class CudaBackend implements Backend {
             throw new IllegalArgumentException("logits were not computed from gathered rows");
         }
         int count = rows(rows);
-        check(() -> outputs.prepare(begun(), count, rows.columns()));
+        prepare(() -> outputs.prepare(begun(), count, rows.columns()));
         long bytes = 4L * count * rows.columns();
         Runnable launch = () -> {
             sample.with(rows.memory()).with(rows.columns()).with(step.address(Region.OUTPUTS));
@@ -608,17 +567,19 @@ public final class CudaBackend implements Backend {
             sample.with(outputs.results()).with(outputs.tops());
             sample.launch(stream, count, MOST_THREADS);
         };
-        enqueue(launch, sample, rows);
+        launch(launch);
     }
 
     @Override
     public StepOutputs finish() {
         checkStepping();
         stepping = false;
-        if (step.replayable()) {
-            check(() -> graphs.launch(step.shape(), tape));
-        }
         check(() -> outputs.copyDown(stream));
+        Runnable pass = recording;
+        if (pass != null) {
+            // While the device is at work on what was enqueued.
+            check(() -> graphs.record(step.shape(), pass, tape));
+        }
         ComputeException failed = failure;
         stream.synchronize();
         if (failed != null) {
@@ -670,17 +631,22 @@ public final class CudaBackend implements Backend {
         }
     }
 
+    /** Checks a step's inputs for an operation, or makes room for it: also where a recorded pass is replayed. */
+    private void prepare(Runnable action) {
+        check(action);
+        if (recording != null) {
+            tape.preparation(action);
+        }
+    }
+
     /**
-     * Launches an operation, now or, if the step is replayable, when it ends. What the launch is made of is found out before:
-     * buffers are in another state when the step ends.
-     *
-     * @param sign all that the launch depends on but the step's shape
+     * Launches an operation. What the launch is made of must have been found out before, but for addresses: the same launch is
+     * captured when the step is done, and buffers are in another state then.
      */
-    private void enqueue(Runnable launch, Object... sign) {
-        if (failure == null && step.replayable()) {
-            tape.add(launch, sign);
-        } else {
-            check(launch);
+    private void launch(Runnable action) {
+        check(action);
+        if (recording != null) {
+            tape.launch(action);
         }
     }
 

@@ -5,6 +5,7 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -21,12 +22,15 @@ final class CudaGraphs {
 
     private final CudaContext context;
     private final CudaStream stream;
-    private final Map<Kind, CudaGraph> graphs = new LinkedHashMap<>(16, 0.75f, true);
+    private final Map<Kind, Recorded> recorded = new LinkedHashMap<>(16, 0.75f, true);
     private long freed;
     private long replays;
     private boolean refused;
 
-    private record Kind(CudaStep.Shape shape, List<Object> signs) {}
+    /** Passes are the same if they are one object, unless they say otherwise. */
+    private record Kind(CudaStep.Shape shape, Runnable pass) {}
+
+    private record Recorded(CudaGraph graph, List<Runnable> preparations) {}
 
     CudaGraphs(CudaContext context, CudaStream stream) {
         this.context = context;
@@ -39,19 +43,43 @@ final class CudaGraphs {
         return !refused;
     }
 
-    /** Enqueues what is on the tape. */
-    void launch(CudaStep.Shape shape, CudaTape tape) {
-        forgetStale();
-        CudaGraph known = graphs.get(new Kind(shape, tape.signs()));
-        if (known != null) {
-            replays++;
-            stream.launch(known);
+    /**
+     * Enqueues a pass again.
+     *
+     * @return false if there is nothing to replay
+     * @throws ComputeException if the step's inputs are not what the pass can do with
+     */
+    boolean replay(CudaStep.Shape shape, Runnable pass) {
+        Recorded known = current(shape, pass);
+        if (known == null) {
+            return false;
+        }
+        known.preparations.forEach(Runnable::run);
+        // They may have made room by freeing what the graph knows.
+        if (current(shape, pass) != known) {
+            return false;
+        }
+        replays++;
+        stream.launch(known.graph);
+        return true;
+    }
+
+    private @Nullable Recorded current(CudaStep.Shape shape, Runnable pass) {
+        if (freed != context.freed()) {
+            freed = context.freed();
+            recorded.values().forEach(each -> context.free(each.graph));
+            recorded.clear();
+        }
+        return recorded.get(new Kind(shape, pass));
+    }
+
+    /** Captures what was just enqueued. */
+    void record(CudaStep.Shape shape, Runnable pass, CudaTape tape) {
+        if (current(shape, pass) != null) {
             return;
         }
-        tape.launch();
-        forgetStale();
         try {
-            graphs.put(new Kind(shape, List.copyOf(tape.signs())), stream.capture(tape::launch));
+            recorded.put(new Kind(shape, pass), new Recorded(stream.capture(tape::launchAll), tape.preparations()));
             bound();
         } catch (ComputeException cannot) {
             if (cannot.fatal()) {
@@ -62,27 +90,19 @@ final class CudaGraphs {
         }
     }
 
-    private void forgetStale() {
-        if (freed != context.freed()) {
-            freed = context.freed();
-            graphs.values().forEach(context::free);
-            graphs.clear();
-        }
-    }
-
     private void bound() {
-        Iterator<CudaGraph> oldest = graphs.values().iterator();
-        if (graphs.size() > MOST) {
-            context.free(oldest.next());
+        Iterator<Recorded> oldest = recorded.values().iterator();
+        if (recorded.size() > MOST) {
+            context.free(oldest.next().graph);
             oldest.remove();
         }
     }
 
     int captured() {
-        return graphs.size();
+        return recorded.size();
     }
 
-    /** Steps that were replayed. */
+    /** Passes that were replayed. */
     long replays() {
         return replays;
     }

@@ -3,32 +3,30 @@ package dev.skein.compute.cuda;
 import java.util.ArrayList;
 import java.util.List;
 
-/**
- * The operations of a step that is launched as a whole when it ends: what launches each of them, and a sign of it. Two steps
- * of the same {@linkplain CudaStep.Shape shape} whose signs are equal launch the same kernels with the same parameters.
- */
+/** What a pass enqueued in a step that may be replayed: what checked it and made room for it, and what launches it. */
 final class CudaTape {
-    private final List<Runnable> launches = new ArrayList<>();
-    private final List<Object> signs = new ArrayList<>();
+    private List<Runnable> preparations = new ArrayList<>();
+    private List<Runnable> launches = new ArrayList<>();
 
     void clear() {
-        launches.clear();
-        signs.clear();
+        preparations = new ArrayList<>();
+        launches = new ArrayList<>();
     }
 
-    /** @param sign all that the launch depends on but the step's shape; by their own idea of equality */
-    void add(Runnable launch, Object... sign) {
-        launches.add(launch);
-        for (Object each : sign) {
-            signs.add(each);
-        }
+    void preparation(Runnable action) {
+        preparations.add(action);
     }
 
-    List<Object> signs() {
-        return signs;
+    void launch(Runnable action) {
+        launches.add(action);
     }
 
-    void launch() {
+    /** Its own from now on. */
+    List<Runnable> preparations() {
+        return preparations;
+    }
+
+    void launchAll() {
         for (Runnable each : launches) {
             each.run();
         }

@@ -69,7 +69,8 @@ final class Nvml {
     /** Empty if one of the questions is not answered. */
     Optional<DeviceGauges> read() {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment out = arena.allocate(3 * ValueLayout.JAVA_LONG.byteSize(), ValueLayout.JAVA_LONG.byteAlignment());
+            MemorySegment out =
+                    arena.allocate(3 * ValueLayout.JAVA_LONG.byteSize(), ValueLayout.JAVA_LONG.byteAlignment());
             require((int) utilization.invokeExact(device, out));
             double busy = out.get(ValueLayout.JAVA_INT, 0) / PERCENT;
             require((int) memory.invokeExact(device, out));

@@ -338,9 +338,9 @@ class CudaBackendTest {
             backend.buffer(100, 100);
             DeviceGauges gauges = backend.gauges().orElseThrow();
             assertThat(gauges.memoryUsed()).isGreaterThanOrEqualTo(40_000);
-            assertThat(gauges)
-                    .isEqualTo(new DeviceGauges(0.37, gauges.memoryUsed(), gauges.memoryTotal(), 45, 123.4));
-            assertThat(gauges.memoryTotal()).isEqualTo(backend.context().device().bytes());
+            assertThat(gauges).isEqualTo(new DeviceGauges(0.37, gauges.memoryUsed(), gauges.memoryTotal(), 45, 123.4));
+            assertThat(gauges.memoryTotal())
+                    .isEqualTo(backend.context().device().bytes());
         } finally {
             System.clearProperty(Nvml.LIBRARY_PROPERTY);
         }

@@ -52,6 +52,7 @@ final class MiniModel {
     private final Buffer lastNormed;
     private final Buffer logits;
     private final KvCache cache;
+    private final Runnable pass = this::enqueue;
     private final Rope rope = new Rope(frequencies(), false, 1f);
 
     private record Layer(
@@ -189,6 +190,11 @@ final class MiniModel {
 
     StepOutputs run(StepInputs inputs) {
         backend.begin(inputs);
+        backend.enqueue(pass);
+        return backend.finish();
+    }
+
+    private void enqueue() {
         backend.embed(table, 3f, x);
         for (int layer = 0; layer < layers.size(); layer++) {
             enqueue(layers.get(layer), layer, layer == 0 ? ALL : WINDOW);
@@ -197,7 +203,6 @@ final class MiniModel {
         backend.rmsNorm(last, lastNorm, EPSILON, lastNormed);
         backend.matmul(head, lastNormed, logits);
         backend.sample(logits);
-        return backend.finish();
     }
 
     private void enqueue(Layer layer, int number, AttentionShape shape) {

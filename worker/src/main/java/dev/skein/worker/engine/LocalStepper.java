@@ -14,8 +14,7 @@ final class LocalStepper implements Stepper {
     private final EngineOptions options;
     private final Architecture architecture;
     private final Backend backend;
-    private @Nullable KvCache cache;
-    private @Nullable ForwardPass model;
+    private @Nullable Runnable pass;
 
     LocalStepper(EngineOptions options, Architecture architecture, Backend backend) {
         this.options = options;
@@ -30,17 +29,19 @@ final class LocalStepper implements Stepper {
 
     @Override
     public void load(LoadProgress progress) {
-        cache = backend.kvCache(architecture.cache(options.blocks()));
-        model = architecture.load(backend, options.stepLimits(), progress);
+        KvCache cache = backend.kvCache(architecture.cache(options.blocks()));
+        ForwardPass model = architecture.load(backend, options.stepLimits(), progress);
+        pass = () -> model.enqueue(cache);
     }
 
     @Override
     public void submit(StepInputs inputs) {
-        if (model == null || cache == null) {
+        Runnable enqueued = pass;
+        if (enqueued == null) {
             throw new IllegalStateException("the model is not loaded");
         }
         backend.begin(inputs);
-        model.enqueue(cache);
+        backend.enqueue(enqueued);
     }
 
     @Override

@@ -12,5 +12,4 @@ import java.util.function.Supplier;
  *
  * @param device how what computes it is, where something tells; may take milliseconds, on any thread
  */
-public record Served(
-        ModelCard card, Future<TokenizerModel> tokenizer, Supplier<Optional<DeviceGauges>> device) {}
+public record Served(ModelCard card, Future<TokenizerModel> tokenizer, Supplier<Optional<DeviceGauges>> device) {}

@@ -156,8 +156,8 @@ public final class WorkerServer {
             return Future.succeededFuture(StatisticsResponse.getDefaultInstance());
         }
         return served.future()
-                .compose(model -> vertx.executeBlocking(() -> model.device().get()))
-                .map(device -> Messages.statistics(running, device));
+                .compose(model -> vertx.executeBlocking(
+                        () -> Messages.statistics(running, model.device().get())));
     }
 
     /** Where other ranks come to, if this one leads any. */

@@ -94,7 +94,8 @@ final class WorkerServerTest {
         for (int id = 0; id < 300_000; id++) {
             large.getGgufBuilder().addTokens("token number " + id);
         }
-        server.served(new Served(ModelCard.getDefaultInstance(), Future.succeededFuture(large.build()), Optional::empty));
+        server.served(
+                new Served(ModelCard.getDefaultInstance(), Future.succeededFuture(large.build()), Optional::empty));
         assertThat(client.call(WorkerGrpcClient.Tokenizer, TokenizerRequest.getDefaultInstance())
                         .getGguf()
                         .getTokensCount())
