@@ -132,7 +132,12 @@ public final class EngineOnDevice {
     }
 
     private static Backend gpu(boolean graphs) {
-        return CudaBackends.choose(CudaBackends.Device.CUDA, graphs, () -> {
+        return gpu(graphs, false);
+    }
+
+    private static Backend gpu(boolean graphs, boolean sameBits) {
+        CudaBackends.How how = new CudaBackends.How(graphs, sameBits);
+        return CudaBackends.choose(CudaBackends.Device.CUDA, how, () -> {
             throw new IllegalStateException("cores");
         });
     }
@@ -220,19 +225,22 @@ public final class EngineOnDevice {
             prompts.add(random.ints(length, 3, 4000).toArray());
         }
         try (Bench cores = new Bench(config, 512, 8, 512, CpuBackends.choose(CpuOptions.defaults()));
-                Bench device = new Bench(config, 512, 8, 512, gpu(true));
-                Bench eager = new Bench(config, 512, 8, 512, gpu(false))) {
+                Bench device = new Bench(config, 512, 8, 512, gpu(true, true));
+                Bench quick = new Bench(config, 512, 8, 512, gpu(true));
+                Bench eager = new Bench(config, 512, 8, 512, gpu(false, true))) {
             double worst = 0;
             double squares = 0;
             int scored = 0;
             for (int[] prompt : prompts) {
                 List<TokenLogprobs> theirs = cores.scores(prompt);
-                List<TokenLogprobs> ours = device.scores(prompt);
-                for (int i = 0; i < ours.size(); i++) {
-                    double difference = Math.abs(ours.get(i).logprob() - theirs.get(i).logprob());
-                    worst = Math.max(worst, difference);
-                    squares += difference * difference;
-                    scored++;
+                for (Bench each : List.of(device, quick)) {
+                    List<TokenLogprobs> ours = each.scores(prompt);
+                    for (int i = 0; i < ours.size(); i++) {
+                        double difference = Math.abs(ours.get(i).logprob() - theirs.get(i).logprob());
+                        worst = Math.max(worst, difference);
+                        squares += difference * difference;
+                        scored++;
+                    }
                 }
             }
             List<List<Integer>> replayed = device.ids(prompts, 48);
@@ -252,7 +260,7 @@ public final class EngineOnDevice {
             boolean good = worst < 0.25 && root < 0.05 && replayed.equals(launched);
             wrong += good ? 0 : 1;
             row(
-                    "%s, random weights | %s | logprobs of %d prompt ids: rms %.4f, at most %.4f from the cores'; of %d greedy ids"
+                    "%s, random weights | %s | %d logprobs of prompt ids, with the same bits and without: rms %.4f, at most %.4f from the cores'; of %d greedy ids"
                             + " %d come before the first other one; graphs and eager: %s",
                     name,
                     good ? "good" : "WRONG",
@@ -282,7 +290,6 @@ public final class EngineOnDevice {
             for (int batch : batches) {
                 if (!late()) {
                     decode(bench, name + ", graphs", batch, context, measured);
-                    replayed.add(bench.ids(prompts(batch, 40, 11), 24));
                 }
             }
             for (int clients : new int[] {1, 64}) {
@@ -297,14 +304,29 @@ public final class EngineOnDevice {
                 closedLoop(bench, name, 64, context, 1024);
             }
         }
+        List<List<List<Integer>>> launched = new ArrayList<>();
         try (Bench bench = new Bench(config, context + 2 * measured, 64, Math.min(longest, 2048), gpu(false))) {
-            for (int i = 0; i < Math.min(3, replayed.size()) && !late(); i++) {
+            for (int i = 0; i < Math.min(3, batches.length) && !late(); i++) {
                 decode(bench, name + ", eager", batches[i], context, measured);
-                boolean same = bench.ids(prompts(batches[i], 40, 11), 24).equals(replayed.get(i));
-                wrong += same ? 0 : 1;
-                row("%s, batch %d: graphs and eager | %s | ", name, batches[i], same ? "same ids" : "OTHER IDS");
             }
         }
+        for (boolean graphs : new boolean[] {true, false}) {
+            try (Bench bench = new Bench(config, context + 2 * measured, 64, Math.min(longest, 2048), gpu(graphs, true))) {
+                for (int i = 0; i < Math.min(3, batches.length); i++) {
+                    if (graphs && !late()) {
+                        decode(bench, name + ", same bits", batches[i], context, measured);
+                    }
+                    (graphs ? replayed : launched).add(bench.ids(prompts(batches[i], 40, 11), 24));
+                }
+            }
+        }
+        boolean same = replayed.equals(launched);
+        // Whoever comes first, and beside whom: the longest batch begins with the same prompts as the others.
+        for (List<List<Integer>> batch : replayed) {
+            same &= batch.getFirst().equals(replayed.getFirst().getFirst());
+        }
+        wrong += same ? 0 : 1;
+        row("%s: in the mode of the same bits, graphs, eager and other batches | %s | ", name, same ? "same ids" : "OTHER IDS");
     }
 
     private static void decodeOnly(String config, String name, int[] batches) throws IOException {

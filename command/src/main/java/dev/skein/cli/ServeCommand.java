@@ -156,6 +156,7 @@ final class ServeCommand {
                 settings.get(ServeSettings.DEVICE),
                 settings.get(ServeSettings.GPU_MEMORY_UTILIZATION),
                 settings.get(ServeSettings.ENFORCE_EAGER),
+                settings.get(ServeSettings.BATCH_INVARIANT),
                 settings.find(ServeSettings.MAX_MODEL_LEN).orElse(WorkerOptions.FROM_FILE),
                 settings.get(ServeSettings.MAX_NUM_SEQS),
                 settings.get(ServeSettings.MAX_NUM_BATCHED_TOKENS),

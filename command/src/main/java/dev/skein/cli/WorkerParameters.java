@@ -22,6 +22,7 @@ record WorkerParameters(
         String device,
         double gpuMemoryUtilization,
         boolean enforceEager,
+        boolean batchInvariant,
         int maxModelLen,
         int maxNumSeqs,
         int maxNumBatchedTokens,
@@ -55,6 +56,7 @@ record WorkerParameters(
                 .put("device", device)
                 .put("gpu-memory-utilization", gpuMemoryUtilization)
                 .put("enforce-eager", enforceEager)
+                .put("batch-invariant", batchInvariant)
                 .put("max-model-len", maxModelLen)
                 .put("max-num-seqs", maxNumSeqs)
                 .put("max-num-batched-tokens", maxNumBatchedTokens)
@@ -95,6 +97,7 @@ record WorkerParameters(
                 json.getString("device"),
                 json.getDouble("gpu-memory-utilization"),
                 json.getBoolean("enforce-eager"),
+                json.getBoolean("batch-invariant"),
                 json.getInteger("max-model-len"),
                 json.getInteger("max-num-seqs"),
                 json.getInteger("max-num-batched-tokens"),
@@ -118,7 +121,7 @@ record WorkerParameters(
                 LoadFormat.named(loadFormat),
                 threads,
                 cpu,
-                new DeviceOptions(DeviceOptions.device(device), gpuMemoryUtilization, enforceEager),
+                new DeviceOptions(DeviceOptions.device(device), gpuMemoryUtilization, enforceEager, batchInvariant),
                 maxModelLen,
                 maxNumSeqs,
                 maxNumBatchedTokens,

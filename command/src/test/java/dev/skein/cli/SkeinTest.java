@@ -24,6 +24,7 @@ class SkeinTest {
             "cuda",
             0.5,
             true,
+            true,
             0,
             256,
             2048,

@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>One thread, the step loop's, makes all calls. Closing frees everything the backend made.
  *
- * @implSpec The result of a row must not depend, in any bit, on the other rows of the step nor on the number of threads.
+ * @implSpec The result of a row must not depend, in any bit, on the other rows of the step nor on the number of threads, unless
+ *     the backend was made to put speed before that.
  */
 public interface Backend extends AutoCloseable {
 

@@ -9,10 +9,12 @@ import java.util.Locale;
  * @param device where to compute
  * @param memoryShare of all memory of a GPU that this worker may fill, from above 0 to 1
  * @param eager whether a GPU is told every launch of every step, and nothing is captured
+ * @param sameBits whether a token gets the same logits on a GPU, bit for bit, whatever else is in its steps; on cores it always
+ *     does
  */
-public record DeviceOptions(Device device, double memoryShare, boolean eager) {
+public record DeviceOptions(Device device, double memoryShare, boolean eager, boolean sameBits) {
     /** A GPU if there is one. */
-    public static final DeviceOptions AUTO = new DeviceOptions(Device.AUTO, 0.92, false);
+    public static final DeviceOptions AUTO = new DeviceOptions(Device.AUTO, 0.92, false, false);
 
     public DeviceOptions {
         if (!(memoryShare > 0 && memoryShare <= 1)) {

@@ -245,7 +245,8 @@ public final class Worker implements AutoCloseable {
         }
         Backend chosen;
         try {
-            chosen = CudaBackends.choose(wanted.device(), !wanted.eager(), this::cores);
+            CudaBackends.How how = new CudaBackends.How(!wanted.eager(), wanted.sameBits());
+            chosen = CudaBackends.choose(wanted.device(), how, this::cores);
         } catch (ComputeException none) {
             throw new IllegalArgumentException("--device %s: %s".formatted(wanted.name(), none.getMessage()), none);
         }

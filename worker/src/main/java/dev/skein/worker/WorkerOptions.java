@@ -196,7 +196,7 @@ public record WorkerOptions(
 
     @Override
     public String toString() {
-        return "WorkerOptions[model=%s, load-format=%s, threads=%d, cpu=%s, device=%s, gpu-memory-utilization=%s, enforce-eager=%s, max-model-len=%d, max-num-seqs=%d, max-num-batched-tokens=%d, kv-cache-memory-bytes=%d, max-num-queued-reqs=%d, enable-prefix-caching=%s, scheduling-policy=%s, speculative-config=%s, max-logprobs=%d, seed=%d, tensor-parallel-size=%d, pipeline-parallel-size=%d, host=%s, port=%d]"
+        return "WorkerOptions[model=%s, load-format=%s, threads=%d, cpu=%s, device=%s, gpu-memory-utilization=%s, enforce-eager=%s, batch-invariant=%s, max-model-len=%d, max-num-seqs=%d, max-num-batched-tokens=%d, kv-cache-memory-bytes=%d, max-num-queued-reqs=%d, enable-prefix-caching=%s, scheduling-policy=%s, speculative-config=%s, max-logprobs=%d, seed=%d, tensor-parallel-size=%d, pipeline-parallel-size=%d, host=%s, port=%d]"
                 .formatted(
                         model,
                         loadFormat.name().toLowerCase(Locale.ROOT),
@@ -205,6 +205,7 @@ public record WorkerOptions(
                         device.name(),
                         device.memoryShare(),
                         device.eager(),
+                        device.sameBits(),
                         maxModelLen,
                         maxNumSeqs,
                         maxNumBatchedTokens,

@@ -48,7 +48,7 @@ public final class EmulatedGpu implements AutoCloseable {
 
     /** A new one each time, on the GPU. */
     public Backend backend(boolean graphs) {
-        return CudaBackends.choose(CudaBackends.Device.CUDA, graphs, () -> {
+        return CudaBackends.choose(CudaBackends.Device.CUDA, new CudaBackends.How(graphs, true), () -> {
             throw new IllegalStateException("the cores were chosen");
         });
     }

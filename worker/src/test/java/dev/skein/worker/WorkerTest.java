@@ -35,7 +35,7 @@ final class WorkerTest {
                 LoadFormat.AUTO,
                 1,
                 "java",
-                new DeviceOptions(Device.CPU, 0.9, false),
+                new DeviceOptions(Device.CPU, 0.9, false, false),
                 maxModelLen,
                 4,
                 64,
@@ -99,7 +99,7 @@ final class WorkerTest {
     }
 
     private static WorkerOptions options(Path model, Device device) {
-        return options(model, 64, 1 << 20, 0).withDevice(new DeviceOptions(device, 0.5, false));
+        return options(model, 64, 1 << 20, 0).withDevice(new DeviceOptions(device, 0.5, false, false));
     }
 
     @Test

@@ -121,7 +121,7 @@ public final class BenchCommand {
         CpuOptions cores = options;
         Backend backend;
         try {
-            backend = CudaBackends.choose(where, true, () -> CpuBackends.choose(cores));
+            backend = CudaBackends.choose(where, new CudaBackends.How(true, false), () -> CpuBackends.choose(cores));
         } catch (ComputeException none) {
             throw CommandException.failed(none.getMessage());
         }

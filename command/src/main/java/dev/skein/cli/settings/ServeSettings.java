@@ -189,6 +189,11 @@ public final class ServeSettings {
             ENGINE,
             "enforce-eager",
             "launch every kernel of every step on a GPU, rather than steps captured as graphs");
+    public static final Setting<Boolean> BATCH_INVARIANT = Setting.off(
+            ENGINE,
+            "batch-invariant",
+            "the same tokens on a GPU whatever else is in the batch, at some cost; on a CPU it is always so."
+                    + " For vLLM it is VLLM_BATCH_INVARIANT");
     public static final Setting<Integer> THREADS = Setting.of(
             ENGINE,
             "threads",
@@ -377,6 +382,7 @@ public final class ServeSettings {
             DEVICE,
             GPU_MEMORY_UTILIZATION,
             ENFORCE_EAGER,
+            BATCH_INVARIANT,
             THREADS,
             CPU,
             TENSOR_PARALLEL,

@@ -117,11 +117,6 @@ public final class CudaBackend implements Backend {
         return create(ordinal, image, graphs, sameBits);
     }
 
-    /** As the other, where tokens may get other bits in other steps. */
-    public static CudaBackend create(int ordinal, boolean graphs) {
-        return create(ordinal, graphs, false);
-    }
-
     static CudaBackend create(int ordinal, byte[] image, boolean graphs, boolean sameBits) {
         CudaContext context = CudaContext.open(ordinal);
         try {

@@ -10,6 +10,14 @@ import org.slf4j.LoggerFactory;
 public final class CudaBackends {
     private static final Logger log = LoggerFactory.getLogger(CudaBackends.class);
 
+    /**
+     * How a GPU computes.
+     *
+     * @param graphs whether steps of one token a sequence are captured and replayed
+     * @param sameBits whether a token gets the same logits, bit for bit, whatever else is in its steps, at some cost
+     */
+    public record How(boolean graphs, boolean sameBits) {}
+
     /** Where to compute. */
     public enum Device {
         /** On the first usable GPU; without one, on the cores. */
@@ -24,31 +32,30 @@ public final class CudaBackends {
     /**
      * A backend on the device.
      *
-     * @param graphs whether a GPU's steps of one token a sequence are captured and replayed
      * @param cores makes the one that serves where no GPU does
      * @throws ComputeException if a GPU was asked for and none can be used; the message says why
      */
-    public static Backend choose(Device device, boolean graphs, Supplier<Backend> cores) {
+    public static Backend choose(Device device, How how, Supplier<Backend> cores) {
         return switch (device) {
             case CPU -> cores.get();
             case AUTO, CUDA ->
-                choose(device, CudaProbe.probe(), CudaKernels.image().isPresent(), graphs, cores);
+                choose(device, CudaProbe.probe(), CudaKernels.image().isPresent(), how, cores);
         };
     }
 
-    static Backend choose(Device device, CudaProbe probe, boolean kernels, boolean graphs, Supplier<Backend> cores) {
+    static Backend choose(Device device, CudaProbe probe, boolean kernels, How how, Supplier<Backend> cores) {
         return switch (probe) {
             case CudaProbe.Absent absent -> without(device, absent.reason(), cores);
             case CudaProbe.Present _
             when !kernels -> without(device, "built without CUDA kernels: nvcc was missing when the build ran", cores);
             case CudaProbe.Present present ->
-                opened(device, present.devices().getFirst().ordinal(), graphs, cores);
+                opened(device, present.devices().getFirst().ordinal(), how, cores);
         };
     }
 
-    private static Backend opened(Device device, int ordinal, boolean graphs, Supplier<Backend> cores) {
+    private static Backend opened(Device device, int ordinal, How how, Supplier<Backend> cores) {
         try {
-            return with(device, CudaBackend.create(ordinal, graphs));
+            return with(device, CudaBackend.create(ordinal, how.graphs, how.sameBits));
         } catch (ComputeException broken) {
             return without(device, "the GPU cannot be used: " + broken.getMessage(), cores);
         }

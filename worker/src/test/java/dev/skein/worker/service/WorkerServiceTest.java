@@ -74,7 +74,7 @@ final class WorkerServiceTest {
                 LoadFormat.AUTO,
                 1,
                 "java",
-                new DeviceOptions(Device.CPU, 0.9, false),
+                new DeviceOptions(Device.CPU, 0.9, false, false),
                 ENDLESS,
                 4,
                 64,
