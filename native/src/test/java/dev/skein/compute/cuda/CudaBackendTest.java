@@ -334,7 +334,7 @@ class CudaBackendTest {
         backend.close();
         System.setProperty(Nvml.LIBRARY_PROPERTY, System.getProperty(CudaDriver.LIBRARY_PROPERTY));
         try {
-            backend = CudaBackend.create(0, image, true);
+            backend = CudaBackend.create(0, image, true, true);
             backend.buffer(100, 100);
             DeviceGauges gauges = backend.gauges().orElseThrow();
             assertThat(gauges.memoryUsed()).isGreaterThanOrEqualTo(40_000);
