@@ -73,7 +73,7 @@ final class EmbedCallTest {
                 LoadFormat.AUTO,
                 1,
                 "auto",
-                new DeviceOptions(Device.AUTO, 0.9, false),
+                new DeviceOptions(Device.AUTO, 0.9, false, false),
                 maxModelLen,
                 4,
                 64,
