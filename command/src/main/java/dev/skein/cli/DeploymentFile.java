@@ -113,6 +113,12 @@ final class DeploymentFile {
         List<String> served = ServeCommand.names(settings);
         String name = text(model, "name");
         Deployment made = Deployments.of(settings, served, ServeCommand.worker(settings, ServeCommand.model(settings)));
+        StartupPolicy startup = startup(or(text(model, "startup-policy"), "LeaderCreated"));
+        if (startup == StartupPolicy.STARTUP_POLICY_LEADER_READY
+                && made.template().size() > 1) {
+            throw CommandException.usage(file + ": startup-policy LeaderReady waits for ever with "
+                    + made.template().size() + " ranks: a leader is ready only with the others; say LeaderCreated");
+        }
         return DeploymentSpec.newBuilder()
                 .setName(name == null ? made.name() : name)
                 .addAllServedNames(
@@ -129,7 +135,7 @@ final class DeploymentFile {
                 .setProgressDeadlineMillis(number(model, "progress-deadline-seconds") * SECOND)
                 .setDrainMillis(number(model, "drain-seconds") * SECOND)
                 .setRecoverMillis(number(model, "recover-seconds") * SECOND)
-                .setStartupPolicy(startup(or(text(model, "startup-policy"), "LeaderCreated")))
+                .setStartupPolicy(startup)
                 .setRestartPolicy(restart(or(text(model, "restart-policy"), "RecreateGroupOnPodRestart")))
                 .build();
     }

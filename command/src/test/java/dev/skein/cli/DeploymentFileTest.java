@@ -77,6 +77,9 @@ class DeploymentFileTest {
         refuses("models:\n  - {model: \"%s\", replicas: many}", "--replicas");
         refuses("models:\n  - {model: \"%s\", partition: -1}", "partition is '-1'");
         refuses("models:\n  - {model: \"%s\", restart-policy: Always}", "restart-policy is 'Always'");
+        refuses(
+                "models:\n  - {model: \"%s\", startup-policy: LeaderReady, tensor-parallel-size: 2}",
+                "LeaderReady waits for ever with 2 ranks");
         refuses("models: [", "is not YAML");
     }
 
