@@ -32,6 +32,7 @@ import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
@@ -49,6 +50,11 @@ public final class GroupMember implements AutoCloseable {
     private static final Duration FIND_LEADER = Duration.ofMinutes(5);
     private static final Duration RETRY = Duration.ofMillis(200);
     private static final Duration CLOSE = Duration.ofSeconds(5);
+    /**
+     * A leader that closes says so in the last step, which may be read after its connection has ended. One that died is
+     * missed by the links themselves; this is for one that lives and let go.
+     */
+    private static final Executor LAST_WORDS = CompletableFuture.delayedExecutor(5, TimeUnit.SECONDS);
 
     private final SocketAddress leader;
     private final String token;
@@ -194,7 +200,7 @@ public final class GroupMember implements AutoCloseable {
                 start.join();
                 Duration limit = Duration.ofMillis(told.getStepTimeoutMillis());
                 Links links = Links.join(part.shard(), Leadership.joiner(told.getSession(), token, limit));
-                gone.thenAccept(links::abort);
+                gone.thenAcceptAsync(links::abort, LAST_WORDS);
                 listener.on(new WorkerListener.Ready(
                         backend.description(),
                         seconds(understood - began),

@@ -417,13 +417,14 @@ public final class Worker implements AutoCloseable {
         if (server != null && ready.isDone() && !failure.isDone()) {
             await(server.drain(), until);
         }
-        if (server != null) {
-            await(server.shutdown(Duration.ofNanos(until - System.nanoTime())), until);
-        }
         letRanksGo();
+        // Before its calls end: other ranks take the end of their call for the loss of the leader.
         StepLoop running = loop;
         if (running != null) {
             running.close();
+        }
+        if (server != null) {
+            await(server.shutdown(Duration.ofNanos(until - System.nanoTime())), until);
         }
         Vertx made = vertx;
         if (made != null) {

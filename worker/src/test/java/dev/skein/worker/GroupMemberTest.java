@@ -66,17 +66,17 @@ final class GroupMemberTest {
 
     /** Half of them say which rank they are, the others take what is free. */
     @Test
-    void aGroupComesTogetherAndEnds() {
+    void aGroupComesTogetherAndEnds() throws Exception {
         List<GroupMember> members = new ArrayList<>();
         try (Worker leader = leader(new RankCount(2, 2))) {
             members.add(member(leader, TOKEN, OptionalInt.of(2)));
             members.add(member(leader, TOKEN, OptionalInt.empty()));
             members.add(member(leader, TOKEN, OptionalInt.empty()));
-            leader.ready().join();
+            leader.ready().get(60, TimeUnit.SECONDS);
             assertThat(leader.failure()).isNotDone();
         }
         for (GroupMember member : members) {
-            member.ended().join();
+            member.ended().get(30, TimeUnit.SECONDS);
             assertThat(member.failure()).isNotDone();
             member.close();
         }
