@@ -30,11 +30,8 @@ public final class RolloutCommand {
             description = "wait until all groups are as wanted, at most so long; exit code 1 if they are not")
     private @Nullable Integer seconds;
 
-    @CommandLine.Option(
-            names = "--server",
-            paramLabel = "PORT",
-            description = "the server's port; default: the only one that runs")
-    private @Nullable Integer server;
+    @CommandLine.Mixin
+    private final Target target = new Target();
 
     private RolloutCommand() {}
 
@@ -45,7 +42,7 @@ public final class RolloutCommand {
 
     private int ask() {
         RolloutAction wanted = action(action);
-        try (SchedulerCalls calls = new SchedulerCalls(server)) {
+        try (SchedulerCalls calls = new SchedulerCalls(target)) {
             return calls.show(calls.rollout(name, wanted), seconds);
         }
     }
