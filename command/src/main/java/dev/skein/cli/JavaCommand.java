@@ -15,13 +15,6 @@ final class JavaCommand {
 
     private JavaCommand() {}
 
-    /// A worker that listens on an address of this machine.
-    static List<String> worker(String host) {
-        List<String> command = new ArrayList<>(worker());
-        command.add(1, "-D" + WorkerParameters.HOST + "=" + host);
-        return command;
-    }
-
     static List<String> worker() {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());

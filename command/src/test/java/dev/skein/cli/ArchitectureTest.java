@@ -91,7 +91,7 @@ class ArchitectureTest {
     void hazelcastStaysBehindTheStore() {
         noClasses()
                 .that()
-                .haveNameNotMatching("dev\\.skein\\.scheduler\\.(GroupStore|OfflineNode|DeploymentStore).*")
+                .haveNameNotMatching("dev\\.skein\\.scheduler\\.(GroupStore|OfflineNode).*")
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("com.hazelcast..")
@@ -102,7 +102,7 @@ class ArchitectureTest {
     void decisionsAreMadeWithoutThreadsClocksAndSockets() {
         noClasses()
                 .that()
-                .resideInAnyPackage("dev.skein.scheduler.lifecycle..", "dev.skein.scheduler.agent..")
+                .resideInAPackage("dev.skein.scheduler.lifecycle..")
                 .should()
                 .dependOnClassesThat()
                 .resideInAnyPackage(

@@ -38,15 +38,6 @@ public final class GroupsServer {
 
     /// Listens on a port that the system chooses; the server tells which, and closes it.
     public Future<HttpServer> listen() {
-        GrpcServer grpc = service();
-        HttpServerOptions options = new HttpServerOptions().setHost("127.0.0.1").setPort(0);
-        return vertx.createHttpServer(options)
-                .requestHandler(request -> admit(request, grpc))
-                .listen();
-    }
-
-    /// Answers the calls, for a server that lets in whom it should.
-    public GrpcServer service() {
         GrpcServer grpc = GrpcServer.server(vertx);
         grpc.callHandler(SchedulerGrpcService.WatchGroups, this::watch);
         answer(
@@ -65,32 +56,23 @@ public final class GroupsServer {
                         .why(wish.getGroup())
                         .thenApply(lines ->
                                 WhyResponse.newBuilder().addAllLines(lines).build()));
-        return grpc;
+        HttpServerOptions options = new HttpServerOptions().setHost("127.0.0.1").setPort(0);
+        return vertx.createHttpServer(options)
+                .requestHandler(request -> admit(request, grpc))
+                .listen();
     }
 
     private void admit(HttpServerRequest request, GrpcServer grpc) {
-        if (carries(request, expected)) {
+        String given = request.getHeader("authorization");
+        if (given != null && MessageDigest.isEqual(given.getBytes(StandardCharsets.UTF_8), expected)) {
             grpc.handle(request);
         } else {
-            refuse(request, GrpcStatus.UNAUTHENTICATED, "the call does not carry the scheduler's token");
+            request.response()
+                    .putHeader("content-type", "application/grpc")
+                    .putHeader("grpc-status", Integer.toString(GrpcStatus.UNAUTHENTICATED.code))
+                    .putHeader("grpc-message", "the call does not carry the scheduler's token")
+                    .end();
         }
-    }
-
-    /// Whether a call carries the secret.
-    ///
-    /// @param expected the whole value of the `authorization` header
-    public static boolean carries(HttpServerRequest request, byte[] expected) {
-        String given = request.getHeader("authorization");
-        return given != null && MessageDigest.isEqual(given.getBytes(StandardCharsets.UTF_8), expected);
-    }
-
-    /// Answers as gRPC does where a call fails before it reaches its method.
-    public static void refuse(HttpServerRequest request, GrpcStatus status, String message) {
-        request.response()
-                .putHeader("content-type", "application/grpc")
-                .putHeader("grpc-status", Integer.toString(status.code))
-                .putHeader("grpc-message", message)
-                .end();
     }
 
     private CompletableFuture<DeploymentStatus> rollout(RolloutRequest wish) {

@@ -35,7 +35,4 @@ public interface Substrate {
 
     /// Ends a process at once.
     void kill(GroupSpec spec, int rank, long incarnation);
-
-    /// The group is gone: its place may go to others.
-    default void release(GroupSpec spec) {}
 }

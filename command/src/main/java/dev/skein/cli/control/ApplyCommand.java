@@ -32,8 +32,11 @@ public final class ApplyCommand {
             description = "wait until all groups are as wanted, at most so long; exit code 1 if they are not")
     private @Nullable Integer seconds;
 
-    @CommandLine.Mixin
-    private final Target target = new Target();
+    @CommandLine.Option(
+            names = "--server",
+            paramLabel = "PORT",
+            description = "the server's port; default: the only one that runs")
+    private @Nullable Integer server;
 
     private ApplyCommand() {}
 
@@ -45,7 +48,7 @@ public final class ApplyCommand {
 
     private int apply(Function<Path, List<DeploymentSpec>> reader) {
         List<DeploymentSpec> wanted = reader.apply(file);
-        try (SchedulerCalls calls = new SchedulerCalls(target)) {
+        try (SchedulerCalls calls = new SchedulerCalls(server)) {
             List<Deployment> answers = new ArrayList<>();
             for (DeploymentSpec spec : wanted) {
                 answers.add(calls.call(

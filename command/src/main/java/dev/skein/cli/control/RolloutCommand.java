@@ -30,8 +30,11 @@ public final class RolloutCommand {
             description = "wait until all groups are as wanted, at most so long; exit code 1 if they are not")
     private @Nullable Integer seconds;
 
-    @CommandLine.Mixin
-    private final Target target = new Target();
+    @CommandLine.Option(
+            names = "--server",
+            paramLabel = "PORT",
+            description = "the server's port; default: the only one that runs")
+    private @Nullable Integer server;
 
     private RolloutCommand() {}
 
@@ -42,7 +45,7 @@ public final class RolloutCommand {
 
     private int ask() {
         RolloutAction wanted = action(action);
-        try (SchedulerCalls calls = new SchedulerCalls(target)) {
+        try (SchedulerCalls calls = new SchedulerCalls(server)) {
             return calls.show(calls.rollout(name, wanted), seconds);
         }
     }

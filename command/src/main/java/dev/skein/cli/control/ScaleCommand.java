@@ -25,8 +25,11 @@ public final class ScaleCommand {
             description = "wait until all groups are as wanted, at most so long; exit code 1 if they are not")
     private @Nullable Integer seconds;
 
-    @CommandLine.Mixin
-    private final Target target = new Target();
+    @CommandLine.Option(
+            names = "--server",
+            paramLabel = "PORT",
+            description = "the server's port; default: the only one that runs")
+    private @Nullable Integer server;
 
     private ScaleCommand() {}
 
@@ -37,7 +40,7 @@ public final class ScaleCommand {
 
     private int scale() {
         List<ScaleRequest> requests = wishes.stream().map(ScaleCommand::request).toList();
-        try (SchedulerCalls calls = new SchedulerCalls(target)) {
+        try (SchedulerCalls calls = new SchedulerCalls(server)) {
             int code = 0;
             for (ScaleRequest request : requests) {
                 Deployment answer = calls.call(SchedulerGrpcClient.Scale, request);

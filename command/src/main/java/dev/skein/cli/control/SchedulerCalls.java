@@ -1,12 +1,12 @@
 package dev.skein.cli.control;
 
 import dev.skein.cli.CommandException;
+import dev.skein.cli.model.SkeinHome;
 import dev.skein.protocol.v1.Deployment;
 import dev.skein.protocol.v1.RolloutAction;
 import dev.skein.protocol.v1.RolloutRequest;
 import dev.skein.protocol.v1.SchedulerGrpcClient;
 import io.vertx.core.Future;
-import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.net.SocketAddress;
 import io.vertx.grpc.client.GrpcClient;
@@ -25,15 +25,16 @@ final class SchedulerCalls implements AutoCloseable {
 
     private final Vertx vertx = Vertx.vertx();
     private final GrpcClient client = GrpcClient.client(vertx);
-    private final Target.Found server;
+    private final ServerFile server;
 
-    SchedulerCalls(Target target) {
-        server = target.find();
+    /// @param port of the server's gateway; null for the only one that runs
+    SchedulerCalls(@Nullable Integer port) {
+        server = ServerFile.find(SkeinHome.of(System.getenv()), port);
     }
 
     /// @throws CommandException with the scheduler's words if it refuses
     <Q, A> A call(ServiceMethod<A, Q> method, Q question) {
-        Future<A> answer = client.request(SocketAddress.inetSocketAddress(server.port(), server.host()), method)
+        Future<A> answer = client.request(SocketAddress.inetSocketAddress(server.schedulerPort(), "127.0.0.1"), method)
                 .compose(request -> {
                     request.headers().set("authorization", "Bearer " + server.token());
                     return request.send(question);
@@ -59,18 +60,9 @@ final class SchedulerCalls implements AutoCloseable {
         if (early != null && early != GrpcStatus.OK) {
             return Future.failedFuture(refused(response));
         }
-        return first(response)
+        return response.last()
                 .recover(error -> Future.failedFuture(
                         response.status() == null || response.status() == GrpcStatus.OK ? error : refused(response)));
-    }
-
-    /// The answer, or of a stream the first one.
-    private static <Q, A> Future<A> first(GrpcClientResponse<Q, A> response) {
-        Promise<A> first = Promise.promise();
-        response.handler(first::tryComplete);
-        response.exceptionHandler(first::tryFail);
-        response.endHandler(end -> first.tryFail("it ended with status " + response.status()));
-        return first.future();
     }
 
     private static CommandException refused(GrpcClientResponse<?, ?> response) {
