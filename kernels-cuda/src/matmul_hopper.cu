@@ -293,11 +293,11 @@ __device__ inline void run(const Map& weight, const Map& x, void* out, int rows,
         tiles.place(tile, rowBlock, tokenBlock);
         int rowTile = rowBlock * ROW_TILES + warp;
         if (rowTile < rowTiles) {
-            const float* s = SLICED ? total : sum;
-#pragma unroll
-            for (int n = 0; n < TOKENS / 8; n++) {
-                store4(out, rows, rowTile, lane / 4, tokenBlock * TOKENS + n * 8 + lane % 4 * 2, tokens,
-                       make_float4(s[4 * n], s[4 * n + 1], s[4 * n + 2], s[4 * n + 3]), mode, same_row);
+            int token = tokenBlock * TOKENS + lane % 4 * 2;
+            if constexpr (SLICED) {
+                store_all<TOKENS>(out, rows, rowTile, lane / 4, token, tokens, total, mode, same_row);
+            } else {
+                store_all<TOKENS>(out, rows, rowTile, lane / 4, token, tokens, sum, mode, same_row);
             }
         }
     }

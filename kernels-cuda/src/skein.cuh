@@ -187,6 +187,30 @@ __device__ inline float exp2_fast(float x) {
 #endif
 }
 
+// 1 / x, within 1 unit in the last place; 0 where that would be subnormal.
+__device__ inline float reciprocal_fast(float x) {
+#ifdef SKEIN_EMULATED
+    return 1.f / x;
+#else
+    float y;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+#endif
+}
+
+// a b + c for pairs of bf16, each rounded once.
+__device__ inline uint32_t multiply_add(uint32_t a, uint32_t b, uint32_t c) {
+#ifdef SKEIN_EMULATED
+    auto low = [](uint32_t pair) { return __uint_as_float(pair << 16); };
+    auto high = [](uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); };
+    return pack(__fmaf_rn(low(a), low(b), low(c)), __fmaf_rn(high(a), high(b), high(c)));
+#else
+    uint32_t d;
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
+    return d;
+#endif
+}
+
 // e to the x exactly as Arithmetic.exp of the CPU has it: results that must agree bit for bit use this one.
 __device__ inline float exp_exact(float x) {
     if (x < -87.3f) {

@@ -28,39 +28,74 @@ __device__ inline float gated(float gate, float up, int mode) {
         y = __fmul_rn(1.5957691216057308f, __fmaf_rn(__fmul_rn(0.044715f, square), gate, gate));
     }
     float e = exp2_fast(__fmul_rn(y, -1.4426950408889634f));
-    return __fmul_rn(__fdiv_rn(gate, __fadd_rn(1.f, e)), up);
+    return __fmul_rn(__fmul_rn(gate, reciprocal_fast(__fadd_rn(1.f, e))), up);
 }
 
+// A sum, or with STORE_ADD what it is with what it was added to.
 __device__ inline void store(void* out, int rows, int64_t row, int64_t token, float sum, int mode) {
     if (row >= rows) {
         return;
     }
-    if (mode == STORE_FLOAT) {
+    if (mode == STORE_FLOAT || mode == STORE_ADD) {
         ((float*)out)[token * rows + row] = sum;
-    } else if (mode == STORE_ADD) {
-        ((float*)out)[token * rows + row] += sum;
     } else {
         ((bf16*)out)[token * rows + row] = to_bf16(sum);
     }
 }
 
-// Four sums of an accumulator tile: rows g and g + 8 of row tile `tile`, for `token` and the one after it, of which
-// row_of says where its row of out is.
-template <typename RowOf>
-__device__ inline void store4(void* out, int rows, int tile, int g, int token, int tokens, float4 s, int mode, RowOf row_of) {
+// Sums of COUNT accumulator tiles beside each other, four a lane: rows g and g + 8 of row tile `tile`, for `token` and the one
+// after it, in the next accumulator tile for 8 tokens further; row_of says where a token's row of out is. What is added to
+// is read for all of them before any is written: a load that waits for the store before it takes a way through L2 each time.
+template <int COUNT, typename RowOf>
+__device__ inline void store_tiles(void* out, int rows, int tile, int g, int token, int tokens, const float (&sums)[4 * COUNT],
+                                   int mode, RowOf row_of) {
+    bool gate = mode == STORE_GATED || mode == STORE_GATED_GELU;
+    int64_t row = (int64_t)tile * (gate ? 8 : TILE) + g;
+    float was[4 * COUNT];
 #pragma unroll
-    for (int i = 0; i < 2; i++) {
-        if (token + i >= tokens) {
+    for (int i = 0; i < 4 * COUNT; i++) {
+        int to = token + i / 4 * 8 + i % 2;
+        bool there = mode == STORE_ADD && to < tokens && row + i % 4 / 2 * 8 < rows;
+        was[i] = there ? ((const float*)out)[row_of(to) * rows + row + i % 4 / 2 * 8] : 0.f;
+    }
+#pragma unroll
+    for (int i = 0; i < 2 * COUNT; i++) {
+        int from = i / 2 * 4 + i % 2;
+        int at = token + i / 2 * 8 + i % 2;
+        if (at >= tokens) {
             return;
         }
-        int64_t to = row_of(token + i);
-        float upper = i == 0 ? s.x : s.y;
-        float lower = i == 0 ? s.z : s.w;
-        if (mode == STORE_GATED || mode == STORE_GATED_GELU) {
-            store(out, rows, (int64_t)tile * 8 + g, to, gated(upper, lower, mode), STORE_BF16);
+        int64_t to = row_of(at);
+        if (gate) {
+            store(out, rows, row, to, gated(sums[from], sums[from + 2], mode), STORE_BF16);
         } else {
-            store(out, rows, (int64_t)tile * TILE + g, to, upper, mode);
-            store(out, rows, (int64_t)tile * TILE + g + 8, to, lower, mode);
+            float upper = mode == STORE_ADD ? __fadd_rn(was[from], sums[from]) : sums[from];
+            float lower = mode == STORE_ADD ? __fadd_rn(was[from + 2], sums[from + 2]) : sums[from + 2];
+            store(out, rows, row, to, upper, mode);
+            store(out, rows, row + 8, to, lower, mode);
         }
     }
+}
+
+// The sums of all accumulator tiles of a row tile for TOKENS tokens, in as many steps as registers allow.
+template <int TOKENS, typename RowOf>
+__device__ inline void store_all(void* out, int rows, int tile, int g, int token, int tokens, const float (&sums)[TOKENS / 2],
+                                 int mode, RowOf row_of) {
+    constexpr int COUNT = TOKENS < 64 ? TOKENS / 8 : 8;
+#pragma unroll
+    for (int n = 0; n < TOKENS / 8; n += COUNT) {
+        float some[4 * COUNT];
+#pragma unroll
+        for (int i = 0; i < 4 * COUNT; i++) {
+            some[i] = sums[4 * n + i];
+        }
+        store_tiles<COUNT>(out, rows, tile, g, token + n * 8, tokens, some, mode, row_of);
+    }
+}
+
+// The sums of one accumulator tile.
+template <typename RowOf>
+__device__ inline void store4(void* out, int rows, int tile, int g, int token, int tokens, float4 s, int mode, RowOf row_of) {
+    const float sums[4] = {s.x, s.y, s.z, s.w};
+    store_tiles<1>(out, rows, tile, g, token, tokens, sums, mode, row_of);
 }
