@@ -10,6 +10,7 @@
 
 #include "kernels.h"
 #include "pool.h"
+#include "team.h"
 
 #define HUGE_PAGE ((size_t)2 << 20)
 #define REGION_BYTES ((size_t)64 << 20)
@@ -258,6 +259,20 @@ int skein_close(skein_cpu *cpu) {
     return SKEIN_OK;
 }
 
+int skein_take(skein_cpu *cpu, int32_t threads) {
+    if (threads < 0 || threads > pool_threads(cpu->pool)) return SKEIN_BAD_ARGUMENT;
+    pool_take(cpu->pool, threads);
+    return SKEIN_OK;
+}
+
+int skein_team(int32_t threads, const int64_t *jobs, int32_t count, int32_t *active) {
+    if (threads < 1 || threads > MAX_THREADS) return SKEIN_BAD_ARGUMENT;
+    team made;
+    team_open(&made, threads);
+    for (int32_t i = 0; i < count; i++) active[i] = team_next(&made, jobs[3 * i], jobs[3 * i + 1], jobs[3 * i + 2]);
+    return SKEIN_OK;
+}
+
 int skein_describe(const skein_cpu *cpu, int32_t *isa, int32_t *cores) {
     *isa = cpu->isa;
     *cores = pool_cores();
@@ -441,7 +456,7 @@ static int segment(skein_cpu *cpu, const skein_matrix *parts, int count, int gat
     }
     made->next = cpu->weights;
     cpu->weights = made;
-    packing job = {parts, count, pool_threads(cpu->pool), w};
+    packing job = {parts, count, pool_active(cpu->pool), w};
     pool_run(cpu->pool, pack, &job);
     *out = w;
     return SKEIN_OK;
@@ -616,7 +631,7 @@ static int plan_product(skein_cpu *cpu, const skein_op *norm, const skein_op *op
         add_stage(cpu, STAGE_PRODUCT, op, index);
         return SKEIN_OK;
     }
-    int threads = pool_threads(cpu->pool);
+    int threads = pool_active(cpu->pool);
     int alone = threads == 1 || (int64_t)op->rows * op->columns <= ALONE;
     if (weight_of(op)->uses & USES_FLOATS) alone = 0; /* others' norms must be there */
     if (!alone) {
@@ -681,7 +696,7 @@ static int plan_units(skein_cpu *cpu, const skein_op *op, int by_chunk) {
 
 static int plan_attention(skein_cpu *cpu, const skein_op *op, int index) {
     const skein_step *step = cpu->step;
-    int threads = pool_threads(cpu->pool);
+    int threads = pool_active(cpu->pool);
     int chunks = 1;
     for (int i = 0; i < step->tokens; i++) {
         int here = chunks_of(step->positions[i] + 1);
@@ -933,7 +948,7 @@ static void multiply(skein_cpu *cpu, const skein_weight *weight, int kind, int a
     for (const skein_weight *each = weight; each; each = each->next) {
         int from;
         int to;
-        share(each->gated ? each->groups / 2 : each->groups, pool_threads(cpu->pool), thread, &from, &to);
+        share(each->gated ? each->groups / 2 : each->groups, pool_active(cpu->pool), thread, &from, &to);
         cpu->kernels->matmul(each, kind, activation, x, quantised, rows, from, to, out);
     }
 }
@@ -1009,7 +1024,7 @@ static void run_heads(skein_cpu *cpu, const stage *stage, int from, int to) {
 }
 
 static void run_attention(skein_cpu *cpu, const stage *stage, int thread) {
-    int threads = pool_threads(cpu->pool);
+    int threads = pool_active(cpu->pool);
     const attention_unit *units = (attention_unit *)cpu->units.data + stage->first_unit;
     for (int unit = thread; unit < stage->units; unit += threads) { /* dealt in turn: later ones of a prompt are longer */
         cpu->kernels->attention(&stage->attention, cpu->step, units[unit], cpu->own[thread].attention.data,
@@ -1085,7 +1100,7 @@ static void run_group(skein_cpu *cpu, const skein_op *op, int thread) {
     int uses = experts_use(op, 0);
     int from;
     int to;
-    share((int64_t)expert_rows(op), pool_threads(cpu->pool), thread, &from, &to);
+    share((int64_t)expert_rows(op), pool_active(cpu->pool), thread, &from, &to);
     for (int i = from; i < to; i++) {
         const float *x = op->x + (size_t)(by.order[i] / op->chosen) * op->columns;
         if (uses & USES_FLOATS) memcpy((float *)cpu->expert_x.data + (size_t)i * op->columns, x, 4 * (size_t)op->columns);
@@ -1116,7 +1131,7 @@ static void run_experts_rows(skein_cpu *cpu, const skein_op *op, int thread) {
     int inner = experts_inner(op);
     int from;
     int to;
-    share((int64_t)expert_rows(op), pool_threads(cpu->pool), thread, &from, &to);
+    share((int64_t)expert_rows(op), pool_active(cpu->pool), thread, &from, &to);
     for (int i = from; i < to; i++) {
         quant_rows rows = rows_at(&cpu->v, &cpu->meta, i, inner);
         cpu->kernels->quantise((const float *)cpu->expert_inner.data + (size_t)i * inner, inner, rows.v, rows.meta);
@@ -1162,7 +1177,7 @@ static void run_stage(skein_cpu *cpu, const stage *stage, int thread) {
     int64_t units = op->rows;
     if (stage->kind == STAGE_HEADS) units *= op->kv_heads;
     if (stage->kind == STAGE_MERGE) units *= op->query_heads;
-    share(units, pool_threads(cpu->pool), thread, &from, &to);
+    share(units, pool_active(cpu->pool), thread, &from, &to);
     switch (stage->kind) {
         case STAGE_ROWS:
             run_rows(cpu, stage, from, to);

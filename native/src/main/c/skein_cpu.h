@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this file changes its meaning. */
-#define SKEIN_ABI 4
+#define SKEIN_ABI 5
 
 enum skein_status {
     SKEIN_OK = 0,
@@ -209,6 +209,15 @@ int skein_open(const skein_options *options, skein_cpu **out);
 
 /* Ends the threads and frees all weights. */
 int skein_close(skein_cpu *cpu);
+
+/* Lets so many of the threads take part from now on; 0, as at first: as many as have a core each. Changes no result. */
+int skein_take(skein_cpu *cpu, int32_t threads);
+
+/*
+ * What a pool of so many threads would decide after each of some jobs, without running any: a job is three numbers, the
+ * nanosecond that it ended, how many it took, and how many of them the thread that had its core least could not run.
+ */
+int skein_team(int32_t threads, const int64_t *jobs, int32_t count, int32_t *active);
 
 /* The instruction set in use, and the cores that this process may use. */
 int skein_describe(const skein_cpu *cpu, int32_t *isa, int32_t *cores);

@@ -73,6 +73,15 @@ public final class CpuBackend extends HostBackend {
         }
     }
 
+    /**
+     * Lets so many of the threads compute from the next step on; results stay the same.
+     *
+     * @param count 0, as at first: all that have a core, and one fewer while another program has it
+     */
+    void take(int count) {
+        SkeinCpu.take(cpu, count);
+    }
+
     /** {@code enum skein_isa}. */
     private static int code(Isa isa) {
         return switch (isa) {

@@ -19,7 +19,7 @@ import java.util.Arrays;
  */
 @SuppressWarnings("restricted")
 final class SkeinCpu {
-    static final int ABI = 4;
+    static final int ABI = 5;
     static final int NOT_FATAL_FROM = 5;
 
     /** Bytes of options, matrix, op, step, output, result, top and failure. */
@@ -33,6 +33,8 @@ final class SkeinCpu {
     private static final MethodHandle CPU_ISAS = handle("skein_cpu_isas", ADDRESS);
     private static final MethodHandle OPEN = handle("skein_open", ADDRESS, ADDRESS);
     private static final MethodHandle CLOSE = handle("skein_close", ADDRESS);
+    private static final MethodHandle TAKE = handle("skein_take", ADDRESS, JAVA_INT);
+    private static final MethodHandle TEAM = handle("skein_team", JAVA_INT, ADDRESS, JAVA_INT, ADDRESS);
     private static final MethodHandle DESCRIBE = handle("skein_describe", ADDRESS, ADDRESS, ADDRESS);
     private static final MethodHandle WEIGHT_NEW =
             handle("skein_weight_new", ADDRESS, ADDRESS, JAVA_INT, JAVA_INT, ADDRESS);
@@ -121,6 +123,26 @@ final class SkeinCpu {
             throw unexpected(e);
         }
         check("skein_close", status);
+    }
+
+    static void take(MemorySegment cpu, int threads) {
+        int status;
+        try {
+            status = (int) TAKE.invokeExact(cpu, threads);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+        check("skein_take", status);
+    }
+
+    static void team(int threads, MemorySegment jobs, int count, MemorySegment active) {
+        int status;
+        try {
+            status = (int) TEAM.invokeExact(threads, jobs, count, active);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+        check("skein_team", status);
     }
 
     static void describe(MemorySegment cpu, MemorySegment isa, MemorySegment cores) {

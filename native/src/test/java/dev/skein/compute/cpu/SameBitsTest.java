@@ -336,7 +336,7 @@ class SameBitsTest {
                 .isDeepEqualTo(expected);
     }
 
-    private static float[][] attention(
+    static float[][] attention(
             HostBackend on, AttentionShape shape, int[] lengths, int blocks, float[][] rows, long seed, int decoded) {
         KvCache cache = on.kvCache(new KvCache.Shape(2, shape.kvHeads(), shape.headSize(), blocks));
         Rope rope = new Rope(new float[] {1f, 0.1f, 0.01f, 0.001f}, true, 1f);
