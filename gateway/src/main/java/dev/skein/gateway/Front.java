@@ -131,7 +131,6 @@ final class Front extends VerticleBase {
             throw new IllegalStateException("not started");
         }
         return new SequenceCall(
-                vertx,
                 calls,
                 shared.fleet(),
                 dialect,
@@ -150,7 +149,6 @@ final class Front extends VerticleBase {
             throw new IllegalStateException("not started");
         }
         return new EmbedCall(
-                vertx,
                 calls,
                 shared.fleet(),
                 dialect,
