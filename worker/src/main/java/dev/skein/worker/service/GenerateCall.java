@@ -8,34 +8,21 @@ import dev.skein.worker.engine.EngineException;
 import dev.skein.worker.engine.Generation;
 import dev.skein.worker.engine.TokenLogprobs;
 import dev.skein.worker.engine.TokenSink;
-import io.vertx.core.Context;
 import io.vertx.core.Vertx;
 import io.vertx.grpc.common.GrpcStatus;
 import io.vertx.grpc.server.GrpcServerRequest;
-import io.vertx.grpc.server.GrpcServerResponse;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * One Generate call. The engine's thread puts what it has into {@link #pending}; the event loop takes it all as one
  * message whenever the stream can take one. Everything but the fields under the lock belongs to the event loop.
  */
-final class GenerateCall implements TokenSink {
-    private static final Logger log = LoggerFactory.getLogger(GenerateCall.class);
-
-    private static final long NO_TIMER = -1;
-
-    private final Vertx vertx;
-    private final Context context;
-    private final GrpcServerResponse<GenerateRequest, GenerateResponse> response;
-    private String id = "";
+final class GenerateCall extends EngineCall<GenerateRequest, GenerateResponse> implements TokenSink {
+    private final Engine engine;
     private @Nullable Generation generation;
-    private long deadline = NO_TIMER;
     private boolean paused;
-    private boolean ended;
 
     private final ReentrantLock lock = new ReentrantLock();
     // Under the lock:
@@ -46,42 +33,27 @@ final class GenerateCall implements TokenSink {
     private boolean finished;
     private @Nullable EngineException failure;
 
-    private GenerateCall(Vertx vertx, GrpcServerRequest<GenerateRequest, GenerateResponse> request) {
-        this.vertx = vertx;
-        this.context = vertx.getOrCreateContext();
-        this.response = request.response();
-        request.errorHandler(_ -> gone());
-        request.exceptionHandler(_ -> gone());
-        response.exceptionHandler(_ -> gone());
+    private GenerateCall(Vertx vertx, Engine engine, GrpcServerRequest<GenerateRequest, GenerateResponse> request) {
+        super(vertx, request);
+        this.engine = engine;
         response.drainHandler(_ -> drained());
-        if (request.timeout() > 0) {
-            deadline = vertx.setTimer(request.timeout(), _ -> expired());
-        }
     }
 
     /** Takes over a call whose message has not been read. */
     static void accept(Vertx vertx, Engine engine, GrpcServerRequest<GenerateRequest, GenerateResponse> request) {
-        GenerateCall call = new GenerateCall(vertx, request);
-        request.handler(message -> call.start(engine, message));
-        request.endHandler(_ -> call.requireMessage());
+        new GenerateCall(vertx, engine, request).read(request);
     }
 
-    private void start(Engine engine, GenerateRequest message) {
-        if (ended || generation != null) {
-            return;
-        }
-        id = message.getRequestId();
-        try {
-            generation = engine.submit(Messages.request(message), this);
-        } catch (EngineException refused) {
-            end(Messages.status(refused.code()), refused.getMessage());
-        }
+    @Override
+    String id(GenerateRequest message) {
+        return message.getRequestId();
     }
 
-    private void requireMessage() {
-        if (generation == null) {
-            end(GrpcStatus.INVALID_ARGUMENT, "the call holds no request");
-        }
+    @Override
+    Runnable submit(GenerateRequest message) {
+        Generation submitted = engine.submit(Messages.request(message), this);
+        generation = submitted;
+        return submitted::cancel;
     }
 
     // The engine's thread
@@ -147,7 +119,7 @@ final class GenerateCall implements TokenSink {
     // The event loop
 
     private void flush() {
-        if (ended) {
+        if (ended()) {
             return;
         }
         if (response.writeQueueFull()) {
@@ -175,11 +147,9 @@ final class GenerateCall implements TokenSink {
 
     private void write(GenerateResponse message, boolean last, @Nullable EngineException reason) {
         if (last) {
-            log.debug("request={} finish={}", id, message.getFinish().getReason());
-            settle();
-            response.end(message);
+            end(message, message.getFinish().getReason());
         } else if (reason != null) {
-            end(Messages.status(reason.code()), reason.getMessage());
+            end(reason);
         } else {
             response.write(message);
             if (response.writeQueueFull()) {
@@ -204,44 +174,14 @@ final class GenerateCall implements TokenSink {
         flush();
     }
 
-    private void expired() {
-        deadline = NO_TIMER;
-        boolean begun = generation != null && generation.begun();
-        cancel();
-        if (begun) {
-            end(GrpcStatus.DEADLINE_EXCEEDED, "the deadline has passed");
+    /** Who has not been begun with is told so: it may come again later. */
+    @Override
+    void expired() {
+        if (generation != null && generation.begun()) {
+            super.expired();
         } else {
+            cancel();
             end(GrpcStatus.RESOURCE_EXHAUSTED, "the deadline has passed while the request waited");
-        }
-    }
-
-    private void gone() {
-        log.debug("request={} gone", id);
-        cancel();
-        settle();
-    }
-
-    private void cancel() {
-        if (generation != null && !ended) {
-            generation.cancel();
-        }
-    }
-
-    private void end(GrpcStatus status, @Nullable String message) {
-        if (!ended) {
-            log.debug("request={} status={} reason=\"{}\"", id, status, message);
-            settle();
-            response.status(status)
-                    .statusMessage(message == null ? "" : message)
-                    .end();
-        }
-    }
-
-    private void settle() {
-        ended = true;
-        if (deadline != NO_TIMER) {
-            vertx.cancelTimer(deadline);
-            deadline = NO_TIMER;
         }
     }
 }
