@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 
 /// `skein apply`: serves what a file says.
@@ -26,17 +25,11 @@ public final class ApplyCommand {
             description = "a YAML file; docs/deployments.md says what it may hold")
     private Path file = Path.of("");
 
-    @CommandLine.Option(
-            names = "--wait",
-            paramLabel = "SECONDS",
-            description = "wait until all groups are as wanted, at most so long; exit code 1 if they are not")
-    private @Nullable Integer seconds;
+    @CommandLine.Mixin
+    private final Wait wait = new Wait();
 
-    @CommandLine.Option(
-            names = "--server",
-            paramLabel = "PORT",
-            description = "the server's port; default: the only one that runs")
-    private @Nullable Integer server;
+    @CommandLine.Mixin
+    private final Target target = new Target();
 
     private ApplyCommand() {}
 
@@ -48,7 +41,7 @@ public final class ApplyCommand {
 
     private int apply(Function<Path, List<DeploymentSpec>> reader) {
         List<DeploymentSpec> wanted = reader.apply(file);
-        try (SchedulerCalls calls = new SchedulerCalls(server)) {
+        try (SchedulerCalls calls = new SchedulerCalls(target)) {
             List<Deployment> answers = new ArrayList<>();
             for (DeploymentSpec spec : wanted) {
                 answers.add(calls.call(
@@ -56,7 +49,7 @@ public final class ApplyCommand {
                         ApplyRequest.newBuilder().setDeployment(spec).build()));
             }
             return answers.stream()
-                    .mapToInt(answer -> calls.show(answer, seconds))
+                    .mapToInt(answer -> calls.show(answer, wait.seconds()))
                     .max()
                     .orElse(0);
         }

@@ -5,7 +5,6 @@ import dev.skein.cli.client.Arguments;
 import dev.skein.protocol.v1.RolloutAction;
 import java.util.List;
 import java.util.Locale;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 
 /// `skein rollout`: looks at an update, holds it, goes back.
@@ -24,17 +23,11 @@ public final class RolloutCommand {
     @CommandLine.Parameters(index = "1", paramLabel = "NAME", description = "the deployment")
     private String name = "";
 
-    @CommandLine.Option(
-            names = "--wait",
-            paramLabel = "SECONDS",
-            description = "wait until all groups are as wanted, at most so long; exit code 1 if they are not")
-    private @Nullable Integer seconds;
+    @CommandLine.Mixin
+    private final Wait wait = new Wait();
 
-    @CommandLine.Option(
-            names = "--server",
-            paramLabel = "PORT",
-            description = "the server's port; default: the only one that runs")
-    private @Nullable Integer server;
+    @CommandLine.Mixin
+    private final Target target = new Target();
 
     private RolloutCommand() {}
 
@@ -45,8 +38,8 @@ public final class RolloutCommand {
 
     private int ask() {
         RolloutAction wanted = action(action);
-        try (SchedulerCalls calls = new SchedulerCalls(server)) {
-            return calls.show(calls.rollout(name, wanted), seconds);
+        try (SchedulerCalls calls = new SchedulerCalls(target)) {
+            return calls.show(calls.rollout(name, wanted), wait.seconds());
         }
     }
 

@@ -6,7 +6,6 @@ import dev.skein.protocol.v1.Deployment;
 import dev.skein.protocol.v1.ScaleRequest;
 import dev.skein.protocol.v1.SchedulerGrpcClient;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 
 /// `skein scale`: another number of groups.
@@ -19,17 +18,11 @@ public final class ScaleCommand {
     @CommandLine.Parameters(paramLabel = "NAME=N", arity = "1..*", description = "a deployment and its groups")
     private List<String> wishes = List.of();
 
-    @CommandLine.Option(
-            names = "--wait",
-            paramLabel = "SECONDS",
-            description = "wait until all groups are as wanted, at most so long; exit code 1 if they are not")
-    private @Nullable Integer seconds;
+    @CommandLine.Mixin
+    private final Wait wait = new Wait();
 
-    @CommandLine.Option(
-            names = "--server",
-            paramLabel = "PORT",
-            description = "the server's port; default: the only one that runs")
-    private @Nullable Integer server;
+    @CommandLine.Mixin
+    private final Target target = new Target();
 
     private ScaleCommand() {}
 
@@ -40,11 +33,11 @@ public final class ScaleCommand {
 
     private int scale() {
         List<ScaleRequest> requests = wishes.stream().map(ScaleCommand::request).toList();
-        try (SchedulerCalls calls = new SchedulerCalls(server)) {
+        try (SchedulerCalls calls = new SchedulerCalls(target)) {
             int code = 0;
             for (ScaleRequest request : requests) {
                 Deployment answer = calls.call(SchedulerGrpcClient.Scale, request);
-                code = Math.max(code, calls.show(answer, seconds));
+                code = Math.max(code, calls.show(answer, wait.seconds()));
             }
             return code;
         }

@@ -1,7 +1,6 @@
 package dev.skein.cli.control;
 
 import dev.skein.cli.CommandException;
-import dev.skein.cli.model.SkeinHome;
 import dev.skein.protocol.v1.Deployment;
 import dev.skein.protocol.v1.RolloutAction;
 import dev.skein.protocol.v1.RolloutRequest;
@@ -27,9 +26,8 @@ final class SchedulerCalls implements AutoCloseable {
     private final GrpcClient client = GrpcClient.client(vertx);
     private final ServerFile server;
 
-    /// @param port of the server's gateway; null for the only one that runs
-    SchedulerCalls(@Nullable Integer port) {
-        server = ServerFile.find(SkeinHome.of(System.getenv()), port);
+    SchedulerCalls(Target target) {
+        server = target.find();
     }
 
     /// @throws CommandException with the scheduler's words if it refuses
