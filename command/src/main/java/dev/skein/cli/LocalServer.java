@@ -49,7 +49,6 @@ final class LocalServer implements AutoCloseable {
     private final CompletableFuture<Ready> ready = new CompletableFuture<>();
     private final CompletableFuture<String> failure = new CompletableFuture<>();
     private final CompletableFuture<Gateway> gateway = new CompletableFuture<>();
-    private final CompletableFuture<ServerFile> file = new CompletableFuture<>();
 
     // Written by the scheduler's thread, read by the one that tells the readiness.
     private volatile String detail = "";
@@ -106,19 +105,13 @@ final class LocalServer implements AutoCloseable {
     }
 
     /// For the commands that change what is served. Without it the server serves all the same.
-    private void announce(ServerFile made) {
+    private static void announce(ServerFile made) {
+        SkeinHome home = SkeinHome.of(System.getenv());
         try {
-            made.write(SkeinHome.of(System.getenv()));
-            file.complete(made);
-            Runtime.getRuntime().addShutdownHook(new Thread(this::forget, "forget-server"));
+            made.write(home);
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> made.delete(home), "forget-server"));
         } catch (UncheckedIOException e) {
             log.warn("skein scale, rollout, apply and why will not find this server: {}", e.toString());
-        }
-    }
-
-    private void forget() {
-        if (file.isDone()) {
-            file.join().delete(SkeinHome.of(System.getenv()));
         }
     }
 
