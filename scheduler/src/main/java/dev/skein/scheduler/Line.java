@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ScheduledFuture;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /// One deployment in the scheduler's hand: what is wanted, its groups, and the templates it has had. Belongs to the
@@ -96,6 +97,10 @@ final class Line {
         return complete;
     }
 
+    boolean stalled() {
+        return stalled;
+    }
+
     Entry create(int index, String key) {
         Entry entry = new Entry(deployment.name(), index, revision, template(key));
         groups.put(index, entry);
@@ -115,22 +120,21 @@ final class Line {
 
     DeploymentStatus status() {
         List<Seen> seen = seen();
-        String newest = deployment.template().key();
         return new DeploymentStatus(
                 deployment,
                 revision,
-                count(seen, Seen.Life.READY, ""),
-                (int) seen.stream()
-                        .filter(group -> group.key().equals(newest) && group.life() != Seen.Life.LEAVING)
-                        .count(),
-                count(seen, Seen.Life.READY, newest),
+                count(seen, group -> group.life() == Seen.Life.READY),
+                count(seen, group -> group.life() != Seen.Life.LEAVING && isNewest(group)),
+                count(seen, group -> group.life() == Seen.Life.READY && isNewest(group)),
                 complete,
                 stalled);
     }
 
-    private static int count(List<Seen> seen, Seen.Life life, String key) {
-        return (int) seen.stream()
-                .filter(group -> group.life() == life && group.key().startsWith(key))
-                .count();
+    private static int count(List<Seen> seen, Predicate<Seen> which) {
+        return (int) seen.stream().filter(which).count();
+    }
+
+    private boolean isNewest(Seen group) {
+        return group.key().equals(deployment.template().key());
     }
 }

@@ -285,7 +285,7 @@ public final class Scheduler implements AutoCloseable {
     /// One alarm for each deployment that is not as it is wanted.
     private void watchProgress(Line line) {
         boolean armed = line.alarm != null && !line.alarm.isDone();
-        if (!armed && !line.complete() && !line.status().stalled()) {
+        if (!armed && !line.complete() && !line.stalled()) {
             long wait = Math.max(1, line.stallsAt() - now());
             line.alarm = thread.schedule(() -> run(() -> look(line)), wait, TimeUnit.MILLISECONDS);
         }
@@ -293,7 +293,7 @@ public final class Scheduler implements AutoCloseable {
 
     private void look(Line line) {
         line.plan(now());
-        changed |= line.status().stalled();
+        changed |= line.stalled();
         line.alarm = null;
         watchProgress(line);
     }

@@ -45,10 +45,11 @@ public final class Rollout {
     /// no
     /// further place: who is too many goes.
     private static Pace next(Pace before, String newest, Pace.Bounds bounds, List<Seen> groups) {
-        Pace next = before.next(newest, bounds, places(row(groups, newest), before.replicas(), newest));
+        List<Seen> row = row(groups, newest);
+        Pace next = before.next(newest, bounds, places(row, before.replicas(), newest));
         int kept = bounds.kept();
         long done = updated(groups, newest).filter(Seen::ready).count();
-        boolean finished = gap(row(groups, newest), newest) <= kept || done >= bounds.replicas() - kept;
+        boolean finished = gap(row, newest) <= kept || done >= bounds.replicas() - kept;
         return finished ? new Pace(newest, next.before(), bounds.replicas(), bounds.replicas(), kept) : next;
     }
 
