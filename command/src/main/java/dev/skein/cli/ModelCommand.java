@@ -86,12 +86,7 @@ final class ModelCommand {
 
     /// The models of this machine and its hub, with progress on the terminal.
     static Models models() {
-        return new Models(
-                System.getenv(), "skein/" + Version.TEXT, Patience.USUAL, new Progress(System.err, atTerminal()));
-    }
-
-    private static boolean atTerminal() {
-        return System.console() != null && System.console().isTerminal();
+        return new Models(System.getenv(), "skein/" + Version.TEXT, Patience.USUAL, Progress.onStandardError());
     }
 
     // --- Actions ---

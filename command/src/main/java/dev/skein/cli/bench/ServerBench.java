@@ -83,7 +83,7 @@ final class ServerBench {
         }
         Address ours = address("--url", String.valueOf(url), Arguments.key(key), model);
         Address other = other();
-        Progress line = new Progress(System.err, live());
+        Progress line = Progress.onStandardError();
         try (LoadTest test = new LoadTest(
                 flags.load(), flags.goal(), Duration.ofSeconds(timeout), progress -> update(line, progress))) {
             Signals.handle(_ -> test.stop(), signal -> System.exit(SIGNALLED + signal));
@@ -131,13 +131,9 @@ final class ServerBench {
 
     /// Without a terminal nobody watches, and a log wants no such lines.
     private static void update(Progress line, LoadTest.Progress progress) {
-        if (live()) {
+        if (line.live()) {
             line.update(text(progress));
         }
-    }
-
-    private static boolean live() {
-        return System.console() != null && System.console().isTerminal();
     }
 
     static String text(LoadTest.Progress progress) {

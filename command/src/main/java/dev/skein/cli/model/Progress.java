@@ -20,6 +20,16 @@ public final class Progress {
         this.last = System.nanoTime();
     }
 
+    /// On standard error, where somebody may watch it at a terminal.
+    public static Progress onStandardError() {
+        return new Progress(System.err, System.console() != null && System.console().isTerminal());
+    }
+
+    /// Whether it overwrites its line.
+    public boolean live() {
+        return live;
+    }
+
     /// A line that stays.
     public void say(String line) {
         clear();
