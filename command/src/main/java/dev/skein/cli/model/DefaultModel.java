@@ -4,7 +4,6 @@ import dev.skein.cli.CommandException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.io.UncheckedIOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,11 +11,8 @@ import java.nio.file.StandardCopyOption;
 import java.security.DigestOutputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.Comparator;
 import java.util.HexFormat;
-import java.util.List;
 import java.util.Optional;
-import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
 
@@ -138,7 +134,7 @@ public final class DefaultModel {
             stamp(file);
             progress.say("kept in " + file);
         } finally {
-            deleteAll(work);
+            FolderTree.delete(work);
         }
     }
 
@@ -194,17 +190,5 @@ public final class DefaultModel {
     private String identity(Path file) throws IOException {
         return source.sha256() + " " + Files.size(file) + " "
                 + Files.getLastModifiedTime(file).toMillis() + "\n";
-    }
-
-    private static void deleteAll(Path folder) throws IOException {
-        List<Path> all;
-        try (Stream<Path> walk = Files.walk(folder)) {
-            all = walk.sorted(Comparator.reverseOrder()).toList();
-        } catch (UncheckedIOException e) {
-            throw e.getCause();
-        }
-        for (Path one : all) {
-            Files.deleteIfExists(one);
-        }
     }
 }

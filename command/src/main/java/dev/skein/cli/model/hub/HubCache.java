@@ -1,8 +1,8 @@
 package dev.skein.cli.model.hub;
 
 import dev.skein.cli.CommandException;
+import dev.skein.cli.model.FolderTree;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -158,13 +158,13 @@ public final class HubCache {
         }
         prune(snapshot(kept));
         if (others.isEmpty()) {
-            deleteAll(parts(kept.name(), kept.commit()));
+            FolderTree.delete(parts(kept.name(), kept.commit()));
         }
     }
 
     /// Removes folders in which nothing is.
     static void prune(Path folder) throws IOException {
-        for (Path one : inside(folder)) {
+        for (Path one : FolderTree.of(folder)) {
             try {
                 if (Files.isDirectory(one)) {
                     Files.delete(one);
@@ -180,28 +180,11 @@ public final class HubCache {
         for (KeptModel kept : all(model)) {
             Files.deleteIfExists(record(kept));
         }
-        deleteAll(folder(model));
+        FolderTree.delete(folder(model));
         try {
             Files.deleteIfExists(folder.resolve(model.organization()));
         } catch (FileSystemException e) {
             // Others of that organization are kept.
-        }
-    }
-
-    private static void deleteAll(Path folder) throws IOException {
-        for (Path one : inside(folder)) {
-            Files.deleteIfExists(one);
-        }
-    }
-
-    /// A folder and all below it, what is deeper first.
-    private static List<Path> inside(Path folder) throws IOException {
-        try (Stream<Path> walk = Files.walk(folder)) {
-            return walk.sorted(Comparator.reverseOrder()).toList();
-        } catch (NoSuchFileException e) {
-            return List.of();
-        } catch (UncheckedIOException e) {
-            throw e.getCause();
         }
     }
 
