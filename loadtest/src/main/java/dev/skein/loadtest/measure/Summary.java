@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.ToDoubleFunction;
+import java.util.function.ToLongFunction;
 import java.util.stream.IntStream;
 
 /// The figures of one run.
@@ -34,7 +35,12 @@ public record Summary(
     /// Requests that failed alike.
     ///
     /// @param example what was seen of the first
-    public record Failures(int count, String example) {}
+    public record Failures(int count, String example) {
+        /// With others of the same cause.
+        public Failures and(Failures others) {
+            return new Failures(count + others.count, example);
+        }
+    }
 
     private record Answered(long due, Outcome.Answer answer) {
         double ttft() {
@@ -99,7 +105,7 @@ public record Summary(
         Map<String, Failures> failures = new TreeMap<>();
         for (Observation observation : observations) {
             if (observation.outcome() instanceof Outcome.Failure(String cause, String example)) {
-                failures.merge(cause, new Failures(1, example), (a, b) -> new Failures(a.count + b.count, a.example));
+                failures.merge(cause, new Failures(1, example), Failures::and);
             }
         }
         return failures;
@@ -132,9 +138,9 @@ public record Summary(
         return tokens(Outcome.Answer::cachedTokens);
     }
 
-    private long tokens(ToDoubleFunction<Outcome.Answer> count) {
-        return (long) answered(observations).stream()
-                .mapToDouble(a -> count.applyAsDouble(a.answer))
+    private long tokens(ToLongFunction<Outcome.Answer> count) {
+        return answered(observations).stream()
+                .mapToLong(a -> count.applyAsLong(a.answer))
                 .sum();
     }
 
