@@ -81,7 +81,7 @@ final class Preparation {
     private PromptIds count(Prompt given, Decoding decoding) {
         int[] ids = switch (given) {
             case Prompt.Text text -> encode(text.text(), decoding, "prompt");
-            case Prompt.Ids list -> truncate(list.ids(), decoding);
+            case Prompt.Ids list -> cut(list.ids(), decoding.truncation(), 0, 0);
         };
         String text = "";
         if (decoding.show().echo()) {
@@ -125,10 +125,10 @@ final class Preparation {
             throw tooLongInput(which, Integer.toString(text.length()), "characters");
         }
         int[] ids = model.tokenizer().encode(text, request.addSpecialTokens());
-        if (!request.addSpecialTokens()) {
-            return cut(ids, request.truncation(), 0, 0);
+        if (ids.length <= most(request.truncation())) {
+            return ids;
         }
-        int[] ends = model.tokenizer().encode("", true);
+        int[] ends = request.addSpecialTokens() ? model.tokenizer().encode("", true) : new int[0];
         int before = 0;
         while (before < Math.min(ends.length, ids.length) && ends[before] == ids[before]) {
             before++;
@@ -138,7 +138,7 @@ final class Preparation {
 
     /** Keeps the ids that begin and end a text, and cuts those between. */
     private int[] cut(int[] ids, Decoding.@Nullable Truncation truncation, int before, int after) {
-        int most = truncation == null ? ids.length : truncation.tokens() < 0 ? context() : truncation.tokens();
+        int most = most(truncation);
         if (truncation == null || ids.length <= most) {
             return ids;
         }
@@ -152,6 +152,14 @@ final class Preparation {
         System.arraycopy(ids, from, kept, before, most - before - after);
         System.arraycopy(ids, ids.length - after, kept, most - after, after);
         return kept;
+    }
+
+    /** Ids that a cut leaves at most. */
+    private int most(Decoding.@Nullable Truncation truncation) {
+        if (truncation == null) {
+            return Integer.MAX_VALUE;
+        }
+        return truncation.tokens() < 0 ? context() : truncation.tokens();
     }
 
     private ApiException tooLongInput(String which, String has, String unit) {
@@ -215,19 +223,7 @@ final class Preparation {
         if (decoding.truncation() == null && text.length() > (long) context() * longest) {
             throw ApiException.bad(param, tooLong("at least " + text.length() / longest, decoding));
         }
-        return truncate(model.tokenizer().encode(text, decoding.addSpecialTokens()), decoding);
-    }
-
-    private int[] truncate(int[] ids, Decoding decoding) {
-        Decoding.Truncation truncation = decoding.truncation();
-        if (truncation == null) {
-            return ids;
-        }
-        int most = truncation.tokens() < 0 ? context() : truncation.tokens();
-        if (ids.length <= most) {
-            return ids;
-        }
-        return truncation.left() ? Arrays.copyOfRange(ids, ids.length - most, ids.length) : Arrays.copyOf(ids, most);
+        return cut(model.tokenizer().encode(text, decoding.addSpecialTokens()), decoding.truncation(), 0, 0);
     }
 
     /** Each as it is written at the start of a text and, where that is another, after a space. */
