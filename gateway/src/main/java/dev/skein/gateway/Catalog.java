@@ -115,9 +115,9 @@ final class Catalog {
     }
 
     private Stream<String> keptLines(Stream<Model> all) {
-        List<Shared.Serving> kept = all.map(Model::newest).toList();
+        List<String> kept = all.map(model -> model.newest().dialect()).toList();
         return lines.entrySet().stream()
-                .filter(entry -> kept.contains(entry.getValue()))
+                .filter(entry -> kept.contains(entry.getValue().dialect()))
                 .map(Map.Entry::getKey);
     }
 

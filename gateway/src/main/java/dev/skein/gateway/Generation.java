@@ -186,7 +186,7 @@ final class Generation {
         int candidates = prepared.decoding().bestOf();
         for (int first = 0; first < choices.length; first += candidates) {
             prompts.add(choices[first].prompt());
-            best(List.of(choices).subList(first, first + candidates))
+            best(Arrays.asList(choices).subList(first, first + candidates))
                     .forEach(choice -> pieces.add(choice.whole(pieces.size())));
         }
         return new Answers.Whole(pieces, prompts, usage());

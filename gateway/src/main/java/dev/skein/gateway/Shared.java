@@ -21,9 +21,11 @@ final class Shared {
 
         /** The same under other names; empty for those that it has. */
         Serving named(List<String> names) {
-            return names.isEmpty() || names.equals(model.names())
-                    ? this
-                    : new Serving(dialect, model.named(names), preparation.of(model.named(names)), metrics);
+            if (names.isEmpty() || names.equals(model.names())) {
+                return this;
+            }
+            ServedModel renamed = model.named(names);
+            return new Serving(dialect, renamed, preparation.of(renamed), metrics);
         }
     }
 

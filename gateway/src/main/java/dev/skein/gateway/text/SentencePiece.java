@@ -16,8 +16,7 @@ final class SentencePiece {
     private static final int CONTROL = 3;
     private static final int USER_DEFINED = 4;
     private static final int UNKNOWN = 2;
-    // Parting a piece takes the square of its length. Those that are trained have 16 characters, runs of spaces some
-    // more.
+    // Parting a piece takes the square of its length. Those that are trained have 16 characters, runs of spaces more.
     private static final int LONGEST_PIECE = 1024;
 
     private SentencePiece() {}
