@@ -8,12 +8,6 @@
 
 const uint8_t NONLINEAR[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
 
-static uint16_t bits16(const uint8_t *p) {
-    uint16_t x;
-    memcpy(&x, p, 2);
-    return x;
-}
-
 static void nibbles(const uint8_t *p, uint8_t *q) {
     for (int i = 0; i < 16; i++) {
         q[i] = p[i] & 15;

@@ -3,6 +3,7 @@
 #define SKEIN_BLOCKS_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "skein_cpu.h"
 
@@ -49,6 +50,13 @@ static inline int is_quantised(int type) { return type >= SKEIN_Q8_0; }
 static inline int64_t file_row_bytes(int type, int columns) {
     quant_traits traits = traits_of(type);
     return (int64_t)columns / traits.elements * traits.bytes;
+}
+
+/* 16 bits that need not lie at an even address. */
+static inline uint16_t bits16(const uint8_t *p) {
+    uint16_t x;
+    memcpy(&x, p, 2);
+    return x;
 }
 
 /* 32 weights of a row. Scale and minimum are the 16-bit floats times the bytes, which are 1 where a type has none. */

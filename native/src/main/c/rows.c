@@ -1,12 +1,6 @@
 /* Operations on single rows: embeddings, norms, quantisation, rotation. */
 #include "lanes.h"
 
-static uint16_t bits16(const uint8_t *p) {
-    uint16_t x;
-    memcpy(&x, p, 2);
-    return x;
-}
-
 static void embed_blocks(int type, const uint8_t *row, int columns, float *out) {
     quant_traits traits = traits_of(type);
     file_block block;

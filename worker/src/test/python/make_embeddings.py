@@ -6,21 +6,15 @@ GOLDENS gets NAME.json for each, which holds what those of make_families.py do, 
 poolings make of the last states, not normalised.
 """
 
-import importlib.metadata
-import json
 import math
-import pathlib
 import sys
-import tempfile
 
 import gguf
 import numpy as np
-import safetensors.torch
 import torch
 import transformers
 
-from make_families import SMALL, gguf_keys, gguf_names, saved_tensors, values
-from make_goldens import compact
+from make_families import SMALL, computed, gguf_keys, gguf_names, write_all
 
 LENGTHS = [1, 2, 17, 33, 40, 12, 100, 16]
 DIGITS = 5
@@ -76,35 +70,12 @@ def texts(model):
 
 def golden(name):
     config, architecture = MODELS[name]
-    kind = transformers.AutoModel
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = pathlib.Path(temporary)
-        kind.from_config(config, dtype=torch.float32).save_pretrained(folder)
-        tensors = {
-            tensor: (shape, *base_and_scale(tensor, shape)) for tensor, shape in saved_tensors(folder).items()
-        }
-        safetensors.torch.save_file(
-            {tensor: torch.from_numpy(values(tensor, *rest)) for tensor, rest in tensors.items()},
-            folder / "model.safetensors", {"format": "pt"})
-        model, info = kind.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
-        if any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")):
-            raise SystemExit(f"{name}: transformers did not load what it saved: {info}")
-        written = json.loads((folder / "config.json").read_text())
-        entries = texts(model.eval())
+    tensors, written, entries = computed(name, transformers.AutoModel, config, base_and_scale, texts)
     part = {"keys": keys(architecture, config), "rope_freqs": None} if architecture else None
     # No converter writes what only pre-training needed.
     kept = {tensor: rest for tensor, rest in tensors.items() if not tensor.startswith("pooler.")}
     names = gguf_names(architecture, kept, config.num_hidden_layers) if architecture else {}
     return {
-        "made_by": {
-            "torch": torch.__version__.split("+")[0],
-            "transformers": transformers.__version__,
-            "gguf": importlib.metadata.version("gguf"),
-            "numpy": np.__version__,
-            "dtype": "float32",
-            "attention": "eager",
-        },
         "definition": "tensors: name, shape, base and scale of its values, name in a GGUF file; texts: ids, and the mean of "
         "their last states, the first's and the last's",
         "config": written,
@@ -115,17 +86,7 @@ def golden(name):
 
 
 def main(goldens, *names):
-    for name in names or MODELS:
-        parts = []
-        for key, value in golden(name).items():
-            if isinstance(value, list):
-                lines = ",\n".join(compact(item) for item in value)
-                parts.append(f"{compact(key)}: [\n{lines}\n]")
-            else:
-                parts.append(f"{compact(key)}: {compact(value)}")
-        path = pathlib.Path(goldens) / f"{name}.json"
-        path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
-        print(f"{path.name}: {path.stat().st_size} bytes", flush=True)
+    write_all(goldens, names or MODELS, golden)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ A golden holds the config.json that transformers wrote and the tensors with the 
 same tensors and settings are called in a GGUF file, by the gguf package; and greedy outputs with logprobs.
 """
 
+import functools
 import importlib.metadata
 import json
 import math
@@ -21,7 +22,7 @@ import safetensors.torch
 import torch
 import transformers
 
-from make_goldens import compact
+from make_goldens import write
 
 PROMPTS = 8
 LENGTHS = [1, 5, 17, 33, 40, 12, 64, 26]
@@ -216,34 +217,34 @@ def prompts(model):
     return found
 
 
-def golden(name):
-    config, architecture = FAMILIES[name]
+def computed(name, kind, config, base_and_scale, compute):
+    """A model with made-up weights as it is saved: its tensors, its config.json, and what is computed with it.
+
+    base_and_scale says of a tensor's name and shape how its values lie.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
-        transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+        kind.from_config(config, dtype=torch.float32).save_pretrained(folder)
         tensors = {
-            tensor: (shape, *base_and_scale(name, config, tensor, shape)) for tensor, shape in saved_tensors(folder).items()
+            tensor: (shape, *base_and_scale(tensor, shape)) for tensor, shape in saved_tensors(folder).items()
         }
         safetensors.torch.save_file(
             {tensor: torch.from_numpy(values(tensor, *rest)) for tensor, rest in tensors.items()},
             folder / "model.safetensors", {"format": "pt"})
-        model, info = transformers.AutoModelForCausalLM.from_pretrained(
+        model, info = kind.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="eager", output_loading_info=True)
         if any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")):
             raise SystemExit(f"{name}: transformers did not load what it saved: {info}")
-        written = json.loads((folder / "config.json").read_text())
-        entries = prompts(model.eval())
+        return tensors, json.loads((folder / "config.json").read_text()), compute(model.eval())
+
+
+def golden(name):
+    config, architecture = FAMILIES[name]
+    tensors, written, entries = computed(
+        name, transformers.AutoModelForCausalLM, config, functools.partial(base_and_scale, name, config), prompts)
     names = gguf_names(architecture, tensors, config.num_hidden_layers) if architecture else {}
     gguf_part = {"keys": gguf_keys(architecture, config), "rope_freqs": rope_divisors(config)} if architecture else None
     return {
-        "made_by": {
-            "torch": torch.__version__.split("+")[0],
-            "transformers": transformers.__version__,
-            "gguf": importlib.metadata.version("gguf"),
-            "numpy": np.__version__,
-            "dtype": "float32",
-            "attention": "eager",
-        },
         "definition": "tensors: name, shape, base and scale of its values, name in a GGUF file; prompts: greedy ids and "
         "the best of the raw distribution with their natural-log probabilities at each step",
         "config": written,
@@ -253,18 +254,22 @@ def golden(name):
     }
 
 
+def write_all(goldens, names, golden):
+    """Writes what a function makes of each name."""
+    made_by = {
+        "torch": torch.__version__.split("+")[0],
+        "transformers": transformers.__version__,
+        "gguf": importlib.metadata.version("gguf"),
+        "numpy": np.__version__,
+        "dtype": "float32",
+        "attention": "eager",
+    }
+    for name in names:
+        write(pathlib.Path(goldens) / f"{name}.json", made_by, golden(name))
+
+
 def main(goldens, *names):
-    for name in names or FAMILIES:
-        parts = []
-        for key, value in golden(name).items():
-            if isinstance(value, list):
-                lines = ",\n".join(compact(item) for item in value)
-                parts.append(f"{compact(key)}: [\n{lines}\n]")
-            else:
-                parts.append(f"{compact(key)}: {compact(value)}")
-        path = pathlib.Path(goldens) / f"{name}.json"
-        path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
-        print(f"{path.name}: {path.stat().st_size} bytes", flush=True)
+    write_all(goldens, names or FAMILIES, golden)
 
 
 if __name__ == "__main__":

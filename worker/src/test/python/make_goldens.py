@@ -126,10 +126,10 @@ def numbers(tensor):
 
 
 def write(path, provenance, golden):
-    """JSON with one line for each entry of a list of objects: small, and a readable diff."""
+    """JSON with one line for each entry of a list of objects or of lists: small, and a readable diff."""
     parts = []
     for key, value in ({"made_by": provenance} | golden).items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
+        if isinstance(value, list) and value and isinstance(value[0], (dict, list)):
             lines = ",\n".join(compact(item) for item in value)
             parts.append(f"{compact(key)}: [\n{lines}\n]")
         else:

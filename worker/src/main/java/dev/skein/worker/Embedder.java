@@ -27,13 +27,12 @@ final class Embedder {
             Architecture architecture,
             EmbeddingConfig config,
             Backend backend,
-            LoadProgress progress,
-            String version) {
+            LoadProgress progress) {
         EmbeddingOptions sizes = sizes(options, architecture, opened.tensorBytes(), FreeMemory.bytes());
         EmbeddingEngine engine = EmbeddingEngine.start(sizes, architecture, backend, progress);
         return new Serving(
                 engine,
-                Cards.card(opened, architecture, config, sizes, backend.description(), version),
+                Cards.card(opened, architecture, config, sizes, backend.description(), Version.TEXT),
                 () -> warmUp(engine));
     }
 

@@ -31,10 +31,8 @@ import java.time.Duration;
 import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -203,9 +201,9 @@ public final class GroupMember implements AutoCloseable {
                 gone.thenAcceptAsync(links::abort, LAST_WORDS);
                 listener.on(new WorkerListener.Ready(
                         backend.description(),
-                        seconds(understood - began),
-                        seconds(loaded - understood),
-                        seconds(System.nanoTime() - loaded)));
+                        Worker.seconds(understood - began),
+                        Worker.seconds(loaded - understood),
+                        Worker.seconds(System.nanoTime() - loaded)));
                 follower.run(links);
             }
         }
@@ -231,10 +229,6 @@ public final class GroupMember implements AutoCloseable {
                 .build());
     }
 
-    private static double seconds(long nanos) {
-        return nanos / 1e9;
-    }
-
     // The end
 
     private void fail(Throwable broken, @Nullable GrpcClientRequest<JoinRequest, JoinResponse> call) {
@@ -244,11 +238,11 @@ public final class GroupMember implements AutoCloseable {
         String reason = Worker.reason(cause);
         log.error("rank=failed reason=\"{}\"", reason, Worker.avoidable(cause) ? null : cause);
         if (call != null && !gone.isDone()) {
-            await(call.write(JoinRequest.newBuilder()
+            Worker.await(
+                    call.write(JoinRequest.newBuilder()
                             .setFailed(RankFailed.newBuilder().setReason(reason))
-                            .build())
-                    .toCompletionStage()
-                    .toCompletableFuture());
+                            .build()),
+                    after(CLOSE));
         }
         listener.on(new WorkerListener.Failed(reason, Worker.hopeless(cause)));
         failure.complete(reason);
@@ -262,21 +256,11 @@ public final class GroupMember implements AutoCloseable {
 
     /** As {@link #close()}, for so long. */
     public void close(Duration grace) {
-        await(CompletableFuture.anyOf(ended, failure), grace);
-        await(vertx.close().toCompletionStage().toCompletableFuture());
+        Worker.await(CompletableFuture.anyOf(ended, failure), after(grace));
+        Worker.await(vertx.close(), after(CLOSE));
     }
 
-    private static void await(CompletableFuture<?> future) {
-        await(future, CLOSE);
-    }
-
-    private static void await(CompletableFuture<?> future, Duration most) {
-        try {
-            future.get(most.toMillis(), TimeUnit.MILLISECONDS);
-        } catch (InterruptedException stop) {
-            Thread.currentThread().interrupt();
-        } catch (ExecutionException | TimeoutException goOn) {
-            log.debug("close=late", goOn);
-        }
+    private static long after(Duration time) {
+        return System.nanoTime() + time.toNanos();
     }
 }

@@ -1,5 +1,6 @@
 package dev.skein.worker;
 
+import dev.skein.compute.collective.Membership;
 import dev.skein.worker.model.RankCount;
 import java.time.Duration;
 
@@ -13,14 +14,11 @@ public record GroupOptions(RankCount count, Duration stepTimeout) {
     /** No other ranks. */
     public static final GroupOptions ALONE = new GroupOptions(RankCount.ONE, Duration.ofMinutes(1));
 
-    /** As many as one host's shared memory holds groups for. */
-    private static final int MOST_RANKS = 64;
-
     public GroupOptions {
-        if (count.all() > MOST_RANKS) {
+        if (count.all() > Membership.MOST_RANKS) {
             throw new IllegalArgumentException(
                     "--tensor-parallel-size %d by --pipeline-parallel-size %d are %d ranks; %d are the most"
-                            .formatted(count.tensor(), count.pipeline(), count.all(), MOST_RANKS));
+                            .formatted(count.tensor(), count.pipeline(), count.all(), Membership.MOST_RANKS));
         }
         if (!stepTimeout.isPositive()) {
             throw new IllegalArgumentException("--step-timeout is %s; it must be more than 0".formatted(stepTimeout));

@@ -203,7 +203,7 @@ public final class Worker implements AutoCloseable {
 
     private Serving embedder(Checkpoint opened, Architecture architecture, EmbeddingConfig config, Backend backend) {
         try {
-            return Embedder.start(options, opened, architecture, config, backend, this::loaded, Version.TEXT);
+            return Embedder.start(options, opened, architecture, config, backend, this::loaded);
         } catch (IllegalArgumentException tooLarge) {
             backend.close();
             throw tooLarge;
@@ -394,7 +394,7 @@ public final class Worker implements AutoCloseable {
         }
     }
 
-    private static double seconds(long nanos) {
+    static double seconds(long nanos) {
         return nanos / 1e9;
     }
 
@@ -448,11 +448,14 @@ public final class Worker implements AutoCloseable {
         }
     }
 
-    private static void await(Future<Void> future, long until) {
+    static void await(Future<?> future, long until) {
+        await(future.toCompletionStage().toCompletableFuture(), until);
+    }
+
+    /** Waits no longer than until then, and does not care how it ends. */
+    static void await(CompletableFuture<?> future, long until) {
         try {
-            future.toCompletionStage()
-                    .toCompletableFuture()
-                    .get(Math.max(1, until - System.nanoTime()), TimeUnit.NANOSECONDS);
+            future.get(Math.max(1, until - System.nanoTime()), TimeUnit.NANOSECONDS);
         } catch (InterruptedException stop) {
             Thread.currentThread().interrupt();
         } catch (ExecutionException | TimeoutException goOn) {

@@ -12,7 +12,7 @@ import java.time.Duration;
  */
 public record Membership(String group, String token, int rank, int size, Duration limit) {
     /** As many as one can be sure to have room for in the memory of a container. */
-    static final int MOST_RANKS = 64;
+    public static final int MOST_RANKS = 64;
 
     private static final int LEAST_TOKEN = 16;
     private static final String GROUP = "[A-Za-z0-9._-]{1,64}";

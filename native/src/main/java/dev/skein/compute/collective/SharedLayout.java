@@ -53,7 +53,7 @@ final class SharedLayout {
     SharedLayout(int size) {
         this.size = size;
         long mailsEnd = MAILS_AT + (long) size * size * MAIL_CONTROL_BYTES;
-        slotsAt = (mailsEnd + PAGE - 1) / PAGE * PAGE;
+        slotsAt = Math.ceilDiv(mailsEnd, PAGE) * PAGE;
         mailSlotsAt = slotsAt + 2L * size * SLOT_BYTES;
     }
 

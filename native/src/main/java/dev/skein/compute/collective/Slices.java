@@ -18,8 +18,8 @@ final class Slices {
 
     /** Where a rank's slice of so many bytes begins. */
     static long start(int rank, int size, long bytes) {
-        long lines = (bytes + LINE_BYTES - 1) / LINE_BYTES;
-        return Math.min(bytes, rank * ((lines + size - 1) / size) * LINE_BYTES);
+        long lines = Math.ceilDiv(bytes, LINE_BYTES);
+        return Math.min(bytes, rank * Math.ceilDiv(lines, size) * LINE_BYTES);
     }
 
     /** How long it is; those of the last ranks may be shorter than others, or empty. */

@@ -23,6 +23,21 @@ public final class HostRows {
         }
     }
 
+    /**
+     * A vector as floats.
+     *
+     * @throws IllegalArgumentException if it has several rows, or is quantised
+     */
+    public static float[] vector(HostMatrix matrix) {
+        if (matrix.rows() != 1 || matrix.type().blockElements() != 1) {
+            throw new IllegalArgumentException("%s: a vector is one row of F32, F16 or BF16, not %d rows of %s"
+                    .formatted(matrix.name(), matrix.rows(), matrix.type()));
+        }
+        float[] values = new float[matrix.columns()];
+        readFloats(matrix, 0, values);
+        return values;
+    }
+
     private static void readBlocks(HostMatrix matrix, int row, float[] into) {
         HostBlock block = new HostBlock(matrix);
         int partSize = HostBlock.SIZE / block.parts();

@@ -9,13 +9,8 @@ import java.lang.foreign.ValueLayout;
 /** Floats of a norm or a bias. */
 record HostVector(int columns, MemorySegment data) implements Weight {
     static HostVector of(HostMatrix matrix, Arena arena) {
-        if (matrix.rows() != 1 || matrix.type().blockElements() != 1) {
-            throw new IllegalArgumentException("%s: a vector is one row of F32, F16 or BF16, not %d rows of %s"
-                    .formatted(matrix.name(), matrix.rows(), matrix.type()));
-        }
-        MemorySegment data = arena.allocate(4L * matrix.columns(), 64);
-        float[] values = new float[matrix.columns()];
-        HostRows.read(matrix, 0, values);
+        float[] values = HostRows.vector(matrix);
+        MemorySegment data = arena.allocate(4L * values.length, 64);
         MemorySegment.copy(values, 0, data, ValueLayout.JAVA_FLOAT, 0, values.length);
         return new HostVector(matrix.columns(), data);
     }

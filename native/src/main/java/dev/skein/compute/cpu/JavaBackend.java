@@ -281,13 +281,13 @@ public final class JavaBackend extends HostBackend {
             for (int token = 0; token < rows(qkv); token++) {
                 float[] row = qkv.row(token);
                 float[] seen = new float[out.columns()];
+                int[] slots = slots((JavaKvCache) cache, shape, token);
+                int first = shape.firstSeen(position(token));
                 for (int head = 0; head < shape.queryHeads(); head++) {
                     int at = head * shape.headSize();
                     float[] query = Arrays.copyOfRange(row, at, at + shape.headSize());
-                    JavaAttention.Cached cached =
-                            cached((JavaKvCache) cache, layer, slots((JavaKvCache) cache, shape, token), head / group);
-                    float[] part = JavaAttention.attend(
-                            cached, query, shape.scale(), shape.firstSeen(position(token)), seenUntil(shape, token));
+                    JavaAttention.Cached cached = cached((JavaKvCache) cache, layer, slots, head / group);
+                    float[] part = JavaAttention.attend(cached, query, shape.scale(), first, slots.length);
                     System.arraycopy(part, 0, seen, at, part.length);
                 }
                 out.row(token, seen);
@@ -311,7 +311,7 @@ public final class JavaBackend extends HostBackend {
 
     /** Where the tokens that this one may see are. */
     private int[] slots(JavaKvCache cache, AttentionShape shape, int token) {
-        int from = step().get(Region.BLOCK_START, step().get(Region.SEQUENCE, token));
+        int from = step().get(Region.BLOCK_START, sequence(token));
         int[] slots = new int[seenUntil(shape, token)];
         for (int i = 0; i < slots.length; i++) {
             int block = step().get(Region.BLOCKS, from + i / BLOCK_SIZE);

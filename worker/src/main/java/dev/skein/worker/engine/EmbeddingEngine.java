@@ -194,10 +194,11 @@ public final class EmbeddingEngine implements StepLoop {
         }
     }
 
-    void cancel(Embedding embedding) {
+    /** Ends a request without a word to its sink. Returns whether it was there. */
+    boolean cancel(Embedding embedding) {
         lock.lock();
         try {
-            remove(embedding);
+            return remove(embedding);
         } finally {
             lock.unlock();
         }
@@ -246,17 +247,7 @@ public final class EmbeddingEngine implements StepLoop {
         } finally {
             lock.unlock();
         }
-        boolean interrupted = false;
-        while (thread.isAlive()) {
-            try {
-                thread.join();
-            } catch (InterruptedException again) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
+        ThreadEnd.await(thread);
     }
 
     // The loop
@@ -431,14 +422,7 @@ public final class EmbeddingEngine implements StepLoop {
         Set<Embedding> owners = new HashSet<>();
         texts.forEach(text -> owners.add(text.owner()));
         for (Embedding owner : owners) {
-            lock.lock();
-            boolean there;
-            try {
-                there = remove(owner);
-            } finally {
-                lock.unlock();
-            }
-            if (there) {
+            if (cancel(owner)) {
                 owner.sink().failed(new EngineException(Code.INTERNAL, reason));
             }
         }

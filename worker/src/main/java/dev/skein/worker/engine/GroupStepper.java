@@ -11,10 +11,12 @@ import dev.skein.compute.collective.CollectiveException;
 import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Architecture.LoadProgress;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,6 +37,7 @@ public final class GroupStepper implements Stepper {
     private final Duration limit;
     private final int depth;
     private final StepMessage step = new StepMessage();
+    private final List<ResultMessage> messages;
     private final BlockingQueue<Result> results;
     private final BlockingQueue<ResultMessage> spare;
     private @Nullable Links links;
@@ -64,11 +67,9 @@ public final class GroupStepper implements Stepper {
         this.limit = limit;
         depth = architecture.shard().count().pipeline();
         // One more is with the thread that waits, one with whoever reads it.
-        results = new ArrayBlockingQueue<>(depth + 2);
-        spare = new ArrayBlockingQueue<>(depth + 2);
-        for (int i = 0; i < depth + 2; i++) {
-            spare.add(new ResultMessage());
-        }
+        messages = Stream.generate(ResultMessage::new).limit(depth + 2L).toList();
+        results = new ArrayBlockingQueue<>(messages.size());
+        spare = new ArrayBlockingQueue<>(messages.size(), false, messages);
     }
 
     @Override
@@ -182,18 +183,8 @@ public final class GroupStepper implements Stepper {
         Thread thread = receiver;
         if (thread != null) {
             thread.interrupt();
-            boolean interrupted = false;
-            while (thread.isAlive()) {
-                try {
-                    thread.join();
-                } catch (InterruptedException again) {
-                    interrupted = true;
-                }
-            }
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
+            ThreadEnd.await(thread);
         }
-        spare.forEach(ResultMessage::close);
+        messages.forEach(ResultMessage::close);
     }
 }

@@ -206,7 +206,7 @@ final class Planner {
         if (limits.depth > 1) {
             int sequences = seated() + waiting.size();
             long tokens = outstanding(running) + outstanding(waiting);
-            seats = Math.clamp((sequences + limits.depth - 1) / limits.depth, 1, limits.sequences);
+            seats = Math.clamp(Math.ceilDiv(sequences, limits.depth), 1, limits.sequences);
             int least = Math.min(limits.tokens, Math.max(LEAST_SHARE, seats));
             budget = Math.clamp(tokens / (STEPS_A_STAGE * limits.depth) + 1, least, limits.tokens);
         }

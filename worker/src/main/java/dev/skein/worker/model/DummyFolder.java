@@ -1,5 +1,6 @@
 package dev.skein.worker.model;
 
+import dev.skein.compute.Bf16;
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import java.lang.foreign.Arena;
@@ -96,7 +97,7 @@ public final class DummyFolder extends FolderCheckpoint {
 
     private static void fillWithOnes(MemorySegment data) {
         for (long i = 0; i < data.byteSize() / 2; i++) {
-            data.setAtIndex(ValueLayout.JAVA_SHORT, i, Fp8.bf16(1));
+            data.setAtIndex(ValueLayout.JAVA_SHORT, i, Bf16.of(1));
         }
     }
 
@@ -117,7 +118,7 @@ public final class DummyFolder extends FolderCheckpoint {
         if (kind.type == ElementType.BF16) {
             for (int i = 0; i < PATTERN; i++) {
                 float value = Math.scalb((float) random.nextDouble(-1, 1), kind.exponent);
-                pattern.setAtIndex(ValueLayout.JAVA_SHORT, i, Fp8.bf16(value));
+                pattern.setAtIndex(ValueLayout.JAVA_SHORT, i, Bf16.of(value));
             }
             return;
         }

@@ -1,5 +1,6 @@
 package dev.skein.worker.model;
 
+import dev.skein.compute.Bf16;
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import java.lang.foreign.Arena;
@@ -41,15 +42,9 @@ final class Fp8 {
             long at = (long) row * columns;
             for (int column = 0; column < columns; column++) {
                 float value = value(data.get(ValueLayout.JAVA_BYTE, at + column)) * scale.of(row, column);
-                out.setAtIndex(ValueLayout.JAVA_SHORT, at + column, bf16(value));
+                out.setAtIndex(ValueLayout.JAVA_SHORT, at + column, Bf16.of(value));
             }
         }
         return new HostMatrix(name, ElementType.BF16, rows, columns, out);
-    }
-
-    /** To the nearest, ties to even. */
-    static short bf16(float value) {
-        int bits = Float.floatToRawIntBits(value);
-        return Float.isNaN(value) ? (short) 0x7fc0 : (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
     }
 }

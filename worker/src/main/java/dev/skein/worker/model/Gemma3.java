@@ -2,6 +2,7 @@ package dev.skein.worker.model;
 
 import dev.skein.compute.Activation;
 import dev.skein.compute.Backend;
+import dev.skein.compute.Bf16;
 import dev.skein.compute.Buffer;
 import dev.skein.compute.ElementType;
 import dev.skein.compute.KvCache;
@@ -33,15 +34,10 @@ final class Gemma3 {
     private static float embeddingScale(ElementType type, int hidden) {
         float root = (float) Math.sqrt(hidden);
         return switch (type) {
-            case BF16 -> roundToBf16(root);
+            case BF16 -> Bf16.toFloat(Bf16.of(root));
             case F16 -> Float.float16ToFloat(Float.floatToFloat16(root));
             default -> root;
         };
-    }
-
-    private static float roundToBf16(float value) {
-        int bits = Float.floatToRawIntBits(value);
-        return Float.intBitsToFloat(bits + 0x7fff + (bits >>> 16 & 1) & 0xffff0000);
     }
 
     /**

@@ -20,8 +20,4 @@ public record Span(int from, int to) {
     Span times(int each) {
         return new Span(Math.multiplyExact(from, each), Math.multiplyExact(to, each));
     }
-
-    boolean isAllOf(int count) {
-        return from == 0 && to == count;
-    }
 }

@@ -88,16 +88,15 @@ final class Split {
         int border = border(config.layers(), i -> Attention.output(config, i));
         int shared = all.queries() / all.keyValues();
         List<Heads> heads = new ArrayList<>();
+        int together = unit(border, shared * columns);
         if (count.tensor() <= all.keyValues()) {
-            int unit = unit(border, shared * columns);
-            for (Span groups : evenly("groups of heads", all.keyValues(), unit, count.tensor())) {
+            for (Span groups : evenly("groups of heads", all.keyValues(), together, count.tensor())) {
                 heads.add(new Heads(groups, groups.times(shared)));
             }
             return heads;
         }
-        int together = unit(border, shared * columns);
         if (together > 1 && all.keyValues() > 1) {
-            int units = (all.keyValues() + together - 1) / together;
+            int units = Math.ceilDiv(all.keyValues(), together);
             requireEnough("groups of heads", all.keyValues(), together, units, count.tensor());
         }
         int unit = unit(border, columns);
@@ -130,7 +129,7 @@ final class Split {
     }
 
     private List<Span> evenly(String what, int things, int unit, int ranks) {
-        int units = (things + unit - 1) / unit;
+        int units = Math.ceilDiv(things, unit);
         requireEnough(what, things, unit, units, ranks);
         List<Span> spans = new ArrayList<>();
         int from = 0;
@@ -201,7 +200,7 @@ final class Split {
     /** Each unit goes to whoever has the least so far, the first of equals; but everybody gets one. */
     private List<Span> balanced(String what, int columns, int border, double column, double[] before) {
         int unit = Math.max(border, VECTOR);
-        int units = (columns + unit - 1) / unit;
+        int units = Math.ceilDiv(columns, unit);
         requireEnough(what, columns, unit, units, before.length);
         double[] cost = before.clone();
         int[] given = new int[cost.length];

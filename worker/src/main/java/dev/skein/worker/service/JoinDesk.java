@@ -14,7 +14,6 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.function.IntFunction;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -152,7 +151,7 @@ public final class JoinDesk {
                 log.info("rank={} loaded backend=\"{}\"", seat.rank, backend);
                 seat.loaded = true;
                 doing("loaded");
-                if (all(each -> each.loaded)) {
+                if (allLoaded()) {
                     loaded.complete(null);
                 }
             }
@@ -181,7 +180,7 @@ public final class JoinDesk {
                     .end();
             return null;
         }
-        Seat seat = new Seat(hello.hasRank() ? hello.getRank() : free(), hello, response);
+        Seat seat = new Seat(wanted(hello), hello, response);
         seats[seat.rank] = seat;
         log.info("rank={} joined process={} host=\"{}\"", seat.rank, hello.getProcessId(), hello.getHost());
         progress.accept(picture());
@@ -196,7 +195,7 @@ public final class JoinDesk {
             return "it is of version %s, its leader of %s; all ranks must be of the same"
                     .formatted(hello.getVersion(), version);
         }
-        int wanted = hello.hasRank() ? hello.getRank() : free();
+        int wanted = wanted(hello);
         if (hello.hasRank() && (wanted < 1 || wanted >= seats.length)) {
             return "it was started as rank %d; the group has %d ranks, and the leader is rank 0"
                     .formatted(wanted, seats.length);
@@ -206,6 +205,11 @@ public final class JoinDesk {
         }
         Seat there = seats[wanted];
         return there == null ? null : "%s has come already".formatted(there.name());
+    }
+
+    /** The rank that it asks for, or the first that is free, or -1. */
+    private int wanted(RankHello hello) {
+        return hello.hasRank() ? hello.getRank() : free();
     }
 
     /** The first rank that has not come, or -1. */
@@ -228,10 +232,10 @@ public final class JoinDesk {
         return hellos;
     }
 
-    private boolean all(Predicate<Seat> what) {
+    private boolean allLoaded() {
         for (int rank = 1; rank < seats.length; rank++) {
             Seat seat = seats[rank];
-            if (seat == null || !what.test(seat)) {
+            if (seat == null || !seat.loaded) {
                 return false;
             }
         }

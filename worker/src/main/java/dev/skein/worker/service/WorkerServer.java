@@ -167,8 +167,9 @@ public final class WorkerServer {
 
     private void join(GrpcServerRequest<JoinRequest, JoinResponse> request) {
         if (!authorized(request)) {
-            refuse(request, GrpcStatus.UNAUTHENTICATED, "the group's token is missing or wrong");
-        } else if (desk == null) {
+            return;
+        }
+        if (desk == null) {
             refuse(request, GrpcStatus.FAILED_PRECONDITION, "this worker leads no group: it is the only rank");
         } else {
             desk.accept(request);
@@ -194,11 +195,10 @@ public final class WorkerServer {
 
     /** Who serves a call; null where it has been refused. */
     private @Nullable StepLoop admitted(GrpcServerRequest<?, ?> request) {
-        StepLoop running = engine;
         if (!authorized(request)) {
-            refuse(request, GrpcStatus.UNAUTHENTICATED, "the group's token is missing or wrong");
             return null;
         }
+        StepLoop running = engine;
         if (running == null) {
             refuse(request, GrpcStatus.UNAVAILABLE, "the worker is not ready: " + health.getDetail());
         }
@@ -209,7 +209,6 @@ public final class WorkerServer {
     private <Q, A> void answer(GrpcServer calls, ServiceMethod<Q, A> method, Supplier<Future<A>> answer) {
         calls.callHandler(method, request -> {
             if (!authorized(request)) {
-                refuse(request, GrpcStatus.UNAUTHENTICATED, "the group's token is missing or wrong");
                 return;
             }
             request.exceptionHandler(gone -> log.debug("call={} gone={}", method.methodName(), gone.toString()));
@@ -226,9 +225,14 @@ public final class WorkerServer {
         });
     }
 
+    /** Whether a call carries the group's token; it has been refused if not. */
     private boolean authorized(GrpcServerRequest<?, ?> request) {
         String given = request.headers().get("authorization");
-        return given != null && MessageDigest.isEqual(given.getBytes(StandardCharsets.UTF_8), authorization);
+        boolean right = given != null && MessageDigest.isEqual(given.getBytes(StandardCharsets.UTF_8), authorization);
+        if (!right) {
+            refuse(request, GrpcStatus.UNAUTHENTICATED, "the group's token is missing or wrong");
+        }
+        return right;
     }
 
     private static void refuse(GrpcServerRequest<?, ?> request, GrpcStatus status, String message) {
