@@ -189,7 +189,8 @@ public final class Gateway implements AutoCloseable {
         announce();
     }
 
-    // Groups speak the same when their vocabulary is the same, and can go on with each other's answers when their weights
+    // Groups speak the same when their vocabulary is the same, and can go on with each other's answers when their
+    // weights
     // are.
     private static String dialect(Leader leader, ModelCard card, TokenizerModel speech) {
         CRC32 sum = new CRC32();

@@ -22,7 +22,8 @@ public final class Progress {
 
     /// On standard error, where somebody may watch it at a terminal.
     public static Progress onStandardError() {
-        return new Progress(System.err, System.console() != null && System.console().isTerminal());
+        return new Progress(
+                System.err, System.console() != null && System.console().isTerminal());
     }
 
     /// Whether it overwrites its line.

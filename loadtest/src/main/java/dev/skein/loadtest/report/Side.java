@@ -39,8 +39,8 @@ public record Side(String url, String model, String software, List<Summary> runs
     /// Of all runs together, by cause.
     Map<String, Summary.Failures> failures() {
         Map<String, Summary.Failures> failures = new TreeMap<>();
-        runs.forEach(run ->
-                run.failures().forEach((cause, those) -> failures.merge(cause, those, Summary.Failures::and)));
+        runs.forEach(
+                run -> run.failures().forEach((cause, those) -> failures.merge(cause, those, Summary.Failures::and)));
         return failures;
     }
 
