@@ -190,8 +190,7 @@ public final class Gateway implements AutoCloseable {
     }
 
     // Groups speak the same when their vocabulary is the same, and can go on with each other's answers when their
-    // weights
-    // are.
+    // weights are.
     private static String dialect(Leader leader, ModelCard card, TokenizerModel speech) {
         CRC32 sum = new CRC32();
         sum.update(speech.toByteArray());

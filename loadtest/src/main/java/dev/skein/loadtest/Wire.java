@@ -11,17 +11,22 @@ import io.vertx.core.http.HttpClient;
 import io.vertx.core.http.HttpClientOptions;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
+import io.vertx.core.http.HttpClosedException;
+import io.vertx.core.http.HttpConnection;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.PoolOptions;
 import io.vertx.core.http.RequestOptions;
 import java.net.ConnectException;
+import java.net.SocketException;
 import java.net.UnknownHostException;
 import java.nio.channels.UnresolvedAddressException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.WeakHashMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -50,6 +55,7 @@ final class Wire implements AutoCloseable {
 
     // The rest belongs to the event loop.
     private final Set<Stream> open = new HashSet<>();
+    private final Set<HttpConnection> kept = Collections.newSetFromMap(new WeakHashMap<>());
     private boolean aborted;
 
     Wire() {
@@ -153,8 +159,24 @@ final class Wire implements AutoCloseable {
                     connected.reset();
                     return;
                 }
-                connected.send(body).onFailure(this::failed).onSuccess(this::receive);
+                boolean wasKept = !kept.add(connected.connection());
+                connected
+                        .send(body)
+                        .onFailure(reason -> unanswered(reason, wasKept, options, body))
+                        .onSuccess(this::receive);
             });
+        }
+
+        /// A server may close a kept connection just when it is used again, without having seen the request: clients
+        /// then
+        /// ask again on another one (RFC 9112, section 9.3.1).
+        private void unanswered(Throwable reason, boolean wasKept, RequestOptions options, Buffer body) {
+            boolean closed = reason instanceof HttpClosedException || reason instanceof SocketException;
+            if (closed && wasKept && !done.isDone()) {
+                send(options, body);
+            } else {
+                failed(reason);
+            }
         }
 
         private void receive(HttpClientResponse begun) {

@@ -142,6 +142,26 @@ class LoadTestTest {
         assertThat(report.text()).contains("2 of 16 requests failed by HTTP 503, such as: full");
     }
 
+    /// As llama-server does after a stream: the connection is closed without a word, when it may be in use again.
+    @Test
+    void aKeptConnectionThatIsClosedCountsForNothing() throws Exception {
+        ScriptedServer server = serve((n, response) -> {
+            if (n % 2 == 0) {
+                answer(response);
+            } else {
+                response.reset();
+            }
+        });
+        Summary run = run(server, new Pattern.Clients(1), 4, 1)
+                .sides()
+                .getFirst()
+                .runs()
+                .getFirst();
+        assertThat(run.completed()).isEqualTo(4);
+        // Four of the warm-up and four of the run; all but the first were asked twice.
+        assertThat(server.asked).hasValue(15);
+    }
+
     @Test
     void aRunOfFailuresEndsTheTestAndKeepsWhatWasMeasured() throws Exception {
         ScriptedServer server = serve((n, response) -> {

@@ -27,9 +27,8 @@ public final class EngineMetrics implements MultiCollector {
     private volatile List<StatisticsResponse> engines = List.of();
     private volatile int first;
 
-    // Prompt tokens that no cache had. A hit is counted before its prompt, so the difference may fall for a moment,
-    // which
-    // a counter must not.
+    // Prompt tokens that no cache had. A hit is counted before its prompt, so the difference may fall for a moment; a
+    // counter must not.
     private volatile List<Long> computed = List.of();
 
     /**
