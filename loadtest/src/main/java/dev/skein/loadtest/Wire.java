@@ -167,9 +167,8 @@ final class Wire implements AutoCloseable {
             });
         }
 
-        /// A server may close a kept connection just when it is used again, without having seen the request: clients
-        /// then
-        /// ask again on another one (RFC 9112, section 9.3.1).
+        /// A server may close a kept connection just when it is used again, without having seen the request.
+        /// Clients then ask again on another one (RFC 9112, section 9.3.1).
         private void unanswered(Throwable reason, boolean wasKept, RequestOptions options, Buffer body) {
             boolean closed = reason instanceof HttpClosedException || reason instanceof SocketException;
             if (closed && wasKept && !done.isDone()) {
