@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -105,18 +106,37 @@ public record GatewayOptions(
     /**
      * Where the scheduler answers gRPC.
      *
+     * @param members at any of them; one that does not answer is left for the next
      * @param token sent as {@code authorization: Bearer TOKEN}; null sends none
      */
     public record SchedulerAddress(
-            String host, int port, @Nullable String token) {
+            List<Member> members, @Nullable String token) {
         public SchedulerAddress {
-            check(!host.isBlank(), "the scheduler's host is empty");
-            check(port > 0 && port <= 65_535, "the scheduler's port is " + port + "; it must be 1 to 65535");
+            members = List.copyOf(members);
+            check(!members.isEmpty(), "there is no address of a scheduler");
         }
 
+        public SchedulerAddress(String host, int port, @Nullable String token) {
+            this(List.of(new Member(host, port)), token);
+        }
+
+        /** One process that knows the groups. */
+        public record Member(String host, int port) {
+            public Member {
+                check(!host.isBlank(), "the scheduler's host is empty");
+                check(port > 0 && port <= 65_535, "the scheduler's port is " + port + "; it must be 1 to 65535");
+            }
+
+            @Override
+            public String toString() {
+                return host + ":" + port;
+            }
+        }
+
+        /** The secret stays out of logs. */
         @Override
         public String toString() {
-            return host + ":" + port;
+            return members.stream().map(Member::toString).collect(Collectors.joining(", "));
         }
     }
 

@@ -13,6 +13,7 @@ import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
+import io.vertx.core.buffer.Buffer;
 import io.vertx.core.net.SocketAddress;
 import io.vertx.grpc.client.GrpcClient;
 import io.vertx.grpc.client.GrpcClientRequest;
@@ -27,6 +28,7 @@ import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -42,6 +44,10 @@ public final class Fleet implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(Fleet.class);
     private static final long SHORTEST_PAUSE = 50;
     private static final long LONGEST_PAUSE = 2000;
+    private static final long PROBE_MILLIS = 1000;
+    private static final long SILENT_MILLIS = 4000;
+    // HTTP/2 takes eight bytes.
+    private static final Buffer PING = Buffer.buffer("watching");
 
     /**
      * @param deployments as told
@@ -76,6 +82,7 @@ public final class Fleet implements AutoCloseable {
     private volatile boolean closed;
     private long pause = SHORTEST_PAUSE;
     private boolean waiting;
+    private int next;
     private Consumer<Picture> listener = _ -> {};
     private @Nullable GrpcClientRequest<?, ?> call;
 
@@ -178,10 +185,13 @@ public final class Fleet implements AutoCloseable {
         if (closed) {
             return;
         }
-        SocketAddress address = SocketAddress.inetSocketAddress(scheduler.port(), scheduler.host());
+        SchedulerAddress.Member member =
+                scheduler.members().get(next % scheduler.members().size());
+        SocketAddress address = SocketAddress.inetSocketAddress(member.port(), member.host());
         client.request(address, SchedulerGrpcClient.WatchGroups)
                 .compose(request -> {
                     call = request;
+                    probe(request);
                     if (scheduler.token() != null) {
                         request.headers().set("authorization", "Bearer " + scheduler.token());
                     }
@@ -189,6 +199,22 @@ public final class Fleet implements AutoCloseable {
                 })
                 .onSuccess(this::read)
                 .onFailure(error -> lost(String.valueOf(error.getMessage())));
+    }
+
+    /** A member whose machine is cut off says nothing, and its connection does not end by itself. */
+    private void probe(GrpcClientRequest<?, ?> request) {
+        long[] answered = {System.nanoTime()};
+        vertx.setPeriodic(PROBE_MILLIS, timer -> {
+            if (call != request) {
+                vertx.cancelTimer(timer);
+            } else if (System.nanoTime() - answered[0] > TimeUnit.MILLISECONDS.toNanos(SILENT_MILLIS)) {
+                vertx.cancelTimer(timer);
+                request.connection().close();
+                lost("no answer for " + SILENT_MILLIS + " ms");
+            } else {
+                request.connection().ping(PING).onSuccess(_ -> answered[0] = System.nanoTime());
+            }
+        });
     }
 
     private void read(GrpcClientResponse<WatchGroupsRequest, Groups> response) {
@@ -207,6 +233,7 @@ public final class Fleet implements AutoCloseable {
         }
         waiting = true;
         call = null;
+        next++;
         log.debug("watch of the scheduler lost, again in {} ms: scheduler={} why={}", pause, scheduler, why);
         vertx.setTimer(pause, _ -> context.runOnContext(_ -> connect()));
         pause = Math.min(pause * 2, LONGEST_PAUSE);
