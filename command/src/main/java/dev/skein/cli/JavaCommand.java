@@ -15,6 +15,15 @@ final class JavaCommand {
 
     private JavaCommand() {}
 
+    /// A worker that listens on an address of this machine.
+    ///
+    /// @param mark a word of the command line that is for whoever looks at it
+    static List<String> worker(String host, String mark) {
+        List<String> command = new ArrayList<>(worker());
+        command.addAll(1, List.of("-D" + WorkerParameters.HOST + "=" + host, mark));
+        return command;
+    }
+
     static List<String> worker() {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());

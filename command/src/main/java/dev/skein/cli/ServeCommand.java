@@ -209,7 +209,7 @@ final class ServeCommand {
         }
     }
 
-    private static GatewayOptions gateway(
+    static GatewayOptions gateway(
             Settings settings, GatewayOptions.Api api, GatewayOptions.SchedulerAddress scheduler) {
         GatewayOptions.Limits usual = GatewayOptions.Limits.defaults();
         return new GatewayOptions(

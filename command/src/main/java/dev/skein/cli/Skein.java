@@ -4,6 +4,7 @@ import dev.skein.cli.bench.BenchCommand;
 import dev.skein.cli.client.ChatCommand;
 import dev.skein.cli.client.StatusCommand;
 import dev.skein.cli.control.ApplyCommand;
+import dev.skein.cli.control.ClusterStatus;
 import dev.skein.cli.control.RolloutCommand;
 import dev.skein.cli.control.ScaleCommand;
 import dev.skein.cli.control.WhyCommand;
@@ -36,7 +37,13 @@ public final class Skein {
         commands.put(
                 "chat",
                 new Entry("talk to a model in the terminal", words -> ChatCommand.run(words, OwnServer::start)));
-        commands.put("status", new Entry("show a server's groups, ranks, queue and cache", StatusCommand::run));
+        commands.put("scheduler", new Entry("join this machine to a cluster", SchedulerCommand::run));
+        commands.put("gateway", new Entry("serve the groups of a cluster over HTTP", GatewayCommand::run));
+        commands.put(
+                "status",
+                new Entry(
+                        "show a server's groups, ranks, queue and cache",
+                        words -> words.contains("--scheduler") ? ClusterStatus.run(words) : StatusCommand.run(words)));
         commands.put("scale", new Entry("change how many groups serve a model", ScaleCommand::run));
         commands.put("rollout", new Entry("look at an update, hold it or take it back", RolloutCommand::run));
         commands.put(

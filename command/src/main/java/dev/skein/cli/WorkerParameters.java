@@ -38,6 +38,9 @@ record WorkerParameters(
         long stepTimeoutMillis,
         String logLevel) {
 
+    /// A property of the Java machine: the address that a worker listens on, where it is not loopback.
+    static final String HOST = "skein.worker.host";
+
     /// Ranks of a group.
     int ranks() {
         return count().all();
@@ -133,7 +136,7 @@ record WorkerParameters(
                 maxLogprobs,
                 seed,
                 new GroupOptions(count(), Duration.ofMillis(stepTimeoutMillis)),
-                "127.0.0.1",
+                System.getProperty(HOST, "127.0.0.1"),
                 0,
                 token);
     }

@@ -91,7 +91,7 @@ class ArchitectureTest {
     void hazelcastStaysBehindTheStore() {
         noClasses()
                 .that()
-                .haveNameNotMatching("dev\\.skein\\.scheduler\\.(GroupStore|OfflineNode).*")
+                .haveNameNotMatching("dev\\.skein\\.scheduler\\.(GroupStore|OfflineNode|DeploymentStore).*")
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("com.hazelcast..")
@@ -102,7 +102,7 @@ class ArchitectureTest {
     void decisionsAreMadeWithoutThreadsClocksAndSockets() {
         noClasses()
                 .that()
-                .resideInAPackage("dev.skein.scheduler.lifecycle..")
+                .resideInAnyPackage("dev.skein.scheduler.lifecycle..", "dev.skein.scheduler.agent..")
                 .should()
                 .dependOnClassesThat()
                 .resideInAnyPackage(

@@ -38,6 +38,15 @@ public final class GroupsServer {
 
     /// Listens on a port that the system chooses; the server tells which, and closes it.
     public Future<HttpServer> listen() {
+        GrpcServer grpc = service();
+        HttpServerOptions options = new HttpServerOptions().setHost("127.0.0.1").setPort(0);
+        return vertx.createHttpServer(options)
+                .requestHandler(request -> admit(request, grpc))
+                .listen();
+    }
+
+    /// Answers the calls, for a server that lets in whom it should.
+    public GrpcServer service() {
         GrpcServer grpc = GrpcServer.server(vertx);
         grpc.callHandler(SchedulerGrpcService.WatchGroups, this::watch);
         answer(
@@ -56,23 +65,32 @@ public final class GroupsServer {
                         .why(wish.getGroup())
                         .thenApply(lines ->
                                 WhyResponse.newBuilder().addAllLines(lines).build()));
-        HttpServerOptions options = new HttpServerOptions().setHost("127.0.0.1").setPort(0);
-        return vertx.createHttpServer(options)
-                .requestHandler(request -> admit(request, grpc))
-                .listen();
+        return grpc;
     }
 
     private void admit(HttpServerRequest request, GrpcServer grpc) {
-        String given = request.getHeader("authorization");
-        if (given != null && MessageDigest.isEqual(given.getBytes(StandardCharsets.UTF_8), expected)) {
+        if (carries(request, expected)) {
             grpc.handle(request);
         } else {
-            request.response()
-                    .putHeader("content-type", "application/grpc")
-                    .putHeader("grpc-status", Integer.toString(GrpcStatus.UNAUTHENTICATED.code))
-                    .putHeader("grpc-message", "the call does not carry the scheduler's token")
-                    .end();
+            refuse(request, GrpcStatus.UNAUTHENTICATED, "the call does not carry the scheduler's token");
         }
+    }
+
+    /// Whether a call carries the secret.
+    ///
+    /// @param expected the whole value of the `authorization` header
+    public static boolean carries(HttpServerRequest request, byte[] expected) {
+        String given = request.getHeader("authorization");
+        return given != null && MessageDigest.isEqual(given.getBytes(StandardCharsets.UTF_8), expected);
+    }
+
+    /// Answers as gRPC does where a call fails before it reaches its method.
+    public static void refuse(HttpServerRequest request, GrpcStatus status, String message) {
+        request.response()
+                .putHeader("content-type", "application/grpc")
+                .putHeader("grpc-status", Integer.toString(status.code))
+                .putHeader("grpc-message", message)
+                .end();
     }
 
     private CompletableFuture<DeploymentStatus> rollout(RolloutRequest wish) {

@@ -107,6 +107,18 @@ final class Line {
         return entry;
     }
 
+    /// A group of a revision that may not be known here any more.
+    Entry adopt(int index, String key) {
+        Template newest = deployment.template();
+        Template made = newest.key().equals(key)
+                ? newest
+                : new Template(
+                        key, newest.model(), newest.size(), newest.parameters(), newest.needs(), newest.policy());
+        Entry entry = new Entry(deployment.name(), index, revision, made);
+        groups.put(index, entry);
+        return entry;
+    }
+
     private Template template(String key) {
         return history.stream()
                 .filter(template -> template.key().equals(key))

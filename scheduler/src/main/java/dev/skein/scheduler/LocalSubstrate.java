@@ -16,8 +16,12 @@ import org.jspecify.annotations.Nullable;
 /// Runs ranks as child processes of this process, on this machine. [#close] ends them all.
 public final class LocalSubstrate implements Substrate, AutoCloseable {
     private static final String HOST = "127.0.0.1";
+    /// Tells whoever looks at the environment of a process which rank it is, as GROUP/RANK.
+    private static final String NAME = "SKEIN_RANK";
+
     private static final int TOKEN_BYTES = 32;
 
+    private final String host;
     private final List<String> command;
     private final LongSupplier freeBytes;
     private final long began;
@@ -30,17 +34,19 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
     private record Key(String group, int rank, long incarnation) {}
 
     /// Where a group's other ranks go.
-    private record Leader(String token, int port) {
-        String address() {
-            return HOST + ":" + port;
-        }
-    }
+    private record Leader(String token, String address) {}
 
     /// @param command starts a process that reads a [RankOrder] and writes [RankReport]s
-    /// @param began when the first processes were asked for, in milliseconds since 1970
+    /// @param began when the first processes were asked for, in milliseconds since 1970; 0 for when they are
     /// @param freeBytes the memory that this machine has left
     /// @param log takes each line that a child logs, from any thread
     public LocalSubstrate(List<String> command, long began, LongSupplier freeBytes, Consumer<String> log) {
+        this(HOST, command, began, freeBytes, log);
+    }
+
+    /// @param host the address of this machine that its ranks listen on
+    public LocalSubstrate(String host, List<String> command, long began, LongSupplier freeBytes, Consumer<String> log) {
+        this.host = host;
         this.freeBytes = freeBytes;
         this.command = List.copyOf(command);
         this.began = began;
@@ -50,7 +56,7 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
     @Override
     public Place place(GroupSpec spec, Needs needs, Needs others) {
         Room room = new Room(Runtime.getRuntime().availableProcessors(), freeBytes.getAsLong());
-        return room.place(HOST, spec.size(), needs, others);
+        return room.place(host, spec.size(), needs, others);
     }
 
     @Override
@@ -58,13 +64,15 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
         Key key = new Key(spec.name(), rank, incarnation);
         RankOrder order = order(spec, rank, incarnation);
         try {
-            Process process = new ProcessBuilder(command).start();
+            ProcessBuilder builder = new ProcessBuilder(command);
+            builder.environment().put(NAME, spec.name() + "/" + rank);
+            Process process = builder.start();
             events.accept(new Event.Spawned(rank, incarnation, process.pid(), order.token()));
             LocalProcess child = new LocalProcess(process, rank, incarnation, log, event -> {
                 if (event instanceof Event.Exited) {
                     processes.remove(key);
                 } else if (event instanceof Event.Listening(int index, long _, int port) && index == 0) {
-                    leaders.put(spec.name(), new Leader(order.token(), port));
+                    leaders.put(spec.name(), new Leader(order.token(), host + ":" + port));
                 }
                 events.accept(event);
             });
@@ -110,7 +118,7 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
     }
 
     private long asked(long incarnation) {
-        return incarnation == 1 ? began : System.currentTimeMillis();
+        return incarnation == 1 && began > 0 ? began : System.currentTimeMillis();
     }
 
     private String token() {

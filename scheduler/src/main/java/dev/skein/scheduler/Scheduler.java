@@ -117,6 +117,49 @@ public final class Scheduler implements AutoCloseable {
         });
     }
 
+    /// Takes over groups that run already, before anything is wanted of this scheduler. What was seen of their
+    /// processes
+    /// comes as it does after a start.
+    public CompletableFuture<DeploymentStatus> adopt(Deployment wanted, List<Running> groups) {
+        return ask(() -> {
+            Line line = new Line(wanted);
+            lines.put(wanted.name(), line);
+            for (Running group : groups) {
+                Entry entry = line.adopt(group.index(), group.key());
+                entry.observed = entry.observed.placed(group.hosts());
+                group.incarnations()
+                        .forEach((rank, incarnation) -> carryOut(entry, new Action.Start(rank, incarnation)));
+            }
+            return advanced(line);
+        });
+    }
+
+    /// A group that another scheduler started.
+    ///
+    /// @param index of its name
+    /// @param key the revision that it was made of
+    /// @param hosts by rank
+    /// @param incarnations of the ranks that have a process
+    public record Running(int index, String key, List<String> hosts, Map<Integer, Long> incarnations) {}
+
+    /// Machines have room that they had not: groups without a place are placed now.
+    public void placesChanged() {
+        run(() -> entries()
+                .filter(entry -> entry.state() == GroupState.PENDING)
+                .toList()
+                .forEach(this::advance));
+    }
+
+    /// The group's place was lost. Its processes have ended, or will have before the substrate gives it another.
+    public void displaced(String group, String why) {
+        run(() -> entries().filter(entry -> entry.name().equals(group)).toList().forEach(entry -> {
+            log.info("group={} loses its place: {}", group, why);
+            entry.observed = entry.observed.unplaced(why, now());
+            advance(entry);
+            advance(line(entry.deployment));
+        }));
+    }
+
     /// Wants no group served any more. Completes when all are gone.
     ///
     /// @param millis how long streams may take to finish before their process is killed
@@ -334,6 +377,7 @@ public final class Scheduler implements AutoCloseable {
             if (gone) {
                 disarm(entry);
                 store.remove(entry.name());
+                substrate.release(entry.desired.spec());
             }
             return gone;
         });

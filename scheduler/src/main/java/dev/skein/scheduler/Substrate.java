@@ -35,4 +35,7 @@ public interface Substrate {
 
     /// Ends a process at once.
     void kill(GroupSpec spec, int rank, long incarnation);
+
+    /// The group is gone: its place may go to others.
+    default void release(GroupSpec spec) {}
 }

@@ -65,6 +65,39 @@ final class Wire {
                 spec.getName(), spec.getServedNamesList(), template, spec.getReplicas(), strategy(spec), false);
     }
 
+    /// The deployment as it would be applied, but for whether it is paused.
+    static DeploymentSpec spec(Deployment wanted) {
+        Template template = wanted.template();
+        Strategy strategy = wanted.strategy();
+        return DeploymentSpec.newBuilder()
+                .setName(wanted.name())
+                .addAllServedNames(wanted.served())
+                .setModel(template.model())
+                .setReplicas(wanted.replicas())
+                .setSize(template.size())
+                .setParameters(template.parameters())
+                .setThreads(template.needs().threads())
+                .setBytes(template.needs().bytes())
+                .setMaxUnavailable(strategy.maxUnavailable().toString())
+                .setMaxSurge(strategy.maxSurge().toString())
+                .setPartition(strategy.partition())
+                .setProgressDeadlineMillis(strategy.progressMillis())
+                .setDrainMillis(strategy.drainMillis())
+                .setStartupPolicy(
+                        template.policy().startup() == Startup.LEADER_READY
+                                ? StartupPolicy.STARTUP_POLICY_LEADER_READY
+                                : StartupPolicy.STARTUP_POLICY_LEADER_CREATED)
+                .setRestartPolicy(
+                        switch (template.policy().restart()) {
+                            case NONE -> RestartPolicy.RESTART_POLICY_NONE;
+                            case RECREATE_GROUP_AFTER_START -> RestartPolicy.RESTART_POLICY_RECREATE_GROUP_AFTER_START;
+                            case RECREATE_GROUP_ON_POD_RESTART ->
+                                RestartPolicy.RESTART_POLICY_RECREATE_GROUP_ON_POD_RESTART;
+                        })
+                .setRecoverMillis(template.policy().recoverMillis())
+                .build();
+    }
+
     private static Restart restart(RestartPolicy policy) {
         return switch (policy) {
             case RESTART_POLICY_NONE -> Restart.NONE;

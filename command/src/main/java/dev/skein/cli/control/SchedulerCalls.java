@@ -6,6 +6,7 @@ import dev.skein.protocol.v1.RolloutAction;
 import dev.skein.protocol.v1.RolloutRequest;
 import dev.skein.protocol.v1.SchedulerGrpcClient;
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.net.SocketAddress;
 import io.vertx.grpc.client.GrpcClient;
@@ -24,7 +25,7 @@ final class SchedulerCalls implements AutoCloseable {
 
     private final Vertx vertx = Vertx.vertx();
     private final GrpcClient client = GrpcClient.client(vertx);
-    private final ServerFile server;
+    private final Target.Found server;
 
     SchedulerCalls(Target target) {
         server = target.find();
@@ -32,7 +33,7 @@ final class SchedulerCalls implements AutoCloseable {
 
     /// @throws CommandException with the scheduler's words if it refuses
     <Q, A> A call(ServiceMethod<A, Q> method, Q question) {
-        Future<A> answer = client.request(SocketAddress.inetSocketAddress(server.schedulerPort(), "127.0.0.1"), method)
+        Future<A> answer = client.request(SocketAddress.inetSocketAddress(server.port(), server.host()), method)
                 .compose(request -> {
                     request.headers().set("authorization", "Bearer " + server.token());
                     return request.send(question);
@@ -58,9 +59,18 @@ final class SchedulerCalls implements AutoCloseable {
         if (early != null && early != GrpcStatus.OK) {
             return Future.failedFuture(refused(response));
         }
-        return response.last()
+        return first(response)
                 .recover(error -> Future.failedFuture(
                         response.status() == null || response.status() == GrpcStatus.OK ? error : refused(response)));
+    }
+
+    /// The answer, or of a stream the first one.
+    private static <Q, A> Future<A> first(GrpcClientResponse<Q, A> response) {
+        Promise<A> first = Promise.promise();
+        response.handler(first::tryComplete);
+        response.exceptionHandler(first::tryFail);
+        response.endHandler(end -> first.tryFail("it ended with status " + response.status()));
+        return first.future();
     }
 
     private static CommandException refused(GrpcClientResponse<?, ?> response) {

@@ -30,6 +30,11 @@ public record SkeinHome(Path folder) {
         return folder.resolve("servers");
     }
 
+    /// Where agents keep what their machine has promised.
+    public Path machines() {
+        return folder.resolve("machines");
+    }
+
     /// Where native libraries are unpacked.
     public Path libraries() {
         return folder.resolve("lib");

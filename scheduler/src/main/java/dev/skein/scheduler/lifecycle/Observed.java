@@ -81,6 +81,12 @@ public record Observed(List<Rank> ranks, Losses losses, List<Beat> beats) {
         return withRanks(placed);
     }
 
+    /// Its place was lost and none of its processes is left: it needs another place.
+    public Observed unplaced(String why, long now) {
+        List<Rank> next = ranks.stream().map(rank -> rank.unplaced(why, now)).toList();
+        return new Observed(next, losses.recreatingAll(false), Collections.nCopies(ranks.size(), Beat.NONE));
+    }
+
     /// Its failures are forgotten; its processes are not.
     public Observed forgiven() {
         return withLosses(losses.forgiven());

@@ -28,6 +28,10 @@ public record Rank(
         return new Rank(index, phase, incarnation, since, where, port, processId, token, detail);
     }
 
+    Rank unplaced(String why, long now) {
+        return new Rank(index, Phase.ABSENT, incarnation, now, "", 0, 0, "", why);
+    }
+
     Rank starting(long started, long now) {
         return new Rank(index, Phase.STARTING, started, now, host, 0, 0, "", "");
     }
