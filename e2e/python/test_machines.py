@@ -1,0 +1,107 @@
+"""Three machines serve two groups behind one gateway: machines die, are cut off and come back."""
+
+import pytest
+
+import machines
+from server import run_skein
+
+START_SECONDS = 120
+MOVE_SECONDS = 60
+KEEP_SECONDS = 4
+
+CHAT = """models:
+- name: chat
+  replicas: 2
+  threads: 1
+  max-model-len: 512
+  kv-cache-memory-bytes: 64M
+  max-surge: 0
+  max-unavailable: 1
+"""
+LARGE = """models:
+- name: large
+  replicas: 1
+  threads: 3
+  max-model-len: 512
+  kv-cache-memory-bytes: 64M
+"""
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    reason = machines.unable()
+    if reason:
+        pytest.skip(reason)
+    # Building and fetching the model are part of the first start, and these machines see no other network.
+    code, said = run_skein("model", seconds=900)
+    assert code == 0, said
+    with machines.Network(tmp_path_factory.mktemp("machines"), 3, KEEP_SECONDS) as network:
+        for machine in network.machines:
+            machine.start()
+        yield network
+
+
+@pytest.fixture(scope="module")
+def owners(network):
+    """Watches through all tests of this file."""
+    owners = machines.Owners(network)
+    owners.start()
+    yield owners
+    owners.end()
+    print(f"looked {owners.looks} times; longest with two owners: {owners.longest:.2f} s {owners.what}")
+    assert owners.longest < 0.5, owners.what
+
+
+def converged(network, groups):
+    """Whether these groups are ready for the gateway, and nothing else runs."""
+    return len(network.ranks()) == groups and len(network.edge.ready()) == groups
+
+
+def complete(network):
+    return network.edge.ask("/v1/completions", {"model": "chat", "prompt": "Wild geese", "max_tokens": 4})
+
+
+def apply(network, machine, text):
+    file = network.folder / "wanted.yaml"
+    file.write_text(text)
+    return machine.skein("apply", "-f", str(file))
+
+
+def test_any_machine_takes_what_is_wanted_and_a_gateway_elsewhere_serves_it(network, owners):
+    first, second, third = network.machines
+    machines.waited(network, lambda: apply(network, first, CHAT)[0] == 0, START_SECONDS)
+    network.edge.start(*network.machines)
+    machines.waited(network, lambda: converged(network, 2), START_SECONDS)
+    status, answer = complete(network)
+    assert status == 200 and answer["choices"][0]["finish_reason"] == "length", answer
+    assert "placed at 10.77.0." in second.skein("why", "chat-0")[1]
+
+
+def test_what_fits_nowhere_is_explained(network, owners):
+    first, second, third = network.machines
+    code, said = apply(network, second, LARGE)
+    assert code == 0, said
+    said = third.skein("why", "large-0")[1]
+    assert "needs 1 x 3 cores" in said and "holds 0 of 1 ranks" in said, said
+    code, said = first.skein("scale", "large=0")
+    assert code == 0, said
+
+
+def test_the_groups_of_a_machine_that_dies_come_up_elsewhere(network, owners):
+    lost = next(machine for machine in network.machines if machine.ranks())
+    lost.die()
+    machines.waited(network, lambda: converged(network, 2), MOVE_SECONDS)
+    assert complete(network)[0] == 200
+    lost.start()
+
+
+def test_a_machine_that_is_cut_off_ends_its_groups_before_they_run_elsewhere(network, owners):
+    machines.waited(network, lambda: converged(network, 2), MOVE_SECONDS)
+    parted = next(machine for machine in network.machines if machine.ranks())
+    parted.cut(True)
+    machines.waited(network, lambda: not parted.ranks(), MOVE_SECONDS)
+    machines.waited(network, lambda: converged(network, 2), MOVE_SECONDS)
+    assert complete(network)[0] == 200
+    parted.cut(False)
+    machines.waited(network, lambda: parted.skein("scale", "chat=1")[0] == 0, MOVE_SECONDS)
+    machines.waited(network, lambda: converged(network, 1), MOVE_SECONDS)
