@@ -1,10 +1,13 @@
 package dev.skein.scheduler;
 
 import dev.skein.scheduler.rollout.Deployment;
+import dev.skein.scheduler.rollout.Template;
+import java.util.List;
 
 /// A deployment at one moment.
 ///
 /// @param revision counts the templates that it has had
+/// @param earlier templates before the newest that it can go back to, the oldest first
 /// @param ready groups that take requests
 /// @param updated groups of the newest revision
 /// @param updatedReady those of them that take requests
@@ -13,8 +16,13 @@ import dev.skein.scheduler.rollout.Deployment;
 public record DeploymentStatus(
         Deployment deployment,
         int revision,
+        List<Template> earlier,
         int ready,
         int updated,
         int updatedReady,
         boolean complete,
-        boolean stalled) {}
+        boolean stalled) {
+    public DeploymentStatus {
+        earlier = List.copyOf(earlier);
+    }
+}

@@ -1,5 +1,6 @@
 package dev.skein.scheduler;
 
+import com.google.protobuf.InvalidProtocolBufferException;
 import com.hazelcast.config.Config;
 import com.hazelcast.config.JoinConfig;
 import com.hazelcast.config.MergePolicyConfig;
@@ -7,77 +8,174 @@ import com.hazelcast.config.NetworkConfig;
 import com.hazelcast.core.HazelcastInstance;
 import com.hazelcast.instance.impl.HazelcastInstanceFactory;
 import com.hazelcast.map.IMap;
+import com.hazelcast.map.listener.EntryAddedListener;
+import com.hazelcast.map.listener.EntryUpdatedListener;
 import com.hazelcast.spi.merge.LatestUpdateMergePolicy;
-import dev.skein.scheduler.rollout.Deployment;
+import dev.skein.protocol.v1.KeptDeployments;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// Keeps what is wanted on every member of a cluster, in a Hazelcast map of which each member has a copy.
+/// Keeps what is wanted on every member of a cluster: in a Hazelcast map of which each member has a copy, and in a file
+/// of each, so that it is there again when all members start anew.
 ///
-/// Hazelcast is available before it is consistent: where the cluster was parted, the latest write of each
-/// deployment wins. That is harmless here, since only a driver with a majority of agents takes wishes, and where
-/// groups really are is the agents' to say.
+/// Hazelcast is available before it is consistent: a part of the cluster that is cut off, or a member that was down,
+/// may bring an older wish. So each wish has a version, each member keeps the highest that it has heard, and puts it
+/// back where it finds a lower one. Only a driver that sees most members ([#whole]) takes wishes, so no two wishes of
+/// one version are at odds. Where groups really are is the agents' to say.
+///
+/// One thread owns what is known; all methods may be called from any thread.
 public final class DeploymentStore implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(DeploymentStore.class);
     private static final String MAP = "deployments";
     private static final int MOST_BACKUPS = 6;
 
-    private final HazelcastInstance member;
+    private final Path file;
     private final int members;
+    // Of the writer, once it runs.
+    private final Map<String, Wish> known = new TreeMap<>();
+    private Consumer<Wish> listener = wish -> {};
+    private final CompletableFuture<HazelcastInstance> member;
     private final ExecutorService writer = Executors.newSingleThreadExecutor(
             Thread.ofPlatform().daemon().name("deployment-store").factory());
 
-    /// Joins the members; waits for those that answer, not for all.
+    /// Begins to join the members; [#joined] tells when it has. It does not wait for all.
     ///
     /// @param host and port where this member listens for others
     /// @param members HOST:PORT of all, this one included
     /// @param token known to all members, and only to them
-    public DeploymentStore(String host, int port, List<String> members, String token) {
+    /// @param file what is wanted, for when all start anew
+    /// @throws IllegalStateException if the file holds something else
+    public DeploymentStore(String host, int port, List<String> members, String token, Path file) {
+        this.file = file;
         this.members = members.size();
-        member = HazelcastInstanceFactory.newHazelcastInstance(config(host, port, members, token));
+        read();
+        this.member = CompletableFuture.supplyAsync(() -> join(config(host, port, members, token)), writer);
+    }
+
+    private HazelcastInstance join(Config config) {
+        HazelcastInstance instance = HazelcastInstanceFactory.newHazelcastInstance(config);
+        IMap<String, byte[]> map = instance.getMap(MAP);
+        map.addEntryListener((EntryAddedListener<String, byte[]>) event -> heard(event.getValue()), true);
+        map.addEntryListener((EntryUpdatedListener<String, byte[]>) event -> heard(event.getValue()), true);
+        known.values().forEach(wish -> offer(map, wish));
+        return instance;
+    }
+
+    /// Completes when this member is one of the cluster; fails if it cannot be.
+    public CompletableFuture<Void> joined() {
+        return member.thenAccept(instance -> {});
     }
 
     /// Whether more than half of the cluster's members are on this side of it.
     public boolean whole() {
-        return 2 * member.getCluster().getMembers().size() > members;
+        return member.isDone()
+                && !member.isCompletedExceptionally()
+                && 2 * member.join().getCluster().getMembers().size() > members;
     }
 
-    /// All that is wanted, as far as this side of the cluster knows.
-    public List<Deployment> all() {
-        return map().values().stream()
-                .sorted(Comparator.comparing(StoredDeployment::name))
-                .map(StoredDeployment::deployment)
-                .toList();
+    /// All that is wanted, as far as this side of the cluster knows; `next` hears of what others put from then on, on
+    /// the store's thread, in place of who heard of it before.
+    public CompletableFuture<List<Wish>> follow(Consumer<Wish> next) {
+        return member.thenApplyAsync(
+                instance -> {
+                    listener = wish -> {};
+                    map(instance).values().forEach(this::learn);
+                    listener = next;
+                    return List.copyOf(known.values());
+                },
+                writer);
     }
 
-    /// Returns at once; written in order.
-    public void put(Deployment wanted) {
-        writer.execute(() -> {
-            try {
-                map().set(wanted.name(), StoredDeployment.of(wanted));
-            } catch (RuntimeException e) {
-                log.error("deployment {} is not stored: {}", wanted.name(), e.toString());
+    /// Wants this from now on; the same again changes nothing. Returns at once.
+    public void put(Wish wish) {
+        run(instance -> {
+            Wish before = known.get(wish.name());
+            long version = before == null ? 0 : before.version();
+            if (before == null || !before.equals(wish.at(version))) {
+                Wish next = wish.at(version + 1);
+                keep(next);
+                offer(map(instance), next);
             }
+        });
+    }
+
+    private void heard(byte[] message) {
+        run(instance -> learn(message));
+    }
+
+    private void learn(byte[] message) {
+        Wish wish = Wish.of(message);
+        Wish mine = known.get(wish.name());
+        if (mine == null || mine.version() < wish.version()) {
+            keep(wish);
+            listener.accept(wish);
+        } else if (mine.version() > wish.version()) {
+            run(instance -> offer(map(instance), mine));
+        }
+    }
+
+    /// Puts a wish on all members, unless there is a newer one.
+    private static void offer(IMap<String, byte[]> map, Wish wish) {
+        byte[] next = wish.message().toByteArray();
+        byte[] there = map.putIfAbsent(wish.name(), next);
+        while (there != null && Wish.of(there).version() < wish.version() && !map.replace(wish.name(), there, next)) {
+            there = map.get(wish.name());
+        }
+    }
+
+    private void keep(Wish wish) {
+        known.put(wish.name(), wish);
+        KeptDeployments.Builder all = KeptDeployments.newBuilder();
+        known.values().forEach(each -> all.addDeployments(each.message()));
+        DurableFile.write(file, all.build().toByteArray());
+    }
+
+    private void read() {
+        if (!Files.exists(file)) {
+            return;
+        }
+        try {
+            KeptDeployments.parseFrom(Files.readAllBytes(file)).getDeploymentsList().stream()
+                    .map(Wish::of)
+                    .forEach(wish -> known.put(wish.name(), wish));
+        } catch (InvalidProtocolBufferException | IllegalArgumentException e) {
+            throw new IllegalStateException(
+                    file + " does not say what is wanted; if other machines know it, delete the file", e);
+        } catch (IOException e) {
+            throw new UncheckedIOException("cannot read " + file, e);
+        }
+    }
+
+    private void run(Consumer<HazelcastInstance> task) {
+        member.thenAcceptAsync(task, writer).exceptionally(broken -> {
+            log.error("what is wanted is not stored: {}", broken.toString());
+            return null;
         });
     }
 
     @Override
     public void close() {
         writer.shutdownNow();
-        member.getLifecycleService().terminate();
+        member.thenAccept(instance -> instance.getLifecycleService().terminate());
     }
 
-    private IMap<String, StoredDeployment> map() {
-        return member.getMap(MAP);
+    private static IMap<String, byte[]> map(HazelcastInstance instance) {
+        return instance.getMap(MAP);
     }
 
     /// A cluster of another token has another name, and members of another name are not let in.

@@ -38,6 +38,14 @@ final class Line {
         note(deployment.template());
     }
 
+    /// One that another scheduler has had.
+    Line(Wish wish) {
+        deployment = wish.deployment();
+        history.addAll(wish.earlier());
+        history.add(deployment.template());
+        revision = wish.revision();
+    }
+
     Deployment deployment() {
         return deployment;
     }
@@ -135,6 +143,7 @@ final class Line {
         return new DeploymentStatus(
                 deployment,
                 revision,
+                history.subList(0, history.size() - 1),
                 count(seen, group -> group.life() == Seen.Life.READY),
                 count(seen, group -> group.life() != Seen.Life.LEAVING && isNewest(group)),
                 count(seen, group -> group.life() == Seen.Life.READY && isNewest(group)),

@@ -120,10 +120,10 @@ public final class Scheduler implements AutoCloseable {
     /// Takes over groups that run already, before anything is wanted of this scheduler. What was seen of their
     /// processes
     /// comes as it does after a start.
-    public CompletableFuture<DeploymentStatus> adopt(Deployment wanted, List<Running> groups) {
+    public CompletableFuture<DeploymentStatus> adopt(Wish wish, List<Running> groups) {
         return ask(() -> {
-            Line line = new Line(wanted);
-            lines.put(wanted.name(), line);
+            Line line = new Line(wish);
+            lines.put(wish.name(), line);
             for (Running group : groups) {
                 Entry entry = line.adopt(group.index(), group.key());
                 entry.observed = entry.observed.placed(group.hosts());

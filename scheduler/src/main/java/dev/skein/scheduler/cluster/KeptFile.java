@@ -1,20 +1,16 @@
 package dev.skein.scheduler.cluster;
 
+import dev.skein.scheduler.DurableFile;
 import dev.skein.scheduler.agent.Ledger;
 import io.vertx.core.json.DecodeException;
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 
-/// What an agent must not forget, in a file: written whole, forced to the disk, then put in place of the one
-/// before.
+/// What an agent must not forget, in a file.
 final class KeptFile {
     private final Path file;
     private Ledger.Kept written = Ledger.Kept.NOTHING;
@@ -44,18 +40,7 @@ final class KeptFile {
         if (kept.equals(written)) {
             return;
         }
-        Path draft = file.resolveSibling(file.getFileName() + ".draft");
-        try {
-            Files.createDirectories(file.toAbsolutePath().getParent());
-            try (FileChannel channel = FileChannel.open(
-                    draft, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING)) {
-                channel.write(ByteBuffer.wrap(json(kept).encode().getBytes(StandardCharsets.UTF_8)));
-                channel.force(true);
-            }
-            Files.move(draft, file, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
-        } catch (IOException e) {
-            throw new UncheckedIOException("cannot write " + file, e);
-        }
+        DurableFile.write(file, json(kept).encode().getBytes(StandardCharsets.UTF_8));
         written = kept;
     }
 

@@ -1,10 +1,12 @@
 package dev.skein.scheduler.cluster;
 
+import dev.skein.scheduler.DeploymentStatus;
 import dev.skein.scheduler.DeploymentStore;
 import dev.skein.scheduler.GroupStore;
 import dev.skein.scheduler.GroupsServer;
 import dev.skein.scheduler.LocalSubstrate;
 import dev.skein.scheduler.Scheduler;
+import dev.skein.scheduler.Wish;
 import dev.skein.scheduler.agent.Machine;
 import dev.skein.scheduler.agent.Times;
 import dev.skein.scheduler.rollout.Deployment;
@@ -96,6 +98,10 @@ public final class Member implements AutoCloseable {
             return machine + " of " + machines;
         }
 
+        private Path wishes() {
+            return file.resolveSibling(file.getFileName() + ".wanted");
+        }
+
         private static int port(String machine) {
             return Integer.parseInt(machine.substring(machine.lastIndexOf(':') + 1));
         }
@@ -114,7 +120,8 @@ public final class Member implements AutoCloseable {
         this.expected = ("Bearer " + options.token()).getBytes(StandardCharsets.UTF_8);
         Leftovers.end(Path.of("/proc"), options.mark());
         this.agent = new Agent(options.machine(), options.times(), options.file(), local);
-        this.store = new DeploymentStore(options.host(), options.port() + 1, options.stores(), options.token());
+        this.store = new DeploymentStore(
+                options.host(), options.port() + 1, options.stores(), options.token(), options.wishes());
         this.proxy = vertx.createHttpClient(new HttpClientOptions()
                 .setProtocolVersion(HttpVersion.HTTP_2)
                 .setHttp2ClearTextUpgrade(false)
@@ -141,11 +148,13 @@ public final class Member implements AutoCloseable {
     /// Joins the cluster and listens; returns when it does.
     ///
     /// @param local runs this machine's ranks; closed with the member
+    /// @throws RuntimeException if it cannot
     public static Member start(Vertx vertx, Options options, LocalSubstrate local) {
         Member member = new Member(vertx, options, local);
         member.listen();
         member.substrate.open();
         vertx.setPeriodic(LOOK_MILLIS, timer -> member.look());
+        member.store.joined().join();
         return member;
     }
 
@@ -257,19 +266,30 @@ public final class Member implements AutoCloseable {
         rest();
         Scheduler next = new Scheduler(substrate, new GroupStore(), new Random());
         scheduler = next;
-        for (Deployment wanted : store.all()) {
-            next.adopt(wanted, of(wanted, running)).join();
+        Map<String, DeploymentStatus> told = new HashMap<>();
+        for (Wish wish :
+                store.follow(wish -> turns.execute(() -> want(next, wish))).join()) {
+            DeploymentStatus status =
+                    next.adopt(wish, of(wish.deployment(), running)).join();
+            told.put(wish.deployment().name(), status);
         }
-        Map<String, Deployment> stored = new HashMap<>();
         next.watch(picture -> picture.deployments().forEach(status -> {
-            Deployment wanted = status.deployment();
-            if (!wanted.equals(stored.put(wanted.name(), wanted))) {
-                store.put(wanted);
+            DeploymentStatus before = told.put(status.deployment().name(), status);
+            if (before == null || !Wish.of(before).equals(Wish.of(status))) {
+                store.put(Wish.of(status));
             }
         }));
         substrate.serve(next);
         service = new GroupsServer(vertx, next, options.token()).service();
         log.info("this member drives: {} groups run", running.size());
+    }
+
+    /// What was wanted on a side of the cluster that this member did not see.
+    private void want(Scheduler of, Wish wish) {
+        if (scheduler == of) {
+            of.apply(wish.deployment());
+            of.pause(wish.deployment().name(), wish.deployment().paused());
+        }
     }
 
     private static List<Scheduler.Running> of(Deployment wanted, List<AgentSubstrate.Found> running) {
