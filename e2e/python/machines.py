@@ -150,9 +150,10 @@ class Edge(Host):
         return int(status), json.loads(text) if text.strip().startswith("{") else {}
 
     def ready(self):
-        """The names of the ready groups, as the gateway was told."""
-        return sorted(
-            group["name"] for group in self.ask("/skein/status")[1].get("groups", []) if group["state"] == "ready")
+        """The processes of the ready groups, as the gateway was told."""
+        return {
+            rank["pid"] for group in self.ask("/skein/status")[1].get("groups", []) if group["state"] == "ready"
+            for rank in group["ranks"]}
 
 
 class Rank:

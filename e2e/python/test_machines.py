@@ -1,4 +1,11 @@
-"""Three machines serve two groups behind one gateway: machines die, are cut off and come back."""
+"""Three machines serve two groups behind one gateway: machines die, are cut off and come back.
+
+SKEIN_MACHINE_ROUNDS says how many faults of random kinds the last test makes.
+"""
+
+import os
+import random
+import time
 
 import pytest
 
@@ -8,6 +15,9 @@ from server import run_skein
 START_SECONDS = 120
 MOVE_SECONDS = 60
 KEEP_SECONDS = 4
+ROUNDS = int(os.environ.get("SKEIN_MACHINE_ROUNDS", "2"))
+# What was killed or stood still takes a moment to be gone when its machine is slow.
+LONGEST_SHARED_SECONDS = 2
 
 CHAT = """models:
 - name: chat
@@ -49,12 +59,13 @@ def owners(network):
     yield owners
     owners.end()
     print(f"looked {owners.looks} times; longest with two owners: {owners.longest:.2f} s {owners.what}")
-    assert owners.longest < 0.5, owners.what
+    assert owners.longest < LONGEST_SHARED_SECONDS, owners.what
 
 
 def converged(network, groups):
-    """Whether these groups are ready for the gateway, and nothing else runs."""
-    return len(network.ranks()) == groups and len(network.edge.ready()) == groups
+    """Whether so many groups of one rank run, and the gateway knows these to be ready and no others."""
+    running = {rank.pid for rank in network.ranks()}
+    return len(running) == groups and network.edge.ready() == running
 
 
 def complete(network):
@@ -79,12 +90,10 @@ def test_any_machine_takes_what_is_wanted_and_a_gateway_elsewhere_serves_it(netw
 
 def test_what_fits_nowhere_is_explained(network, owners):
     first, second, third = network.machines
-    code, said = apply(network, second, LARGE)
-    assert code == 0, said
-    said = third.skein("why", "large-0")[1]
-    assert "needs 1 x 3 cores" in said and "holds 0 of 1 ranks" in said, said
-    code, said = first.skein("scale", "large=0")
-    assert code == 0, said
+    machines.waited(network, lambda: apply(network, second, LARGE)[0] == 0, MOVE_SECONDS)
+    machines.waited(network, lambda: "holds 0 of 1 ranks" in third.skein("why", "large-0")[1], MOVE_SECONDS)
+    assert "needs 1 x 3 cores" in third.skein("why", "large-0")[1]
+    machines.waited(network, lambda: first.skein("scale", "large=0")[0] == 0, MOVE_SECONDS)
 
 
 def test_the_groups_of_a_machine_that_dies_come_up_elsewhere(network, owners):
@@ -105,3 +114,52 @@ def test_a_machine_that_is_cut_off_ends_its_groups_before_they_run_elsewhere(net
     parted.cut(False)
     machines.waited(network, lambda: parted.skein("scale", "chat=1")[0] == 0, MOVE_SECONDS)
     machines.waited(network, lambda: converged(network, 1), MOVE_SECONDS)
+
+
+def test_what_was_wanted_is_there_again_when_all_machines_start_anew(network, owners):
+    for machine in network.machines:
+        machine.die()
+    for machine in network.machines:
+        machine.start()
+    machines.waited(network, lambda: converged(network, 1), START_SECONDS)
+    assert complete(network)[0] == 200
+    machines.waited(network, lambda: network.machines[0].skein("scale", "chat=2")[0] == 0, MOVE_SECONDS)
+    machines.waited(network, lambda: converged(network, 2), MOVE_SECONDS)
+
+
+def test_every_cluster_that_heals_converges(network, owners):
+    seed = int(os.environ.get("SKEIN_SEED", time.time_ns() % 1_000_000))
+    print(f"SKEIN_SEED={seed} SKEIN_MACHINE_ROUNDS={ROUNDS}")
+    choice = random.Random(seed)
+    took = []
+    for number in range(ROUNDS):
+        machine = choice.choice(network.machines)
+        kind = choice.choice(["kill", "stop", "mute", "cut"])
+        hurt(machine, kind)
+        time.sleep(choice.uniform(0.5, 3 * KEEP_SECONDS))
+        heal(machine, kind)
+        took.append(machines.waited(network, lambda: converged(network, 2), START_SECONDS))
+        print(f"round {number}: {kind} of {machine.name}, converged {took[-1]:.1f} s after", flush=True)
+    print(f"{ROUNDS} rounds: median {sorted(took)[ROUNDS // 2]:.1f} s, longest {max(took):.1f} s")
+
+
+def hurt(machine, kind):
+    if kind == "kill":
+        machine.die()
+    elif kind == "stop":
+        machine.hold(True)
+    elif kind == "mute":
+        machine.mute(True)
+    else:
+        machine.cut(True)
+
+
+def heal(machine, kind):
+    if kind == "kill":
+        machine.start()
+    elif kind == "stop":
+        machine.hold(False)
+    elif kind == "mute":
+        machine.mute(False)
+    else:
+        machine.cut(False)

@@ -26,6 +26,7 @@ import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -35,10 +36,10 @@ import org.slf4j.LoggerFactory;
 ///
 /// Hazelcast is available before it is consistent: a part of the cluster that is cut off, or a member that was down,
 /// may bring an older wish. So each wish has a version, each member keeps the highest that it has heard, and puts it
-/// back where it finds a lower one. Only a driver that sees most members ([#whole]) takes wishes, so no two wishes of
-/// one version are at odds. Where groups really are is the agents' to say.
+/// back where it finds a lower one. Where groups really are is the agents' to say, and who decides as well: whether
+/// Hazelcast's members see each other decides only when a group that nobody seems to want may end ([#whole]).
 ///
-/// One thread owns what is known; all methods may be called from any thread.
+/// All methods may be called from any thread. None waits for the network.
 public final class DeploymentStore implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(DeploymentStore.class);
     private static final String MAP = "deployments";
@@ -46,7 +47,8 @@ public final class DeploymentStore implements AutoCloseable {
 
     private final Path file;
     private final int members;
-    // Of the writer, once it runs.
+    private final ReentrantLock lock = new ReentrantLock();
+    // Both belong to who has the lock.
     private final Map<String, Wish> known = new TreeMap<>();
     private Consumer<Wish> listener = wish -> {};
     private final CompletableFuture<HazelcastInstance> member;
@@ -70,9 +72,10 @@ public final class DeploymentStore implements AutoCloseable {
     private HazelcastInstance join(Config config) {
         HazelcastInstance instance = HazelcastInstanceFactory.newHazelcastInstance(config);
         IMap<String, byte[]> map = instance.getMap(MAP);
-        map.addEntryListener((EntryAddedListener<String, byte[]>) event -> heard(event.getValue()), true);
-        map.addEntryListener((EntryUpdatedListener<String, byte[]>) event -> heard(event.getValue()), true);
-        known.values().forEach(wish -> offer(map, wish));
+        map.addEntryListener((EntryAddedListener<String, byte[]>) event -> learn(event.getValue()), true);
+        map.addEntryListener((EntryUpdatedListener<String, byte[]>) event -> learn(event.getValue()), true);
+        map.values().forEach(this::learn);
+        all().forEach(wish -> offer(map, wish));
         return instance;
     }
 
@@ -88,44 +91,56 @@ public final class DeploymentStore implements AutoCloseable {
                 && 2 * member.join().getCluster().getMembers().size() > members;
     }
 
-    /// All that is wanted, as far as this side of the cluster knows; `next` hears of what others put from then on, on
-    /// the store's thread, in place of who heard of it before.
-    public CompletableFuture<List<Wish>> follow(Consumer<Wish> next) {
-        return member.thenApplyAsync(
-                instance -> {
-                    listener = wish -> {};
-                    map(instance).values().forEach(this::learn);
-                    listener = next;
-                    return List.copyOf(known.values());
-                },
-                writer);
+    /// All that is wanted, as far as this member knows; `next` hears of what others put from then on, in place of who
+    /// heard of it before. It must not block.
+    public List<Wish> follow(Consumer<Wish> next) {
+        lock.lock();
+        try {
+            listener = next;
+            return List.copyOf(known.values());
+        } finally {
+            lock.unlock();
+        }
     }
 
-    /// Wants this from now on; the same again changes nothing. Returns at once.
+    private List<Wish> all() {
+        lock.lock();
+        try {
+            return List.copyOf(known.values());
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /// Wants this from now on; the same again changes nothing. Returns when this machine has it on its disk.
     public void put(Wish wish) {
-        run(instance -> {
+        lock.lock();
+        try {
             Wish before = known.get(wish.name());
             long version = before == null ? 0 : before.version();
             if (before == null || !before.equals(wish.at(version))) {
                 Wish next = wish.at(version + 1);
                 keep(next);
-                offer(map(instance), next);
+                spread(next);
             }
-        });
-    }
-
-    private void heard(byte[] message) {
-        run(instance -> learn(message));
+        } finally {
+            lock.unlock();
+        }
     }
 
     private void learn(byte[] message) {
         Wish wish = Wish.of(message);
-        Wish mine = known.get(wish.name());
-        if (mine == null || mine.version() < wish.version()) {
-            keep(wish);
-            listener.accept(wish);
-        } else if (mine.version() > wish.version()) {
-            run(instance -> offer(map(instance), mine));
+        lock.lock();
+        try {
+            Wish mine = known.get(wish.name());
+            if (mine == null || mine.version() < wish.version()) {
+                keep(wish);
+                listener.accept(wish);
+            } else if (mine.version() > wish.version()) {
+                spread(mine);
+            }
+        } finally {
+            lock.unlock();
         }
     }
 
@@ -161,21 +176,18 @@ public final class DeploymentStore implements AutoCloseable {
         }
     }
 
-    private void run(Consumer<HazelcastInstance> task) {
-        member.thenAcceptAsync(task, writer).exceptionally(broken -> {
-            log.error("what is wanted is not stored: {}", broken.toString());
-            return null;
-        });
+    private void spread(Wish wish) {
+        member.thenAcceptAsync(instance -> offer(instance.getMap(MAP), wish), writer)
+                .exceptionally(broken -> {
+                    log.error("{} is not told to other machines: {}", wish.name(), broken.toString());
+                    return null;
+                });
     }
 
     @Override
     public void close() {
         writer.shutdownNow();
         member.thenAccept(instance -> instance.getLifecycleService().terminate());
-    }
-
-    private static IMap<String, byte[]> map(HazelcastInstance instance) {
-        return instance.getMap(MAP);
     }
 
     /// A cluster of another token has another name, and members of another name are not let in.

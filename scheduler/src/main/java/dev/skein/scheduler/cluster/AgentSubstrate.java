@@ -61,6 +61,8 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
     // Groups that were found running before there was a scheduler to want them.
     private final Set<String> wanted = new TreeSet<>();
     private final long patience;
+    // Written by the scheduler's thread, read by whoever settles.
+    private volatile boolean pictured;
     private boolean held;
     private boolean drives;
     private long heldSince;
@@ -120,21 +122,28 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
         thread.scheduleWithFixedDelay(() -> guarded(this::tick), 0, TICK_MILLIS, TimeUnit.MILLISECONDS);
     }
 
-    /// Tells this scheduler what becomes of places, and takes it that it has named all groups that it wants.
+    /// Tells this scheduler what becomes of places.
     public void serve(Scheduler next) {
+        pictured = false;
         run(() -> scheduler = next);
         next.watch(picture -> {
             picture.groups().forEach(group -> keys.put(group.spec().name(), group.key()));
-            run(() -> settle(
-                    picture.groups().stream().map(group -> group.spec().name()).toList()));
+            pictured = true;
         });
     }
 
-    /// What was found running and nobody wants goes.
-    private void settle(List<String> groups) {
-        wanted.stream().filter(group -> !groups.contains(group)).forEach(driver::unwant);
-        wanted.clear();
-        driver.named(true);
+    /// The scheduler has named all groups that it wants: what was found running and is none of them goes.
+    ///
+    /// @return whether it was heard of them; if not, nothing has changed
+    public boolean settle() {
+        if (pictured) {
+            run(() -> {
+                wanted.stream().filter(group -> !keys.containsKey(group)).forEach(driver::unwant);
+                wanted.clear();
+                driver.named(true);
+            });
+        }
+        return pictured;
     }
 
     @Override
@@ -289,6 +298,7 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
         placed.clear();
         reasons.clear();
         told.clear();
+        keys.clear();
         handles.clear();
         steered.rests();
     }

@@ -24,7 +24,6 @@ import io.vertx.grpc.common.GrpcStatus;
 import io.vertx.grpc.server.GrpcServer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -33,6 +32,7 @@ import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,6 +46,7 @@ public final class Member implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(Member.class);
     private static final long LOOK_MILLIS = 200;
     private static final int CONNECT_MILLIS = 1_000;
+    private static final long SETTLE_SECONDS = 10;
 
     private final Vertx vertx;
     private final Options options;
@@ -59,7 +60,8 @@ public final class Member implements AutoCloseable {
             Thread.ofPlatform().daemon().name("member").factory());
     // Of the thread that takes turns.
     private @Nullable Scheduler scheduler;
-    private @Nullable List<AgentSubstrate.Found> waiting;
+    private boolean settled;
+    private long wholeSince = System.nanoTime();
 
     // Connections that asked the scheduler, this one or the one that drives.
     private final Set<HttpConnection> callers = ConcurrentHashMap.newKeySet();
@@ -241,7 +243,7 @@ public final class Member implements AutoCloseable {
     }
 
     private void look() {
-        turns.execute(this::drivenAgain);
+        turns.execute(this::settle);
         agent.driver().thenAccept(name -> {
             int end = name.indexOf('#');
             String next = end < 0 ? "" : name.substring(0, end);
@@ -257,22 +259,13 @@ public final class Member implements AutoCloseable {
         List.copyOf(callers).forEach(HttpConnection::close);
     }
 
-    /// What is wanted is known only where most members are: before that nothing is taken on.
     private void drive(List<AgentSubstrate.Found> running) {
-        if (!store.whole()) {
-            waiting = running;
-            return;
-        }
         rest();
         Scheduler next = new Scheduler(substrate, new GroupStore(), new Random());
         scheduler = next;
-        Map<String, DeploymentStatus> told = new HashMap<>();
-        for (Wish wish :
-                store.follow(wish -> turns.execute(() -> want(next, wish))).join()) {
-            DeploymentStatus status =
-                    next.adopt(wish, of(wish.deployment(), running)).join();
-            told.put(wish.deployment().name(), status);
-        }
+        Map<String, DeploymentStatus> told = new ConcurrentHashMap<>();
+        store.follow(wish -> turns.execute(() -> want(next, wish, told, running)))
+                .forEach(wish -> want(next, wish, told, running));
         next.watch(picture -> picture.deployments().forEach(status -> {
             DeploymentStatus before = told.put(status.deployment().name(), status);
             if (before == null || !Wish.of(before).equals(Wish.of(status))) {
@@ -284,11 +277,15 @@ public final class Member implements AutoCloseable {
         log.info("this member drives: {} groups run", running.size());
     }
 
-    /// What was wanted on a side of the cluster that this member did not see.
-    private void want(Scheduler of, Wish wish) {
-        if (scheduler == of) {
-            of.apply(wish.deployment());
-            of.pause(wish.deployment().name(), wish.deployment().paused());
+    /// What was wanted when this member began to drive, or later on a side of the cluster that it did not see.
+    private void want(
+            Scheduler next, Wish wish, Map<String, DeploymentStatus> told, List<AgentSubstrate.Found> running) {
+        String name = wish.deployment().name();
+        if (scheduler == next && told.containsKey(name)) {
+            next.apply(wish.deployment());
+            next.pause(name, wish.deployment().paused());
+        } else if (scheduler == next) {
+            told.put(name, next.adopt(wish, of(wish.deployment(), running)).join());
         }
     }
 
@@ -304,17 +301,22 @@ public final class Member implements AutoCloseable {
                 .toList();
     }
 
-    private void drivenAgain() {
-        List<AgentSubstrate.Found> running = waiting;
-        if (running != null) {
-            drive(running);
+    /// What runs and nobody seems to want may be wanted on a side of the cluster that is not seen yet.
+    private void settle() {
+        if (!store.whole()) {
+            wholeSince = System.nanoTime();
+        } else if (scheduler != null
+                && !settled
+                && System.nanoTime() - wholeSince > TimeUnit.SECONDS.toNanos(SETTLE_SECONDS)) {
+            settled = substrate.settle();
         }
     }
 
     private void rest() {
         service = null;
         sendAway();
-        waiting = null;
+        settled = false;
+        wholeSince = System.nanoTime();
         Scheduler before = scheduler;
         scheduler = null;
         if (before != null) {
