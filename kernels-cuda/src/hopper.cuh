@@ -122,6 +122,19 @@ __device__ inline void cluster_sync() {
     asm volatile("barrier.cluster.arrive.release.aligned;\nbarrier.cluster.wait.acquire.aligned;" ::: "memory");
 }
 
+// How many blocks the cluster has in a line, and which of them this is.
+__device__ inline int cluster_blocks() {
+    int n;
+    asm volatile("mov.u32 %0, %%cluster_nctaid.x;" : "=r"(n));
+    return n;
+}
+
+__device__ inline int cluster_rank() {
+    int rank;
+    asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
+    return rank;
+}
+
 // 16 bytes of shared memory of another block of the cluster, at the place where they are here.
 __device__ inline float4 load_remote(uint32_t at, int rank) {
     float4 v;

@@ -4,6 +4,9 @@
 //   skein_skinny_*: up to 128 tokens. A cluster of eight blocks has 128 rows of W, each block one slice of the columns; then
 //       each block adds up 16 rows.
 //   skein_wide_*: more tokens, or very many rows of W. A block for each multiprocessor goes from tile to tile of 128 rows x TOKENS.
+//   skein_even_*: faster, and of other bits. Each block has as many stages as the others. Where tiles are few, a cluster has
+//       one, and its blocks add the pieces up as skinny does. Else a share begins and ends anywhere in a tile, and of the
+//       blocks that had a piece of a tile, the last one done adds them up, in the order of the columns.
 // Where W has four bits an element (quantised.cu) each warp expands its own.
 // The maps: of W three dimensions, 256 elements of a tile, tiles along the columns, row tiles; parts of 256 x 4 x 8; or the 160
 // words of a group, groups along the columns, row tiles; parts of 160 x 1 x 8. Of x rows and columns; parts of 64 columns x TOKENS rows, swizzled by 128 bytes.
@@ -17,7 +20,8 @@ constexpr int MULTIPLIERS = 256;  // threads
 
 static_assert(GROUP_TILES == STEP, "a stage has one group of each row tile of four bits");
 
-template <int TOKENS, int STAGES, bool FOUR_BITS>
+// S: how scales of four bits are applied.
+template <int TOKENS, int STAGES, bool FOUR_BITS, typename S = Scales>
 struct Ring {
     static constexpr int OF_ROW_TILE = FOUR_BITS ? GROUP_VECTORS * 16 : STEP * 512;  // bytes
     static constexpr int WEIGHT = ROW_TILES * OF_ROW_TILE;
@@ -68,7 +72,7 @@ struct Ring {
         int lane = threadIdx.x % WARP;
         const uint4* tile = (const uint4*)(base + stage * STAGE + threadIdx.x / WARP * OF_ROW_TILE);
         if constexpr (FOUR_BITS) {
-            expand(tile[lane], tile[WARP + lane / 4], a);
+            expand<S>(tile[lane], tile[WARP + lane / 4], a);
         } else {
 #pragma unroll
             for (int i = 0; i < STEP; i++) {
@@ -238,11 +242,11 @@ struct Tiles {
     }
 };
 
-template <int TOKENS, int STAGES, bool SLICED, bool FOUR_BITS>
+template <int TOKENS, int STAGES, bool SLICED, bool FOUR_BITS, typename S>
 __device__ inline void run(const Map& weight, const Map& x, void* out, int rows, int rowTiles, int kTiles, int tokens,
                            int mode) {
     SKEIN_SHARED(uint8_t, dynamic);
-    Ring<TOKENS, STAGES, FOUR_BITS> ring(dynamic);
+    Ring<TOKENS, STAGES, FOUR_BITS, S> ring(dynamic);
     ring.init();
     Tiles tiles = Tiles::of<TOKENS>(rowTiles, tokens);
     dependency_wait();
@@ -306,17 +310,231 @@ __device__ inline void run(const Map& weight, const Map& x, void* out, int rows,
 }  // namespace wide
 
 // As skein_matmul_*. Grid: any, one block a multiprocessor is best; block: 384; shared memory: Ring::BYTES.
-#define SKEIN_WIDE(NAME, TOKENS, STAGES, SLICED, FOUR_BITS)                                                            \
+#define SKEIN_WIDE(NAME, TOKENS, STAGES, SLICED, FOUR_BITS, S)                                                         \
     extern "C" __global__ void __launch_bounds__(384, 1)                                                               \
         NAME(const __grid_constant__ Map weight, const __grid_constant__ Map x, void* out, int rows, int rowTiles,     \
              int kTiles, int tokens, int mode) {                                                                       \
-        wide::run<TOKENS, STAGES, SLICED, FOUR_BITS>(weight, x, out, rows, rowTiles, kTiles, tokens, mode);            \
+        wide::run<TOKENS, STAGES, SLICED, FOUR_BITS, S>(weight, x, out, rows, rowTiles, kTiles, tokens, mode);         \
     }
-SKEIN_WIDE(skein_wide_16, 16, 11, true, false)
-SKEIN_WIDE(skein_wide_32, 32, 10, true, false)
-SKEIN_WIDE(skein_wide_64, 64, 8, true, false)
-SKEIN_WIDE(skein_wide_128, 128, 6, true, false)
-SKEIN_WIDE(skein_wide_192, 192, 5, true, false)
-SKEIN_WIDE(skein_wide_q4_128, 128, 9, true, true)
-SKEIN_WIDE(skein_flat_256, 256, 4, false, false)
-SKEIN_WIDE(skein_flat_q4_256, 256, 5, false, true)
+SKEIN_WIDE(skein_wide_16, 16, 11, true, false, Scales)
+SKEIN_WIDE(skein_wide_32, 32, 10, true, false, Scales)
+SKEIN_WIDE(skein_wide_64, 64, 8, true, false, Scales)
+SKEIN_WIDE(skein_wide_128, 128, 6, true, false, Scales)
+SKEIN_WIDE(skein_wide_192, 192, 5, true, false, Scales)
+SKEIN_WIDE(skein_wide_q4_128, 128, 9, true, true, Scales)
+SKEIN_WIDE(skein_flat_256, 256, 4, false, false, Scales)
+SKEIN_WIDE(skein_flat_q4_256, 256, 5, false, true, RoundedScales)
+
+namespace even {
+
+constexpr int WARPS = MULTIPLIERS / WARP;
+
+// A number of stages in equal shares.
+struct Shares {
+    int each;
+    int longer;  // so many shares, the first, have one more
+
+    __device__ Shares(int stages, int count) : each(stages / count), longer(stages % count) {}
+    __device__ int begin(int share) const { return share * each + min(share, longer); }
+    __device__ int of(int stage) const {
+        int ofLonger = longer * (each + 1);
+        return stage < ofLonger ? stage / (each + 1) : longer + (stage - ofLonger) / each;
+    }
+};
+
+// A warp's sums of a tile of which blocks `first` to `last` have a piece each. They leave theirs in `parts`; true in the one
+// that comes last, which then has all sums. The counts are zeros before and after.
+template <int TOKENS>
+__device__ inline bool meet(float (&sum)[TOKENS / 2], float4* parts, int* counts, int first, int last) {
+    constexpr int COUNT = TOKENS / 8;
+    // Loads under way together: a way through L2 is what this takes.
+    constexpr int AT_ONCE = TOKENS <= 64 ? COUNT : 4;
+    constexpr int BLOCKS = 4;
+    int warp = threadIdx.x / WARP;
+    int lane = threadIdx.x % WARP;
+    // A block's share begins in one tile that is not whole at most, and ends in one.
+    auto part = [&](int block) {
+        return parts + ((int64_t)((2 * block + (block == first)) * WARPS + warp) * COUNT) * WARP + lane;
+    };
+    float4* own = part(blockIdx.x);
+#pragma unroll
+    for (int n = 0; n < COUNT; n++) {
+        own[n * WARP] = make_float4(sum[4 * n], sum[4 * n + 1], sum[4 * n + 2], sum[4 * n + 3]);
+    }
+    __threadfence();
+    __syncwarp();
+    int* count = counts + first * WARPS + warp;
+    int before = lane == 0 ? atomicAdd(count, 1) : 0;
+    if (__shfl_sync(FULL, before, 0) < last - first) {
+        return false;
+    }
+    __threadfence();
+    if (lane == 0) {
+        *count = 0;
+    }
+#pragma unroll
+    for (int n = 0; n < COUNT; n += AT_ONCE) {
+        float4 total[AT_ONCE] = {};
+        for (int from = first; from <= last; from += BLOCKS) {
+            float4 piece[BLOCKS][AT_ONCE];
+#pragma unroll
+            for (int i = 0; i < BLOCKS * AT_ONCE; i++) {
+                int block = from + i / AT_ONCE;
+                piece[i / AT_ONCE][i % AT_ONCE] =
+                    block <= last ? __ldcg(part(block) + (n + i % AT_ONCE) * WARP) : make_float4(0.f, 0.f, 0.f, 0.f);
+            }
+#pragma unroll
+            for (int i = 0; i < BLOCKS * AT_ONCE; i++) {
+                float4& t = total[i % AT_ONCE];
+                const float4& p = piece[i / AT_ONCE][i % AT_ONCE];
+                t = make_float4(t.x + p.x, t.y + p.y, t.z + p.z, t.w + p.w);
+            }
+        }
+#pragma unroll
+        for (int i = 0; i < AT_ONCE; i++) {
+            sum[4 * (n + i)] = total[i].x;
+            sum[4 * (n + i) + 1] = total[i].y;
+            sum[4 * (n + i) + 2] = total[i].z;
+            sum[4 * (n + i) + 3] = total[i].w;
+        }
+    }
+    return true;
+}
+
+constexpr int MOST_OF_CLUSTER = 4;
+
+// A tile of which each block of the cluster has a piece: each adds up and stores some of the tokens.
+template <int TOKENS>
+__device__ inline void gather(uint8_t* base, uint32_t shared, const float (&sum)[TOKENS / 2], void* out, int rows,
+                              int rowTile, int rowTiles, int firstToken, int tokens, int mode) {
+    constexpr int COUNT = TOKENS / 8;
+    constexpr int AT_ONCE = COUNT < 4 ? COUNT : 4;
+    int blocks = cluster_blocks();
+    int warp = threadIdx.x / WARP;
+    int lane = threadIdx.x % WARP;
+    float4* part = (float4*)base + warp * COUNT * WARP + lane;
+    asm volatile("bar.sync 1, %0;" ::"n"(MULTIPLIERS) : "memory");  // nobody needs the ring any more
+#pragma unroll
+    for (int n = 0; n < COUNT; n++) {
+        part[n * WARP] = make_float4(sum[4 * n], sum[4 * n + 1], sum[4 * n + 2], sum[4 * n + 3]);
+    }
+    cluster_sync();
+    int each = (COUNT + blocks - 1) / blocks;
+    int begin = cluster_rank() * each;
+    int end = min(begin + each, COUNT);
+    int stop = min(tokens, firstToken + end * 8);
+    for (int n = begin; n < end; n += AT_ONCE) {
+        float total[4 * AT_ONCE] = {};
+#pragma unroll
+        for (int i = 0; i < MOST_OF_CLUSTER * AT_ONCE; i++) {
+            int from = n + i % AT_ONCE;
+            if (i / AT_ONCE < blocks && from < end) {
+                float4 p = load_remote(shared + ((warp * COUNT + from) * WARP + lane) * 16, i / AT_ONCE);
+                float* t = total + i % AT_ONCE * 4;
+                t[0] += p.x;
+                t[1] += p.y;
+                t[2] += p.z;
+                t[3] += p.w;
+            }
+        }
+        if (rowTile < rowTiles) {
+            store_tiles<AT_ONCE>(out, rows, rowTile, lane / 4, firstToken + n * 8 + lane % 4 * 2, stop, total, mode, same_row);
+        }
+    }
+    cluster_sync();  // others may still read what is here
+}
+
+template <int TOKENS, int STAGES, bool FOUR_BITS>
+__device__ inline void run(const Map& weight, const Map& x, void* out, int rows, int rowTiles, int kTiles, int tokens,
+                           int mode, float4* parts, int* counts) {
+    SKEIN_SHARED(uint8_t, dynamic);
+    Ring<TOKENS, STAGES, FOUR_BITS, RoundedScales> ring(dynamic);
+    ring.init();
+    wide::Tiles tiles = wide::Tiles::of<TOKENS>(rowTiles, tokens);
+    int ofTile = (kTiles + STEP - 1) / STEP;  // stages
+    int ofCluster = cluster_blocks();
+    // A cluster shares one tile, all blocks together share all tiles.
+    Shares shares = ofCluster > 1 ? Shares(ofTile, ofCluster) : Shares(tiles.count() * ofTile, gridDim.x);
+    int share = ofCluster > 1 ? cluster_rank() : blockIdx.x;
+    int before = ofCluster > 1 ? blockIdx.x / ofCluster * ofTile : 0;
+    int begin = before + shares.begin(share);
+    int end = before + shares.begin(share + 1);
+    int rowBlock, tokenBlock;
+    if (threadIdx.x >= MULTIPLIERS) {
+        fewer_registers<24>();
+        if (threadIdx.x > MULTIPLIERS) {
+            return;
+        }
+        prefetch(weight);
+        prefetch(x);
+        // With few tokens nobody else wants these rows of W.
+        uint64_t policy = TOKENS <= 64 ? first_to_leave() : first_to_leave<false>();
+        int ahead = min(begin + STAGES, end);
+        for (int pass = 0; pass < 3; pass++) {
+            // W does not depend on the kernel before: as many stages as there are get theirs before it is done.
+            if (pass == 1) {
+                ring.step = 0;
+                dependency_wait();
+            }
+            int to = pass < 2 ? ahead : end;
+            for (int at = pass < 2 ? begin : ahead; at < to;) {
+                int tile = at / ofTile;
+                int stop = min((tile + 1) * ofTile, to);
+                tiles.place(tile, rowBlock, tokenBlock);
+                for (; at < stop; at++, ring.step++) {
+                    int k = (at - tile * ofTile) * STEP;
+                    if (pass != 1) {
+                        ring.fill_weight(weight, rowBlock * ROW_TILES, k, policy);
+                    }
+                    if (pass != 0) {
+                        ring.fill_x(x, tokenBlock * TOKENS, k);
+                    }
+                }
+            }
+        }
+        return;
+    }
+    more_registers<240>();
+    dependency_wait();
+    dependents_start();
+    int lane = threadIdx.x % WARP;
+    for (int at = begin; at < end;) {
+        int tile = at / ofTile;
+        int steps = min((tile + 1) * ofTile, end) - at;
+        at += steps;
+        float sum[TOKENS / 2];
+        ring.template multiply_all<true>(sum, steps);
+        tiles.place(tile, rowBlock, tokenBlock);
+        int rowTile = rowBlock * ROW_TILES + threadIdx.x / WARP;
+        if (ofCluster > 1) {
+            gather<TOKENS>(ring.base, ring.shared, sum, out, rows, rowTile, rowTiles, tokenBlock * TOKENS, tokens, mode);
+            return;
+        }
+        int first = shares.of(tile * ofTile);
+        int last = shares.of((tile + 1) * ofTile - 1);
+        if (rowTile < rowTiles && (first == last || meet<TOKENS>(sum, parts, counts, first, last))) {
+            store_all<TOKENS>(out, rows, rowTile, lane / 4, tokenBlock * TOKENS + lane % 4 * 2, tokens, sum, mode, same_row);
+        }
+    }
+}
+
+}  // namespace even
+
+// As skein_matmul_*. Grid: any up to the number of stages of all tiles, one block a multiprocessor is best; or in clusters of up
+// to four blocks, not more than a tile has stages, one cluster for each tile. Block: 384; shared memory: Ring::BYTES. parts: 1024 * TOKENS bytes a block, of any content; counts: 8 zeros a block.
+#define SKEIN_EVEN(NAME, TOKENS, STAGES, FOUR_BITS)                                                                    \
+    extern "C" __global__ void __launch_bounds__(384, 1)                                                               \
+        NAME(const __grid_constant__ Map weight, const __grid_constant__ Map x, void* out, int rows, int rowTiles,     \
+             int kTiles, int tokens, int mode, float4* parts, int* counts) {                                           \
+        even::run<TOKENS, STAGES, FOUR_BITS>(weight, x, out, rows, rowTiles, kTiles, tokens, mode, parts, counts);     \
+    }
+SKEIN_EVEN(skein_even_16, 16, 11, false)
+SKEIN_EVEN(skein_even_32, 32, 10, false)
+SKEIN_EVEN(skein_even_64, 64, 8, false)
+SKEIN_EVEN(skein_even_128, 128, 6, false)
+SKEIN_EVEN(skein_even_256, 256, 4, false)
+SKEIN_EVEN(skein_even_q4_16, 16, 30, true)
+SKEIN_EVEN(skein_even_q4_32, 32, 24, true)
+SKEIN_EVEN(skein_even_q4_64, 64, 16, true)
+SKEIN_EVEN(skein_even_q4_128, 128, 10, true)
+SKEIN_EVEN(skein_even_q4_256, 256, 6, true)

@@ -2,8 +2,11 @@
 // columns, as GGUF's Q4_0 (m = -8 d) and Q4_1 have it. Weights stay as they are in memory, 5 bits each in all, and become
 // bf16 in registers, rounded as they would be at load: the bits that come out are those of the product with bf16 tiles.
 //
+// Without the promise of the same bits, scales are rounded to bf16 first, which halves the instructions: the kernels named q4r.
+//
 // A group is 16 rows x 64 columns, four tiles beside each other: 32 lanes x 16 bytes, a 32-bit word for each tile with the
-// lane's eight elements (skein.cuh) as nibbles from the low end; then 8 x 16 bytes of scales: for row g the pairs (d, m) of
+// lane's eight elements (skein.cuh) as nibbles: those of even columns from the low end of the low half, those of odd columns
+// of the high one, so that a pair comes out at once; then 8 x 16 bytes of scales: for row g the pairs (d, m) of
 // row g and of row g + 8 for the first 32 columns, then for the others.
 #include "four_bits.cuh"
 #include "multiply.cuh"
@@ -43,7 +46,7 @@ struct Groups {
     }
 };
 
-template <int TOKEN_TILES>
+template <int TOKEN_TILES, typename S>
 __device__ inline void multiply_groups(Groups& groups, const bf16* x, void* out, int rows, int kTiles, int tokens,
                                        int mode) {
     int lane = threadIdx.x % WARP;
@@ -61,7 +64,7 @@ __device__ inline void multiply_groups(Groups& groups, const bf16* x, void* out,
 #pragma unroll
         for (int i = 0; i < Groups::AHEAD; i++) {
             uint4 tiles[GROUP_TILES];
-            expand(groups.words[i], groups.scales[i], tiles);
+            expand<S>(groups.words[i], groups.scales[i], tiles);
             groups.load(i, k + (i + Groups::AHEAD) * GROUP_TILES);
 #pragma unroll
             for (int j = 0; j < GROUP_TILES; j++) {
@@ -82,20 +85,21 @@ __device__ inline void multiply_groups(Groups& groups, const bf16* x, void* out,
 }  // namespace
 
 // As skein_matmul_*. Grid: (tokens / TOKENS, rowTiles), rounded up; block: 256.
-#define SKEIN_MATMUL_Q4(NAME, TOKENS)                                                                               \
+#define SKEIN_MATMUL_Q4(NAME, TOKENS, S)                                                                             \
     extern "C" __global__ void __launch_bounds__(256, TOKENS == 64 ? 1 : 2)                                         \
         NAME(const uint4* __restrict__ weight, const bf16* x, void* out, int rows, int kTiles, int tokens,          \
              int mode) {                                                                                            \
         Groups groups(weight, blockIdx.y, kTiles);                                                                  \
         dependency_wait();                                                                                          \
         dependents_start();                                                                                         \
-        multiply_groups<TOKENS / 8>(groups, x, out, rows, kTiles, tokens, mode);                                    \
+        multiply_groups<TOKENS / 8, S>(groups, x, out, rows, kTiles, tokens, mode);                                 \
     }                                                                                                               \
     SKEIN_KERNEL(NAME)
 
-SKEIN_MATMUL_Q4(skein_matmul_q4_8, 8)
-SKEIN_MATMUL_Q4(skein_matmul_q4_16, 16)
-SKEIN_MATMUL_Q4(skein_matmul_q4_64, 64)
+SKEIN_MATMUL_Q4(skein_matmul_q4_8, 8, Scales)
+SKEIN_MATMUL_Q4(skein_matmul_q4_16, 16, Scales)
+SKEIN_MATMUL_Q4(skein_matmul_q4_64, 64, Scales)
+SKEIN_MATMUL_Q4(skein_matmul_q4r_8, 8, RoundedScales)
 
 // The tiles of bf16 that the groups stand for, for products of more rows. Grid: (groups beside each other / 8, rowTiles),
 // rounded up; block: 256.
@@ -149,7 +153,8 @@ extern "C" __global__ void skein_group_rows(const uint8_t* from, int64_t rowByte
             uint32_t q = i < 16 ? nibbles[i] & 15 : nibbles[i - 16] >> 4;
             int index = tile_index(r, c);
             // A row's element is in a word of its own lane that holds row r + 8's too.
-            atomicOr(&group[index / 8 * 4 + block % 2 * 2 + i / TILE], q << (index % 8 * 4));
+            int nibble = index % 8 / 2 + index % 2 * 4;
+            atomicOr(&group[index / 8 * 4 + block % 2 * 2 + i / TILE], q << (nibble * 4));
         }
     }
 }

@@ -11,10 +11,11 @@ class Launch(ctypes.Structure):
 
 
 class Attribute(ctypes.Structure):
-    _fields_ = [("id", ctypes.c_int), ("padding", ctypes.c_int), ("value", ctypes.c_byte * 64)]
+    _fields_ = [("id", ctypes.c_int), ("padding", ctypes.c_int), ("value", ctypes.c_uint * 16)]
 
 
 PROGRAMMATIC_STREAM_SERIALIZATION = 6
+CLUSTER_DIMENSION = 4
 MAX_DYNAMIC_SHARED = 8
 
 
@@ -60,6 +61,7 @@ class Device:
         self.call("cuLibraryLoadData", ctypes.byref(self.library), self.image, None, None, 0, None, None, 0)
         self.functions = {}
         self.owned = []
+        self.meeting = None
 
     def call(self, name, *arguments):
         self.check(name, getattr(self.cuda, name)(*arguments))
@@ -93,6 +95,17 @@ class Device:
         self.owned.append(at.value)
         return at.value
 
+    def meeting_place(self):
+        """What the products of equal shares take besides: parts, for any of them, and counts, which are zeros between launches."""
+        if self.meeting is None:
+            sizes = (MULTIPROCESSORS * 1024 * 256, MULTIPROCESSORS * 32)
+            self.meeting = [self.allocate(size) for size in sizes]
+            for at, size, value in zip(self.meeting, sizes, (0xff, 0)):
+                self.owned.remove(at)
+                self.call("cuMemsetD8Async", ctypes.c_uint64(at), ctypes.c_ubyte(value), ctypes.c_size_t(size), self.stream)
+            self.call("cuCtxSynchronize")
+        return self.meeting
+
     def put(self, array):
         array = np.ascontiguousarray(array)
         at = self.allocate(array.nbytes)
@@ -122,7 +135,7 @@ class Device:
             self.call("cuMemFree_v2", ctypes.c_uint64(at))
         self.owned.clear()
 
-    def launch(self, name, grid, block, *arguments, shared=0, overlap=False):
+    def launch(self, name, grid, block, *arguments, shared=0, overlap=False, cluster=1):
         """Arguments: int is a 64-bit address, np.int32, np.int64, np.float32 and Map what they are."""
         function = self.function(name)
         if shared > 24576:  # static shared memory counts, too, towards the 48 KB that need not be asked for
@@ -132,41 +145,63 @@ class Device:
                 for a in arguments]
         pointers = (ctypes.c_void_p * len(held))(*[a.address if isinstance(a, Map) else ctypes.addressof(a) for a in held])
         grid = tuple(grid) + (1,) * (3 - len(grid))
-        launch = Launch((ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(block, 1, 1), shared, self.stream, None, 0)
-        if overlap:
-            attribute = Attribute(PROGRAMMATIC_STREAM_SERIALIZATION, 0, (ctypes.c_byte * 64)(1))
-            launch.attributes = ctypes.cast(ctypes.byref(attribute), ctypes.c_void_p)
-            launch.count = 1
+        wanted = [(PROGRAMMATIC_STREAM_SERIALIZATION, (1,))] if overlap else []
+        wanted += [(CLUSTER_DIMENSION, (cluster, 1, 1))] if cluster > 1 else []
+        attributes = (Attribute * 2)(*[Attribute(which, 0, (ctypes.c_uint * 16)(*value)) for which, value in wanted])
+        launch = Launch((ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(block, 1, 1), shared, self.stream,
+                        ctypes.cast(attributes, ctypes.c_void_p) if wanted else None, len(wanted))
         self.call("cuLaunchKernelEx", ctypes.byref(launch), function, pointers, None)
 
 
 MULTIPROCESSORS = 132  # of an H100 or H200; any number gives the same result
 
 
-def multiply(device, kernel, weight, x, out, rows, row_tiles, k_tiles, tokens, mode, overlap=False):
-    """Launches skein_KERNEL."""
+STAGES = {"skinny": {16: 6, 32: 5, 64: 4, 128: 6}, "wide": {16: 11, 32: 10, 64: 8, 128: 6, 192: 5}, "flat": {256: 4},
+          "even": {16: 11, 32: 10, 64: 8, 128: 6, 256: 4}}
+STAGES_OF_FOUR_BITS = {"skinny": {16: 12, 32: 10, 64: 7}, "wide": {128: 9}, "flat": {256: 5},
+                       "even": {16: 30, 32: 24, 64: 16, 128: 10, 256: 6}}
+
+
+def cluster_of(rows, made, stages, blocks, four):
+    """How many blocks a tile of an even kernel has to itself, as CudaHopperMatmul chooses."""
+    if 4 * made <= blocks:
+        return 3 if stages >= 3 and rows * 0.05 > stages * (0.035 if four else 0.018) else 1
+    return 2 if 2 * made <= blocks and stages >= 2 else 1
+
+
+def sharing(made, stages, blocks):
+    """How many blocks share all tiles of an even kernel, as CudaHopperMatmul chooses."""
+    alike = blocks // made * made
+    return min(made * stages, alike if 10 * alike >= 9 * blocks else blocks)
+
+
+def multiply(device, kernel, weight, x, out, rows, row_tiles, k_tiles, tokens, mode, overlap=False, blocks=MULTIPROCESSORS,
+             cluster=None):
+    """Launches skein_KERNEL; blocks: at most so many, of those whose grid may be any; cluster: of those that choose it, in place of it."""
     up = lambda n, unit: -(-n // unit)
     family, *of, size = kernel.split("_")
-    four = of == ["q4"]
-    shared = 0
-    if kernel == "matmul_many":
-        grid, block, shared = (up(tokens, 128), up(row_tiles, 8)), 512, 65536
-    elif family == "matmul":
-        size = int(size)
-        grid, block = (up(tokens, size), up(row_tiles, 1 if four or size <= 16 else 2)), 256
+    four = of != []
+    size = 128 if size == "many" else int(size)
+    if family == "matmul":
+        grid, block, shared = (up(tokens, size), up(row_tiles, 1 if four or size <= 16 else 2)), 256, 0
+        if kernel == "matmul_many":
+            grid, block, shared = (up(tokens, size), up(row_tiles, 8)), 512, 65536
     else:
-        size = int(size)
-        stages = ({"skinny": {16: 12, 32: 10, 64: 7}, "wide": {128: 9}, "flat": {256: 5}} if four else
-                  {"skinny": {16: 6, 32: 5, 64: 4, 128: 6}, "wide": {16: 11, 32: 10, 64: 8, 128: 6, 192: 5},
-                   "flat": {256: 4}})[family][size]
+        stages = (STAGES_OF_FOUR_BITS if four else STAGES)[family][size]
         shared = stages * ((5120 if four else 16384) + 16 + 128 * size) + 1024
+        made = up(tokens, size) * up(row_tiles, 8)
         grid, block = (8, up(row_tiles, 8), up(tokens, size)), 288
         if family != "skinny":
-            grid, block = (min(MULTIPROCESSORS, up(tokens, size) * up(row_tiles, 8)),), 384
+            grid, block = (min(blocks, made),), 384
+        if family == "even":
+            stages = up(k_tiles, 4)
+            cluster = cluster or cluster_of(size, made, stages, blocks, four)
+            grid = (made * cluster if cluster > 1 else sharing(made, stages, blocks),)
         weight = Map.four_bits(device, weight, row_tiles, up(k_tiles, 4)) if four else Map.weight(device, weight, row_tiles, k_tiles)
         x = Map.rows(device, x, tokens, 16 * k_tiles, size)
     numbers = [np.int32(n) for n in ([rows] if family == "matmul" and four else [rows, row_tiles]) + [k_tiles, tokens, mode]]
-    device.launch("skein_" + kernel, grid, block, weight, x, out, *numbers, shared=shared, overlap=overlap)
+    device.launch("skein_" + kernel, grid, block, weight, x, out, *numbers, *(device.meeting_place() if family == "even" else ()),
+                  shared=shared, overlap=overlap, cluster=cluster or 1)
 
 
 def to_bf16(x):

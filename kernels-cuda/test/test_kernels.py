@@ -245,6 +245,65 @@ class KernelTest(unittest.TestCase):
                             expected, got = (self.read(o, (tokens, rows), np.uint16 if gated else np.uint32) for o in outs)
                             np.testing.assert_array_equal(got, expected, f"{name}, {kernel}, {rows} x {columns}, {tokens} tokens")
 
+    def test_even_matmul(self):
+        """Equal shares of the columns: other bits, but the same ones each time, however many blocks there are to share."""
+        kernels = [f"even_{n}" for n in (16, 32, 64, 128, 256) if self.device.has(f"skein_even_{n}")]
+        for rows, columns in ((1, 16), (17, 48), (200, 576), (40, 2064), (300, 1088)):
+            weight = rounded(self.random.standard_normal((rows, columns)))
+            at = self.device.put(tiles(to_bf16(weight)))
+            for tokens in (1, 9, 64, 65, 200, 300):
+                x = rounded(self.random.standard_normal((tokens, columns)) / np.sqrt(columns))
+                exact = x.astype(np.float64) @ weight.T.astype(np.float64)
+                allowed = (np.abs(x).astype(np.float64) @ np.abs(weight).T) * 2e-6 + 1e-6
+                residual = self.random.standard_normal((tokens, rows)).astype(F)
+                held = self.device.put(to_bf16(x))
+                for kernel in kernels:
+                    for blocks in (1, 3, 5, 132):
+                        what = f"{kernel}: {rows} x {columns}, {tokens} tokens, {blocks} blocks"
+                        bits = []
+                        for mode in (FLOAT, FLOAT, ADD):
+                            out = self.device.put(np.concatenate([residual.ravel(), np.full(GUARD, 0xFFFFFFFF, np.uint32).view(F)]))
+                            multiply(self.device, kernel, at, held, out, rows, -(-rows // 16), columns // 16, tokens, mode, blocks=blocks)
+                            bits.append(self.read(out, (tokens, rows), F))
+                        self.near(bits[0], exact, allowed, what)
+                        np.testing.assert_array_equal(bits[1].view(np.uint32), bits[0].view(np.uint32), what + ": other bits")
+                        np.testing.assert_array_equal(bits[2], residual + bits[0], what)
+
+    def test_even_gated_matmul(self):
+        gate, up = (rounded(self.random.standard_normal((150, 576)) / 24) for _ in range(2))
+        weight = self.device.put(tiles(self.gated(to_bf16(gate), to_bf16(up))))
+        for tokens in (13, 70, 256):
+            x = rounded(self.random.standard_normal((tokens, 576)))
+            g, u = x.astype(np.float64) @ gate.T, x.astype(np.float64) @ up.T
+            expected = g / (1 + np.exp(-g)) * u
+            for kernel in ("even_16", "even_64", "even_256"):
+                if self.device.has("skein_" + kernel):
+                    out = self.out((tokens, 150), np.uint16)
+                    multiply(self.device, kernel, weight, self.device.put(to_bf16(x)), out, 150, 19, 36, tokens, GATED)
+                    self.near(from_bf16(self.read(out, (tokens, 150), np.uint16)), expected, np.abs(expected) / 200 + 1e-3,
+                              f"{kernel}: {tokens} tokens")
+
+    def test_four_bits_with_rounded_scales(self):
+        for rows, columns in ((16, 32), (37, 96), (150, 576), (16, 2112)):
+            for name, file, row_bytes, values in self.files(rows, columns):
+                if name not in ("Q4_0", "Q4_1"):
+                    continue
+                row_tiles, groups = -(-rows // 16), -(-columns // 64)
+                at = self.device.put(np.zeros(row_tiles * groups * 640, np.uint8))
+                self.device.launch("skein_group_rows", (1, rows, 1), 32, self.device.put(file), L(row_bytes), I(name == "Q4_1"), at,
+                                   I(columns // 16), I(rows), I(0), I(0), I(0))
+                d, m = (np.abs(np.ascontiguousarray(file[:, :, i:i + 2]).view(np.float16).astype(np.float64)) for i in (0, 2))
+                # d and m are off by 2^-9 each, and then the element is.
+                most = np.repeat((15 * d + (m if name == "Q4_1" else 8 * d)) / 256, 32, 2).reshape(rows, columns)
+                for kernel in ("matmul_q4r_8", "even_q4_16", "even_q4_32", "even_q4_64", "even_q4_128", "even_q4_256", "flat_q4_256"):
+                    for tokens in (1, 9, 70) if self.device.has("skein_" + kernel) else ():
+                        x = rounded(self.random.standard_normal((tokens, columns)))
+                        out = self.out((tokens, rows), F)
+                        multiply(self.device, kernel, at, self.device.put(to_bf16(x)), out, rows, row_tiles, columns // 16, tokens, FLOAT)
+                        exact = x.astype(np.float64) @ values.T.astype(np.float64)
+                        self.near(self.read(out, (tokens, rows), F), exact, np.abs(x).astype(np.float64) @ most.T + 1e-5,
+                                  f"{name}, {kernel}, {rows} x {columns}, {tokens} tokens")
+
     # Experts
 
     def test_experts(self):

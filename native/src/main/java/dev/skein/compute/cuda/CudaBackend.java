@@ -82,7 +82,7 @@ public final class CudaBackend implements Backend {
         graphs = new CudaGraphs(context, stream);
         CudaKernels kernels = context.kernels(image);
         loader = new CudaLoader(context, stream, kernels);
-        matmul = new CudaMatmul(context, kernels, sameBits);
+        matmul = new CudaMatmul(context, stream, kernels, sameBits);
         attention = new CudaAttention(context, kernels, sameBits);
         ropes = new CudaRopes(context, stream);
         step = new CudaStep(context);

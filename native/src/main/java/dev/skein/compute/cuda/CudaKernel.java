@@ -30,6 +30,7 @@ public final class CudaKernel {
     private static final int ATTRIBUTE_BYTES = 72;
 
     private static final int PROGRAMMATIC_STREAM_SERIALIZATION = 6;
+    private static final int CLUSTER_DIMENSION = 4;
 
     private final CudaDriver driver;
     private final String name;
@@ -37,6 +38,8 @@ public final class CudaKernel {
     private final MemorySegment values;
     private final MemorySegment pointers;
     private final MemorySegment launch;
+    private final MemorySegment attributes;
+    private final int always;
     private int filled;
     private int sharedAllowed = SHARED_UNASKED;
 
@@ -51,11 +54,26 @@ public final class CudaKernel {
             pointers.setAtIndex(ValueLayout.ADDRESS, i, values.asSlice(8L * i));
         }
         launch = arena.allocate(LAUNCH_BYTES, 8);
-        MemorySegment attribute = arena.allocate(ATTRIBUTE_BYTES, 8);
-        attribute.set(ValueLayout.JAVA_INT, 0, PROGRAMMATIC_STREAM_SERIALIZATION);
-        attribute.set(ValueLayout.JAVA_INT, 8, 1);
-        launch.set(ValueLayout.ADDRESS, ATTRIBUTES, attribute);
-        launch.set(ValueLayout.JAVA_INT, ATTRIBUTE_COUNT, context.device().overlapsLaunches() ? 1 : 0);
+        attributes = arena.allocate(2L * ATTRIBUTE_BYTES, 8);
+        attribute(0, PROGRAMMATIC_STREAM_SERIALIZATION, 1);
+        launch.set(ValueLayout.ADDRESS, ATTRIBUTES, attributes);
+        always = context.device().overlapsLaunches() ? 1 : 0;
+        launch.set(ValueLayout.JAVA_INT, ATTRIBUTE_COUNT, always);
+    }
+
+    private void attribute(int index, int which, int... value) {
+        long at = (long) index * ATTRIBUTE_BYTES;
+        attributes.set(ValueLayout.JAVA_INT, at, which);
+        for (int i = 0; i < value.length; i++) {
+            attributes.set(ValueLayout.JAVA_INT, at + 8 + 4L * i, value[i]);
+        }
+    }
+
+    /** How many blocks along x are a cluster in the launches from now on; 1: there are none. */
+    CudaKernel clusters(int blocks) {
+        attribute(always, CLUSTER_DIMENSION, blocks, 1, 1);
+        launch.set(ValueLayout.JAVA_INT, ATTRIBUTE_COUNT, always + (blocks > 1 ? 1 : 0));
+        return this;
     }
 
     public String name() {

@@ -7,7 +7,7 @@ import java.util.Optional;
 
 /**
  * Launches {@code matmul.cu}, {@code matmul_many.cu} and {@code quantised.cu}, or {@link CudaHopperMatmul}: the kernel for so many
- * rows. All give the same bits, but for what that one says.
+ * rows. Where the same bits are asked for, all give the same.
  */
 final class CudaMatmul {
     /** What becomes of a sum: {@code Store} of {@code store.cuh}. */
@@ -46,9 +46,9 @@ final class CudaMatmul {
     private final CudaScratch expanded;
     private final Optional<CudaHopperMatmul> hopper;
 
-    /** @param sameBits whether a row must get the same bits whatever the step, at some cost for many rows */
-    CudaMatmul(CudaContext context, CudaKernels kernels, boolean sameBits) {
-        hopper = CudaHopperMatmul.of(context, kernels, sameBits);
+    /** @param sameBits whether a row must get the same bits whatever the step, at some cost */
+    CudaMatmul(CudaContext context, CudaStream stream, CudaKernels kernels, boolean sameBits) {
+        hopper = CudaHopperMatmul.of(context, stream, kernels, sameBits);
         tiles = List.of(
                 new Variant(kernels.kernel("skein_matmul_8"), 8, 1, THREADS, 0),
                 new Variant(kernels.kernel("skein_matmul_16"), 16, 1, THREADS, 0),
@@ -56,7 +56,7 @@ final class CudaMatmul {
                 new Variant(kernels.kernel("skein_matmul_64"), 64, 2, THREADS, 0),
                 new Variant(kernels.kernel("skein_matmul_many"), 128, 8, 512, 64 << 10));
         fourBits = List.of(
-                new Variant(kernels.kernel("skein_matmul_q4_8"), 8, 1, THREADS, 0),
+                new Variant(kernels.kernel(sameBits ? "skein_matmul_q4_8" : "skein_matmul_q4r_8"), 8, 1, THREADS, 0),
                 new Variant(kernels.kernel("skein_matmul_q4_16"), 16, 1, THREADS, 0),
                 new Variant(kernels.kernel("skein_matmul_q4_64"), 64, 1, THREADS, 0));
         expand = kernels.kernel("skein_expand_q4");

@@ -41,6 +41,6 @@ record CudaMemory(CudaContext context) implements OwnMemory {
     @Override
     public long workBytes(StepInputs.Limits limits, int vocabulary, long largestWeight) {
         long logits = 2L * Float.BYTES * limits.outputs() * vocabulary;
-        return FIXED + (logits + 2 * largestWeight) * 5 / 4;
+        return FIXED + CudaHopperMatmul.bytes(context.device()) + (logits + 2 * largestWeight) * 5 / 4;
     }
 }

@@ -6,8 +6,8 @@ import dev.skein.compute.cuda.CudaContext.DeviceMemory;
 /**
  * A matrix on the device, in one of the forms that kernels read.
  *
- * @param fourBits of tiles: whether elements are kept in four bits as in their file ({@code quantised.cu}), not as bf16; a
- *     product gives the same bits either way
+ * @param fourBits of tiles: whether elements are kept in four bits as in their file ({@code quantised.cu}), not as bf16; where
+ *     the same bits are asked for, a product gives the same ones either way
  */
 record CudaWeight(Form form, boolean fourBits, int rows, int columns, DeviceMemory memory) implements Weight {
     /** How the elements lie. */
