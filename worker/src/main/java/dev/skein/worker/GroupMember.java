@@ -10,6 +10,7 @@ import dev.skein.protocol.v1.RankFailed;
 import dev.skein.protocol.v1.RankHello;
 import dev.skein.protocol.v1.RankLoaded;
 import dev.skein.protocol.v1.RankProgress;
+import dev.skein.protocol.v1.RankStart;
 import dev.skein.protocol.v1.RankWelcome;
 import dev.skein.protocol.v1.StepLimits;
 import dev.skein.protocol.v1.WorkerGrpcClient;
@@ -57,23 +58,25 @@ public final class GroupMember implements AutoCloseable {
     private final SocketAddress leader;
     private final String token;
     private final OptionalInt rank;
+    private final Host host;
     private final WorkerListener listener;
     private final long began = System.nanoTime();
     private final Vertx vertx =
             Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1).setWarningExceptionTime(Long.MAX_VALUE));
     private final GrpcClient client = GrpcClient.client(vertx);
     private final CompletableFuture<RankWelcome> welcome = new CompletableFuture<>();
-    private final CompletableFuture<Void> start = new CompletableFuture<>();
+    private final CompletableFuture<RankStart> start = new CompletableFuture<>();
     private final CompletableFuture<String> gone = new CompletableFuture<>();
     private final CompletableFuture<String> failure = new CompletableFuture<>();
     private final CompletableFuture<Void> ended = new CompletableFuture<>();
     private final Thread thread =
             Thread.ofPlatform().name("skein-follower").daemon(true).unstarted(this::live);
 
-    private GroupMember(String host, int port, String token, OptionalInt rank, WorkerListener listener) {
-        this.leader = SocketAddress.inetSocketAddress(port, host);
+    private GroupMember(SocketAddress leader, String token, OptionalInt rank, Host host, WorkerListener listener) {
+        this.leader = leader;
         this.token = token;
         this.rank = rank;
+        this.host = host;
         this.listener = listener;
     }
 
@@ -84,7 +87,12 @@ public final class GroupMember implements AutoCloseable {
      * @param listener hears that it has joined as that it listens, on no port
      */
     public static GroupMember start(String host, int port, String token, OptionalInt rank, WorkerListener listener) {
-        GroupMember member = new GroupMember(host, port, token, rank, listener);
+        return start(SocketAddress.inetSocketAddress(port, host), token, rank, Host.here(), listener);
+    }
+
+    /** As the other, on a machine of which something else may be said. */
+    static GroupMember start(SocketAddress leader, String token, OptionalInt rank, Host host, WorkerListener listener) {
+        GroupMember member = new GroupMember(leader, token, rank, host, listener);
         member.thread.start();
         return member;
     }
@@ -123,7 +131,7 @@ public final class GroupMember implements AutoCloseable {
                 call.headers().set("authorization", "Bearer " + token);
                 call.response().onSuccess(this::hear).onFailure(why -> lose(why.toString()));
                 call.exceptionHandler(why -> lose(why.toString()));
-                call.write(hello());
+                call.write(hello(address(call)));
                 return call;
             } catch (CompletionException refused) {
                 if (System.nanoTime() > until) {
@@ -135,12 +143,18 @@ public final class GroupMember implements AutoCloseable {
         }
     }
 
-    private JoinRequest hello() {
+    /** Where ranks of other hosts reach this one: unless told otherwise, where it comes from to the leader. */
+    private String address(GrpcClientRequest<JoinRequest, JoinResponse> call) {
+        return host.address().isEmpty() ? call.connection().localAddress().hostAddress() : host.address();
+    }
+
+    private JoinRequest hello(String address) {
         RankHello.Builder hello = RankHello.newBuilder()
                 .setVersion(Version.TEXT)
-                .setHost(Host.id())
+                .setHost(host.id())
                 .setProcessId(ProcessHandle.current().pid())
-                .setFreeBytes(FreeMemory.bytes());
+                .setFreeBytes(FreeMemory.bytes())
+                .setAddress(address);
         rank.ifPresent(hello::setRank);
         return JoinRequest.newBuilder().setHello(hello).build();
     }
@@ -149,7 +163,7 @@ public final class GroupMember implements AutoCloseable {
         response.handler(message -> {
             switch (message.getSaidCase()) {
                 case WELCOME -> welcome.complete(message.getWelcome());
-                case START -> start.complete(null);
+                case START -> start.complete(message.getStart());
                 case SAID_NOT_SET -> log.debug("join=empty");
             }
         });
@@ -183,29 +197,45 @@ public final class GroupMember implements AutoCloseable {
             requireSame(model, told.getFingerprint());
             RankCount count = new RankCount(told.getTensorParallelSize(), told.getPipelineParallelSize());
             Architecture part = Architecture.of(opened).split(count).get(told.getRank());
-            Backend backend = CpuBackends.choose(
-                    CpuOptions.defaults().withIsa(CpuOptions.isa(told.getCpu())).withThreads(told.getThreads()));
-            long understood = System.nanoTime();
-            try (Follower follower =
-                    new Follower(part, backend, limits(told.getLimits()), told.getBlocks(), (parts, of) -> {
-                        listener.on(new WorkerListener.Loading(parts, of));
-                        say(call, "loading weights, %d of %d".formatted(parts, of));
-                    })) {
-                long loaded = System.nanoTime();
-                call.write(JoinRequest.newBuilder()
-                        .setLoaded(RankLoaded.newBuilder().setBackend(backend.description()))
-                        .build());
-                start.join();
-                Duration limit = Duration.ofMillis(told.getStepTimeoutMillis());
-                Links links = Links.join(part.shard(), Leadership.joiner(told.getSession(), token, limit));
-                gone.thenAcceptAsync(links::abort, LAST_WORDS);
-                listener.on(new WorkerListener.Ready(
-                        backend.description(),
-                        Worker.seconds(understood - began),
-                        Worker.seconds(loaded - understood),
-                        Worker.seconds(System.nanoTime() - loaded)));
-                follower.run(links);
+            String address = told.getHosts(0).equals(host.id()) ? told.getListenAddress() : address(call);
+            try (MeetingPoint meeting = new MeetingPoint(part.shard(), told.getHostsList(), address)) {
+                compute(call, told, part, meeting);
             }
+        }
+    }
+
+    private void compute(
+            GrpcClientRequest<JoinRequest, JoinResponse> call,
+            RankWelcome told,
+            Architecture part,
+            MeetingPoint meeting) {
+        Backend backend = CpuBackends.choose(
+                CpuOptions.defaults().withIsa(CpuOptions.isa(told.getCpu())).withThreads(told.getThreads()));
+        long understood = System.nanoTime();
+        try (Follower follower =
+                new Follower(part, backend, limits(told.getLimits()), told.getBlocks(), (parts, of) -> {
+                    listener.on(new WorkerListener.Loading(parts, of));
+                    say(call, "loading weights, %d of %d".formatted(parts, of));
+                })) {
+            long loaded = System.nanoTime();
+            call.write(JoinRequest.newBuilder()
+                    .setLoaded(RankLoaded.newBuilder()
+                            .setBackend(backend.description())
+                            .putAllPorts(meeting.ports()))
+                    .build());
+            Links links = meeting.join(
+                    told.getSession(),
+                    token,
+                    Duration.ofMillis(told.getStepTimeoutMillis()),
+                    start.join().getPlacesList(),
+                    leader.host());
+            gone.thenAcceptAsync(links::abort, LAST_WORDS);
+            listener.on(new WorkerListener.Ready(
+                    backend.description(),
+                    Worker.seconds(understood - began),
+                    Worker.seconds(loaded - understood),
+                    Worker.seconds(System.nanoTime() - loaded)));
+            follower.run(links);
         }
     }
 

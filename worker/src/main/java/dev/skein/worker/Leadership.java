@@ -2,9 +2,10 @@ package dev.skein.worker;
 
 import dev.skein.compute.Backend;
 import dev.skein.compute.StepInputs;
-import dev.skein.compute.collective.Membership;
-import dev.skein.compute.collective.SharedMemoryCollective;
 import dev.skein.protocol.v1.RankHello;
+import dev.skein.protocol.v1.RankLoaded;
+import dev.skein.protocol.v1.RankPlace;
+import dev.skein.protocol.v1.RankStart;
 import dev.skein.protocol.v1.RankWelcome;
 import dev.skein.protocol.v1.StepLimits;
 import dev.skein.worker.engine.EngineOptions;
@@ -16,8 +17,12 @@ import dev.skein.worker.model.Fingerprint;
 import dev.skein.worker.model.RankCount;
 import dev.skein.worker.service.JoinDesk;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,9 +34,19 @@ final class Leadership {
     private final JoinDesk desk;
     private final List<Architecture> parts;
     private final String session = UUID.randomUUID().toString();
+    /** Of all ranks, once they have come. */
+    private volatile List<RankHost> hosts = List.of();
     // Written by the step loop's thread, read by the one that hears of a lost rank.
     private volatile @Nullable Links links;
     private volatile @Nullable String lost;
+
+    /**
+     * Where a rank is.
+     *
+     * @param address where ranks of other hosts reach it; empty for where they reach the leader
+     * @param freeBytes of memory for this rank
+     */
+    private record RankHost(String id, String address, long freeBytes) {}
 
     /** @throws IllegalArgumentException if the model cannot be split so */
     Leadership(WorkerOptions options, JoinDesk desk, Architecture whole) {
@@ -42,30 +57,34 @@ final class Leadership {
 
     /** What each rank must hold. Waits until all have come. */
     List<Capacity.Needs> needs() {
-        List<RankHello> others = desk.met().join();
-        requireOneHost(others);
+        hosts = hosts(desk.met().join());
         StepInputs.Limits most = EngineOptions.mostStep(options.maxNumSeqs(), options.maxNumBatchedTokens());
-        // All of them are on this host, and share its memory.
-        long free = FreeMemory.bytes() / parts.size();
         return parts.stream()
                 .map(part -> new Capacity.Needs(
                         part.contextLength(),
                         part.cache(1).bytes(),
                         part.weightBytes() + part.activationBytes(most),
-                        free,
+                        hosts.get(part.shard().rank()).freeBytes,
                         null))
                 .toList();
     }
 
-    private static void requireOneHost(List<RankHello> others) {
-        String here = Host.id();
+    /** Ranks of one host share its memory. */
+    private static List<RankHost> hosts(List<RankHello> others) {
+        String here = Host.here().id();
+        List<String> ids = Stream.concat(Stream.of(here), others.stream().map(RankHello::getHost))
+                .toList();
+        List<RankHost> hosts = new ArrayList<>();
+        hosts.add(new RankHost(here, "", FreeMemory.bytes() / Collections.frequency(ids, here)));
         for (RankHello other : others) {
-            if (!other.getHost().equals(here)) {
-                throw new IllegalArgumentException(
-                        "process %d is on host %s, the leader on %s; ranks of several hosts cannot be a group yet"
-                                .formatted(other.getProcessId(), other.getHost(), here));
-            }
+            String host = other.getHost();
+            hosts.add(
+                    host.equals(here)
+                            ? hosts.getFirst()
+                            : new RankHost(
+                                    host, other.getAddress(), other.getFreeBytes() / Collections.frequency(ids, host)));
         }
+        return hosts;
     }
 
     /** Tells all others what to load, and returns what computes the steps with them. */
@@ -99,14 +118,26 @@ final class Leadership {
                         .setHistory(limits.history()))
                 .setBlocks(engine.blocks())
                 .setSession(session)
-                .setStepTimeoutMillis(stepTimeout().toMillis());
+                .setStepTimeoutMillis(stepTimeout().toMillis())
+                .addAllHosts(ids())
+                .setListenAddress(options.host());
+    }
+
+    private List<String> ids() {
+        return hosts.stream().map(RankHost::id).toList();
     }
 
     /** On the step loop's thread, when this rank has loaded. */
     private Links join() {
-        desk.loaded().join();
-        desk.start();
-        Links joined = Links.join(parts.getFirst().shard(), joiner(session, options.token(), stepTimeout()));
+        List<RankLoaded> others = desk.loaded().join();
+        Links joined;
+        try (MeetingPoint meeting = new MeetingPoint(parts.getFirst().shard(), ids(), options.host())) {
+            RankStart start = RankStart.newBuilder()
+                    .addAllPlaces(places(meeting.ports(), others))
+                    .build();
+            desk.start(start);
+            joined = meeting.join(session, options.token(), stepTimeout(), start.getPlacesList(), options.host());
+        }
         links = joined;
         String reason = lost;
         if (reason != null) {
@@ -115,10 +146,16 @@ final class Leadership {
         return joined;
     }
 
-    /** Makes the ends of one life of a group. */
-    static Links.Joiner joiner(String session, String token, Duration limit) {
-        return (name, rank, size) ->
-                SharedMemoryCollective.join(new Membership(session + "-" + name, token, rank, size, limit));
+    private List<RankPlace> places(Map<String, Integer> ports, List<RankLoaded> others) {
+        List<RankPlace> places = new ArrayList<>();
+        places.add(RankPlace.newBuilder().putAllPorts(ports).build());
+        for (int i = 0; i < others.size(); i++) {
+            places.add(RankPlace.newBuilder()
+                    .setAddress(hosts.get(i + 1).address)
+                    .putAllPorts(others.get(i).getPortsMap())
+                    .build());
+        }
+        return places;
     }
 
     private void lose(String reason) {

@@ -3,6 +3,9 @@ package dev.skein.worker.engine;
 import dev.skein.compute.collective.Collective;
 import dev.skein.worker.model.RankCount;
 import dev.skein.worker.model.Shard;
+import java.util.List;
+import java.util.function.Function;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -21,34 +24,59 @@ public record Links(
         @Nullable Collective results)
         implements AutoCloseable {
 
-    /** Makes an end of a group of ranks within the group. */
-    @FunctionalInterface
-    public interface Joiner {
-        /**
-         * Returns when all have joined.
-         *
-         * @param name of these ranks among all of the group
-         */
-        Collective join(String name, int rank, int size);
+    /** The circles that a rank is in, in the order in which it joins them. */
+    public static List<Circle> circles(Shard shard) {
+        return Stream.of(tensor(shard), previous(shard), next(shard), results(shard))
+                .flatMap(Stream::ofNullable)
+                .toList();
     }
 
-    /** Joins all that a rank needs. All ranks of a group do so at the same time, in an order that lets none wait in vain. */
-    public static Links join(Shard shard, Joiner joiner) {
-        RankCount count = shard.count();
-        int stage = shard.stage();
-        int rank = shard.tensorRank();
-        boolean ends = count.pipeline() > 1 && rank == 0;
+    /**
+     * Joins all circles that a rank is in. All ranks of a group do so at the same time, in an order that lets none wait in
+     * vain.
+     *
+     * @param joining makes this rank's end of a circle, and returns when all have joined it
+     */
+    public static Links join(Shard shard, Function<Circle, Collective> joining) {
         return new Links(
-                shard.shared() ? joiner.join("t" + stage, rank, count.tensor()) : null,
-                shard.firstStage() ? null : joiner.join(between(stage - 1, rank), 1, 2),
-                shard.lastStage() ? null : joiner.join(between(stage, rank), 0, 2),
-                ends && (shard.firstStage() || shard.lastStage())
-                        ? joiner.join("r", shard.firstStage() ? 0 : 1, 2)
-                        : null);
+                join(tensor(shard), joining),
+                join(previous(shard), joining),
+                join(next(shard), joining),
+                join(results(shard), joining));
     }
 
-    private static String between(int stage, int rank) {
-        return "p%d-%d".formatted(stage, rank);
+    private static @Nullable Collective join(@Nullable Circle circle, Function<Circle, Collective> joining) {
+        return circle == null ? null : joining.apply(circle);
+    }
+
+    private static @Nullable Circle tensor(Shard shard) {
+        int size = shard.count().tensor();
+        int first = shard.stage() * size;
+        return shard.shared()
+                ? new Circle(
+                        "t" + shard.stage(),
+                        IntStream.range(first, first + size).boxed().toList())
+                : null;
+    }
+
+    private static @Nullable Circle previous(Shard shard) {
+        return shard.firstStage()
+                ? null
+                : between(shard, shard.rank() - shard.count().tensor());
+    }
+
+    private static @Nullable Circle next(Shard shard) {
+        return shard.lastStage() ? null : between(shard, shard.rank());
+    }
+
+    private static Circle between(Shard shard, int rank) {
+        return Circle.of("p" + rank, rank, rank + shard.count().tensor());
+    }
+
+    private static @Nullable Circle results(Shard shard) {
+        RankCount count = shard.count();
+        boolean ends = count.pipeline() > 1 && shard.tensorRank() == 0 && (shard.firstStage() || shard.lastStage());
+        return ends ? Circle.of("r", 0, count.all() - count.tensor()) : null;
     }
 
     /** Makes every call on these ends fail, here and on the other ranks. From any thread. */

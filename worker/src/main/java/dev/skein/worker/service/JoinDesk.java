@@ -3,6 +3,7 @@ package dev.skein.worker.service;
 import dev.skein.protocol.v1.JoinRequest;
 import dev.skein.protocol.v1.JoinResponse;
 import dev.skein.protocol.v1.RankHello;
+import dev.skein.protocol.v1.RankLoaded;
 import dev.skein.protocol.v1.RankStart;
 import dev.skein.protocol.v1.RankWelcome;
 import io.vertx.core.Vertx;
@@ -13,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -30,7 +32,7 @@ public final class JoinDesk {
     private final Consumer<String> progress;
     private final @Nullable Seat[] seats;
     private final CompletableFuture<List<RankHello>> met = new CompletableFuture<>();
-    private final CompletableFuture<Void> loaded = new CompletableFuture<>();
+    private final CompletableFuture<List<RankLoaded>> loaded = new CompletableFuture<>();
     private final CompletableFuture<String> lost = new CompletableFuture<>();
     private boolean over;
 
@@ -40,7 +42,7 @@ public final class JoinDesk {
         private final RankHello hello;
         private final GrpcServerResponse<JoinRequest, JoinResponse> response;
         private String doing = "waiting for the others";
-        private boolean loaded;
+        private @Nullable RankLoaded loaded;
 
         Seat(int rank, RankHello hello, GrpcServerResponse<JoinRequest, JoinResponse> response) {
             this.rank = rank;
@@ -49,7 +51,12 @@ public final class JoinDesk {
         }
 
         String name() {
-            return "rank %d (process %d on %s)".formatted(rank, hello.getProcessId(), hello.getHost());
+            return "rank %d (process %d on %s)".formatted(rank, hello.getProcessId(), machine());
+        }
+
+        /** The first word of what tells hosts apart is for people. */
+        private String machine() {
+            return hello.getHost().split(" ", 2)[0];
         }
     }
 
@@ -75,17 +82,15 @@ public final class JoinDesk {
         say(rank -> JoinResponse.newBuilder().setWelcome(welcome.apply(rank)).build());
     }
 
-    /** Done when all have loaded. Failed if one is lost before. */
-    public CompletableFuture<Void> loaded() {
+    /** Done when all have loaded: what they said, in the order of ranks from 1 on. Failed if one is lost before. */
+    public CompletableFuture<List<RankLoaded>> loaded() {
         return loaded.copy();
     }
 
     /** Tells all that all have loaded. */
-    public void start() {
-        JoinResponse start = JoinResponse.newBuilder()
-                .setStart(RankStart.getDefaultInstance())
-                .build();
-        say(_ -> start);
+    public void start(RankStart start) {
+        JoinResponse all = JoinResponse.newBuilder().setStart(start).build();
+        say(_ -> all);
     }
 
     /** Done with the reason when the first rank is lost. */
@@ -133,7 +138,7 @@ public final class JoinDesk {
             switch (message.getSaidCase()) {
                 case HELLO -> seat = seat == null ? take(message.getHello(), response) : seat;
                 case PROGRESS -> doing(message.getProgress().getDetail());
-                case LOADED -> ready(message.getLoaded().getBackend());
+                case LOADED -> ready(message.getLoaded());
                 case FAILED -> gone(message.getFailed().getReason());
                 case SAID_NOT_SET -> log.debug("join=empty");
             }
@@ -146,13 +151,14 @@ public final class JoinDesk {
             }
         }
 
-        private void ready(String backend) {
+        private void ready(RankLoaded what) {
             if (seat != null) {
-                log.info("rank={} loaded backend=\"{}\"", seat.rank, backend);
-                seat.loaded = true;
+                log.info("rank={} loaded backend=\"{}\"", seat.rank, what.getBackend());
+                seat.loaded = what;
                 doing("loaded");
-                if (allLoaded()) {
-                    loaded.complete(null);
+                List<RankLoaded> all = all(each -> each.loaded);
+                if (all.size() == seats.length - 1) {
+                    loaded.complete(all);
                 }
             }
         }
@@ -185,7 +191,7 @@ public final class JoinDesk {
         log.info("rank={} joined process={} host=\"{}\"", seat.rank, hello.getProcessId(), hello.getHost());
         progress.accept(picture());
         if (free() < 0) {
-            met.complete(hellos());
+            met.complete(all(each -> each.hello));
         }
         return seat;
     }
@@ -222,24 +228,16 @@ public final class JoinDesk {
         return -1;
     }
 
-    private List<RankHello> hellos() {
-        List<RankHello> hellos = new ArrayList<>();
+    /** What those who have come said, as far as they have. */
+    private <T> List<T> all(Function<Seat, @Nullable T> what) {
+        List<T> said = new ArrayList<>();
         for (Seat seat : seats) {
-            if (seat != null) {
-                hellos.add(seat.hello);
+            T each = seat == null ? null : what.apply(seat);
+            if (each != null) {
+                said.add(each);
             }
         }
-        return hellos;
-    }
-
-    private boolean allLoaded() {
-        for (int rank = 1; rank < seats.length; rank++) {
-            Seat seat = seats[rank];
-            if (seat == null || !seat.loaded) {
-                return false;
-            }
-        }
-        return true;
+        return said;
     }
 
     /** What all do, for people. */

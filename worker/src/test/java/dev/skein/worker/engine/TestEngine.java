@@ -1,6 +1,7 @@
 package dev.skein.worker.engine;
 
 import dev.skein.compute.Backend;
+import dev.skein.compute.collective.Collective;
 import dev.skein.compute.collective.Membership;
 import dev.skein.compute.collective.SharedMemoryCollective;
 import dev.skein.compute.cpu.JavaBackend;
@@ -14,6 +15,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -64,21 +66,29 @@ public final class TestEngine implements AutoCloseable {
                 options,
                 leader.vocabularySize(),
                 new GroupStepper(
-                        options, leader, backends.get(), () -> Links.join(leader.shard(), joiner(group)), LIMIT),
+                        options,
+                        leader,
+                        backends.get(),
+                        () -> Links.join(leader.shard(), joining(group, leader)),
+                        LIMIT),
                 (_, _) -> {});
     }
 
     private void follow(Architecture part, EngineOptions options, Backend backend, String group) {
         try (Follower follower = new Follower(part, backend, options.stepLimits(), options.blocks(), (_, _) -> {})) {
-            follower.run(Links.join(part.shard(), joiner(group)));
+            follower.run(Links.join(part.shard(), joining(group, part)));
         } catch (RuntimeException | Error failed) {
             broken.add(failed);
         }
     }
 
-    private static Links.Joiner joiner(String group) {
-        return (name, rank, size) ->
-                SharedMemoryCollective.join(new Membership(group + name, "a token of this test", rank, size, LIMIT));
+    private static Function<Circle, Collective> joining(String group, Architecture part) {
+        return circle -> SharedMemoryCollective.join(new Membership(
+                group + circle.name(),
+                "a token of this test",
+                circle.place(part.shard().rank()),
+                circle.size(),
+                LIMIT));
     }
 
     private static EngineOptions options(Size size, int maxModelLen, @Nullable PromptLookup lookup) {

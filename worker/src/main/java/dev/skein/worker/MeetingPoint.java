@@ -1,0 +1,118 @@
+package dev.skein.worker;
+
+import dev.skein.compute.collective.Collective;
+import dev.skein.compute.collective.CollectiveException;
+import dev.skein.compute.collective.Collectives;
+import dev.skein.compute.collective.Membership;
+import dev.skein.protocol.v1.RankPlace;
+import dev.skein.worker.engine.Circle;
+import dev.skein.worker.engine.Links;
+import dev.skein.worker.model.Shard;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetSocketAddress;
+import java.nio.channels.ServerSocketChannel;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Where a rank meets those that it speaks with: in memory where all of a circle are on one host, else over TCP. It listens
+ * as soon as it knows who is where, for each circle of several hosts in which others come to it, and until it has met them.
+ */
+final class MeetingPoint implements AutoCloseable {
+    private final Shard shard;
+    private final List<String> hosts;
+    private final Map<String, ServerSocketChannel> doors = new LinkedHashMap<>();
+    private final Map<String, Integer> ports = new LinkedHashMap<>();
+
+    /**
+     * Listens.
+     *
+     * @param hosts of all ranks, in their order
+     * @param address to listen on, if any are elsewhere
+     * @throws IllegalArgumentException if this machine cannot listen there
+     */
+    MeetingPoint(Shard shard, List<String> hosts, String address) {
+        this.shard = shard;
+        this.hosts = List.copyOf(hosts);
+        try {
+            for (Circle circle : Links.circles(shard)) {
+                ServerSocketChannel door = ServerSocketChannel.open();
+                doors.put(circle.name(), door);
+                if (isSpread(circle) && circle.place(shard.rank()) < circle.size() - 1) {
+                    door.bind(new InetSocketAddress(address, 0));
+                    ports.put(circle.name(), door.socket().getLocalPort());
+                }
+            }
+        } catch (IOException | RuntimeException e) {
+            close();
+            throw new IllegalArgumentException(
+                    "rank %d cannot listen on %s for ranks of other hosts: %s. %s names another address of its machine"
+                            .formatted(shard.rank(), address, e, Host.ADDRESS),
+                    e);
+        }
+    }
+
+    private boolean isSpread(Circle circle) {
+        return circle.ranks().stream().map(hosts::get).distinct().count() > 1;
+    }
+
+    /** Where it listens for each circle in which ranks of other hosts come to it. */
+    Map<String, Integer> ports() {
+        return Map.copyOf(ports);
+    }
+
+    /**
+     * Meets all.
+     *
+     * @param session this life of the group
+     * @param limit for joining, and for every call
+     * @param places of all ranks, in their order
+     * @param leader the address at which the leader was found
+     * @throws CollectiveException naming the rank that does not come in time
+     */
+    Links join(String session, String token, Duration limit, List<RankPlace> places, String leader) {
+        return Links.join(
+                shard,
+                circle -> join(
+                        circle,
+                        new Membership(
+                                session + "-" + circle.name(), token, circle.place(shard.rank()), circle.size(), limit),
+                        places,
+                        leader));
+    }
+
+    private Collective join(Circle circle, Membership membership, List<RankPlace> places, String leader) {
+        ServerSocketChannel door = doors.get(circle.name());
+        if (door == null) {
+            throw new IllegalStateException("rank %d is not in %s".formatted(shard.rank(), circle));
+        }
+        return Collectives.join(
+                membership,
+                door,
+                circle.ranks().stream()
+                        .map(rank -> place(rank, circle, places.get(rank), leader))
+                        .toList());
+    }
+
+    private Collectives.Place place(int rank, Circle circle, RankPlace place, String leader) {
+        String address = place.getAddress().isEmpty() ? leader : place.getAddress();
+        return new Collectives.Place(
+                hosts.get(rank),
+                InetSocketAddress.createUnresolved(address, place.getPortsOrDefault(circle.name(), 0)));
+    }
+
+    /** Stops listening for who has not come. */
+    @Override
+    public void close() {
+        try {
+            for (ServerSocketChannel door : doors.values()) {
+                door.close();
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException("rank %d cannot stop listening".formatted(shard.rank()), e);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+package dev.skein.worker;
+
+import io.vertx.core.net.SocketAddress;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.OptionalInt;
+import java.util.concurrent.CompletableFuture;
+
+/** A rank that follows a leader of this machine, in a process of its own that takes itself to be on another host. */
+final class MemberProcess implements AutoCloseable {
+    private final Process process;
+
+    MemberProcess(int port, String token, int rank, String host) throws IOException {
+        process = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-XX:TieredStopAtLevel=1",
+                        "-XX:+UseSerialGC",
+                        "--enable-native-access=ALL-UNNAMED",
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        MemberProcess.class.getName(),
+                        Integer.toString(port),
+                        token,
+                        Integer.toString(rank),
+                        host)
+                .redirectError(ProcessBuilder.Redirect.DISCARD)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .start();
+    }
+
+    long pid() {
+        return process.pid();
+    }
+
+    /** As {@code kill -9} does. */
+    void kill() throws InterruptedException {
+        process.destroyForcibly().waitFor();
+    }
+
+    /** Waits for its end; 0 if its leader said that there was no more to do. */
+    int end() throws InterruptedException {
+        return process.waitFor();
+    }
+
+    @Override
+    public void close() {
+        process.destroyForcibly();
+    }
+
+    // In the process
+
+    public static void main(String[] arguments) {
+        GroupMember member = GroupMember.start(
+                SocketAddress.inetSocketAddress(Integer.parseInt(arguments[0]), "127.0.0.1"),
+                arguments[1],
+                OptionalInt.of(Integer.parseInt(arguments[2])),
+                new Host(arguments[3], ""),
+                _ -> {});
+        CompletableFuture.anyOf(member.ended(), member.failure()).join();
+        int code = member.failure().isDone() ? 1 : 0;
+        member.close();
+        System.exit(code);
+    }
+}
