@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as nn
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "test"))
-from driver import Device, cluster_of, multiply, sharing  # noqa: E402
+from driver import Device, cluster_of, experts, grouped, multiply, sharing  # noqa: E402
 
 import numpy as np  # noqa: E402
 
@@ -253,11 +253,79 @@ class Bench:
                 work = 4 * rows * columns * (tokens if tokens > 64 else 1)
                 theirs = self.row(f"{name}, {kernel}", ours, theirs, work, "TFLOP/s" if tokens > 64 else "TB/s")
 
+    def experts(self):
+        """A layer's experts as in Mixtral: both products, with what brings rows together before and adds them up after."""
+        count, chosen, inner, hidden = 8, 2, 14336, 4096
+        sizes = [tokens for tokens in (1, 8, 16, 32, 64, 128, 256, 2048) if self.want(f"experts 8 of 3 x {inner} x {hidden}, {tokens} tokens")]
+        if not sizes:
+            return
+        both = torch.randn(count, 2 * inner, hidden, dtype=torch.bfloat16, device=CUDA) / 64
+        downs = torch.randn(count, hidden, inner, dtype=torch.bfloat16, device=CUDA) / 64
+        gate_up = torch.cat([self.tiles([w[:inner], w[inner:]], gated=True) for w in both])
+        down = torch.cat([self.tiles([w]) for w in downs])
+        for tokens in sizes:
+            slots = tokens * chosen
+            x = torch.randn(tokens, hidden, dtype=torch.bfloat16, device=CUDA)
+            logits = torch.randn(tokens, count, device=CUDA)
+            expert, start, listed = (torch.empty(n, dtype=torch.int32, device=CUDA) for n in (slots, count + 1, slots))
+            weight, products = torch.empty(slots, device=CUDA), torch.empty(slots, hidden, device=CUDA)
+            inners, brought = (torch.empty(slots, n, dtype=torch.bfloat16, device=CUDA) for n in (inner, hidden))
+            out = torch.zeros(tokens, hidden, device=CUDA)
+            at = {name: t.data_ptr() for name, t in locals().items() if isinstance(t, torch.Tensor)}
+
+            def ours(kernel):
+                launch = lambda *arguments, **how: self.device.launch(*arguments, **how, overlap=True)
+                launch("skein_route", (tokens,), 32, at["logits"], I(count), I(chosen), I(1), at["expert"], at["weight"])
+                launch("skein_list", (1,), 1024, at["expert"], I(slots), I(count), at["start"], at["listed"], shared=4 * (count + 1))
+                gate = (at["gate_up"], at["brought"], at["inners"], inner, inner // 8, hidden)
+                low = (at["down"], at["inners"], at["products"], hidden, hidden // 16, inner)
+                lists = (at["start"], at["listed"])
+                if kernel.startswith("experts"):
+                    experts(self.device, kernel, gate[0], at["x"], *gate[2:], tokens, count, *lists, chosen, GATED, True)
+                    experts(self.device, kernel, *low, tokens, count, *lists, 1, FLOAT, True)
+                else:
+                    launch("skein_bring", (slots,), 256, at["x"], at["listed"], I(chosen), at["brought"], I(hidden // 8))
+                    grouped(self.device, kernel, *gate, slots, count, at["start"], 0, GATED, True)
+                    grouped(self.device, kernel, *low, slots, count, *lists, FLOAT, True)
+                launch("skein_mix", (tokens,), 256, at["products"], at["weight"], I(chosen), at["out"], I(hidden))
+
+            def peer():
+                p, e = logits.softmax(1).topk(chosen)
+                p = p / p.sum(1, keepdim=True)
+                order = e.flatten().argsort(stable=True)
+                ends = (e.flatten()[:, None] == torch.arange(count, device=CUDA)).sum(0).cumsum(0).int()
+                h = nn.grouped_mm(x[order // chosen], both.transpose(1, 2), offs=ends)
+                h = nn.grouped_mm(nn.silu(h[:, :inner]) * h[:, inner:], downs.transpose(1, 2), offs=ends)
+                return torch.zeros(tokens, hidden, device=CUDA).index_add(0, order // chosen, h * p.flatten()[order, None])
+
+            read = len(set(logits.topk(chosen)[1].flatten().tolist())) * 6 * inner * hidden
+            theirs = [peer] * 2
+            for kernel in self.expert_kernels(tokens, slots / count):
+                out.zero_()
+                self.device.stream = torch.cuda.current_stream().cuda_stream
+                ours(kernel)
+                torch.cuda.synchronize()
+                name = f"experts 8 of 3 x {inner} x {hidden}, {tokens} tokens, {kernel}"
+                self.check(name, out, peer(), 1e-2)
+                many = tokens > 256
+                theirs = self.row(name, [lambda: ours(kernel)] * 2, theirs, 6 * inner * hidden * slots if many else read,
+                                  "TFLOP/s" if many else "TB/s")
+
+    def expert_kernels(self, tokens, each):
+        """As CudaExperts and CudaHopperExperts choose, or all that can."""
+        have = [k for k in ("grouped_16", "grouped_32", "grouped_64", "grouped_128", "grouped_flat_256") if self.device.has("skein_" + k)]
+        few = ["experts_8" if tokens <= 8 else "experts_64"]
+        if ALL:
+            return few + have
+        if tokens <= 8 or not have:
+            return few
+        return [next((k for k in have if 1.5 * each <= int(k.split("_")[-1])), have[-1])]
+
     # Attention
 
     def attention(self):
         heads, kv, size = 32, 8, 128
-        for batch, length in ((1, 1024), (1, 32768), (16, 1024), (64, 1024), (64, 8192)):
+        for batch, length in ((1, 1024), (1, 32768), (16, 1024), (64, 1024), (64, 1088), (64, 8192), (256, 1088)):
             name = f"decode attention {batch} x {length}"
             if not self.want(name):
                 continue
@@ -303,7 +371,9 @@ class Bench:
     def decode_kernel(beside, blocks):
         """As CudaAttention chooses: whether the staged kernel, and how long chunks are."""
         fills = lambda chunk: beside * -(-blocks // chunk) > 3 * 132
-        chunk = 64 if fills(64) else 128
+        if fills(96):
+            return False, -(-blocks // -(-blocks // 96))
+        chunk = 128
         while chunk > 8 and beside * -(-blocks // chunk) < 132 * 9 // 10:
             chunk //= 2
         return not fills(chunk), chunk
@@ -440,7 +510,7 @@ class Bench:
 def main():
     bench = Bench(sys.argv[1], sys.argv[2:])
     bench.ceilings()
-    for part in (bench.products, bench.four_bits, bench.gated, bench.attention, bench.prompt, bench.rows_of_activations, bench.sampling):
+    for part in (bench.products, bench.four_bits, bench.gated, bench.experts, bench.attention, bench.prompt, bench.rows_of_activations, bench.sampling):
         part()
         torch.cuda.empty_cache()
     if bench.wrong:

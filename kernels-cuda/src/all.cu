@@ -39,6 +39,7 @@ namespace sample {
 #ifdef SKEIN_HOPPER
 namespace matmul_hopper {
 #include "matmul_hopper.cu"
+#include "experts_hopper.cu"
 }
 namespace attention_hopper {
 #include "attention_hopper.cu"

@@ -110,6 +110,19 @@ extern "C" __global__ void __launch_bounds__(1024, 1)
 }
 SKEIN_KERNEL(skein_list)
 
+// Brings rows of x together by expert: row i of out is row list[i] / share of x. A row has columns / 8 pieces of 16 bytes.
+// Grid: slots; any block.
+extern "C" __global__ void skein_bring(const uint4* x, const int* list, int share, uint4* out, int pieces) {
+    dependency_wait();
+    dependents_start();
+    const uint4* from = x + (int64_t)(list[blockIdx.x] / share) * pieces;
+    uint4* to = out + (int64_t)blockIdx.x * pieces;
+    for (int i = threadIdx.x; i < pieces; i += blockDim.x) {
+        to[i] = from[i];
+    }
+}
+SKEIN_KERNEL(skein_bring)
+
 // As skein_matmul_*, of each expert with its slots: row `slot` of out is W times row `slot / share` of x.
 // Grid: (tokens / TOKENS, rowTiles / ROW_TILES, experts), rounded up; block: 256.
 #define SKEIN_EXPERTS(NAME, ROW_TILES, TOKENS)                                                                       \

@@ -204,6 +204,23 @@ def multiply(device, kernel, weight, x, out, rows, row_tiles, k_tiles, tokens, m
                   shared=shared, overlap=overlap, cluster=cluster or 1)
 
 
+def experts(device, kernel, weight, x, out, rows, row_tiles, columns, tokens, count, start, listed, share, mode, overlap=False):
+    """Launches skein_experts_*: `start` and `listed` are what skein_list made of the tokens' choices."""
+    of_tokens = int(kernel.split("_")[1])
+    grid = (-(-tokens // of_tokens), -(-row_tiles // (1 if of_tokens == 8 else 2)), count)
+    numbers = [np.int32(n) for n in (rows, row_tiles, columns // 16)]
+    device.launch("skein_" + kernel, grid, 256, weight, x, out, *numbers, start, listed, np.int32(share), np.int32(mode), overlap=overlap)
+
+
+def grouped(device, kernel, weight, x, out, rows, row_tiles, columns, slots, count, start, listed, mode, overlap=False):
+    """Launches skein_grouped_*, on rows that lie by expert."""
+    size = int(kernel.split("_")[-1])
+    shared = {16: 11, 32: 10, 64: 8, 128: 6, 256: 4}[size] * (16384 + 16 + 128 * size) + 1024
+    device.launch("skein_" + kernel, (MULTIPROCESSORS,), 384, Map.weight(device, weight, count * row_tiles, columns // 16),
+                  Map.rows(device, x, slots, columns, size), out, np.int32(rows), np.int32(row_tiles), np.int32(columns // 16), start,
+                  np.int32(count), listed, np.int32(mode), shared=shared, overlap=overlap)
+
+
 def to_bf16(x):
     """Rounded to nearest, ties to even: 16-bit patterns."""
     u = np.asarray(x, np.float32).view(np.uint32).astype(np.uint64)

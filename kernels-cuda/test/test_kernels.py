@@ -6,7 +6,7 @@ import unittest
 import numpy as np
 
 import sampling
-from driver import Device, from_bf16, multiply, rounded, tiles, to_bf16
+from driver import Device, experts, from_bf16, grouped, multiply, rounded, tiles, to_bf16
 
 SEED = int(os.environ.get("SKEIN_TEST_SEED", "1"))
 GUARD = 64
@@ -307,7 +307,8 @@ class KernelTest(unittest.TestCase):
     # Experts
 
     def test_experts(self):
-        for count, chosen, normalised, hidden, inner, tokens in ((4, 2, 1, 32, 48, 1), (5, 3, 0, 48, 16, 9), (40, 8, 1, 16, 32, 75)):
+        for count, chosen, normalised, hidden, inner, tokens in ((4, 2, 1, 32, 48, 1), (5, 3, 0, 48, 16, 9), (40, 8, 1, 16, 32, 75),
+                                                                (3, 2, 1, 592, 144, 100)):
             what = f"{chosen} of {count} experts, {tokens} tokens, seed {SEED}"
             logits = np.round(self.random.standard_normal((tokens, count)) * 4).astype(F) / 4  # equals
             gate, up = (rounded(self.random.standard_normal((count, inner, hidden)) / 4) for _ in range(2))
@@ -340,22 +341,32 @@ class KernelTest(unittest.TestCase):
                     g = x[t].astype(np.float64) @ gate[i].T
                     exact[t] += w * (g / (1 + np.exp(-g)) * (x[t].astype(np.float64) @ up[i].T)) @ down[i].T
             bits = None
-            for of_tokens, of_tiles in ((8, 1), (64, 2)):
+            for kernel in self.expert_products():
                 inners, products = self.out((slots, inner), np.uint16), self.out((slots, hidden), F)
-                grid = lambda tiles: (-(-tokens // of_tokens), -(-tiles // of_tiles), count)
-                gated_tiles, down_tiles = -(-inner // 8), -(-hidden // 16)
-                self.device.launch(f"skein_experts_{of_tokens}", grid(gated_tiles), 256, gate_up, at, inners, I(inner),
-                                   I(gated_tiles), I(hidden // 16), start, listed, I(chosen), I(GATED))
-                self.device.launch(f"skein_experts_{of_tokens}", grid(down_tiles), 256, downs, inners, products, I(hidden),
-                                   I(down_tiles), I(inner // 16), start, listed, I(1), I(FLOAT))
+                if kernel.startswith("experts"):
+                    experts(self.device, kernel, gate_up, at, inners, inner, -(-inner // 8), hidden, tokens, count, start, listed, chosen, GATED)
+                    experts(self.device, kernel, downs, inners, products, hidden, -(-hidden // 16), inner, tokens, count, start, listed, 1, FLOAT)
+                else:
+                    brought = self.out((slots, hidden), np.uint16)
+                    self.device.launch("skein_bring", (slots,), 32, at, listed, I(chosen), brought, I(hidden // 8))
+                    np.testing.assert_array_equal(self.read(brought, (slots, hidden), np.uint16), to_bf16(x)[slot_list // chosen], what)
+                    grouped(self.device, kernel, gate_up, brought, inners, inner, -(-inner // 8), hidden, slots, count, start, 0, GATED)
+                    grouped(self.device, kernel, downs, inners, products, hidden, -(-hidden // 16), inner, slots, count, start, listed, FLOAT)
+                self.read(inners, (slots, inner), np.uint16)
                 out = self.device.put(residual)
                 self.device.launch("skein_mix", (tokens,), 64, products, p, I(chosen), out, I(hidden))
                 got = self.device.get(out, (tokens, hidden), F)
-                self.near(got, exact + residual, np.abs(exact) / 100 + 0.02 * np.abs(exact).max(), what)
+                self.near(got, exact + residual, np.abs(exact) / 100 + 0.02 * np.abs(exact).max(), f"{kernel}: {what}")
                 self.read(products, (slots, hidden), F)
-                if bits is not None:
-                    np.testing.assert_array_equal(got.view(np.uint32), bits, what + ": other bits")
-                bits = got.view(np.uint32)
+                if bits is None:
+                    bits = got.view(np.uint32)
+                if "flat" not in kernel:
+                    np.testing.assert_array_equal(got.view(np.uint32), bits, f"{kernel}: {what}: other bits")
+
+    def expert_products(self):
+        """All kernels of experts' products; those that are for compute capability 9.0 only are "grouped"."""
+        return ["experts_8", "experts_64"] + [k for k in ("grouped_16", "grouped_32", "grouped_64", "grouped_128", "grouped_flat_256")
+                                              if self.device.has("skein_" + k)]
 
     # Attention
 

@@ -87,7 +87,7 @@ public final class CudaBackend implements Backend {
         ropes = new CudaRopes(context, stream);
         step = new CudaStep(context);
         outputs = new CudaOutputs(context);
-        experts = new CudaExperts(context, kernels, loader);
+        experts = new CudaExperts(context, kernels, loader, sameBits);
         embed = kernels.kernel("skein_embed");
         gather = kernels.kernel("skein_gather");
         round = kernels.kernel("skein_round");

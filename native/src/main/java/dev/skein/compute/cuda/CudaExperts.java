@@ -6,8 +6,9 @@ import dev.skein.compute.Routing;
 import dev.skein.compute.cuda.CudaContext.DeviceMemory;
 import dev.skein.compute.cuda.CudaMatmul.Store;
 import java.util.List;
+import java.util.Optional;
 
-/** Launches {@code experts.cu}. */
+/** Launches {@code experts.cu}, and {@link CudaHopperExperts} for its products of more than a few tokens. */
 final class CudaExperts {
     private static final int WARP = 32;
     private static final int LIST_THREADS = 1024;
@@ -15,13 +16,19 @@ final class CudaExperts {
     private static final int FEW = 8;
     private static final int MANY = 64;
 
+    /** Elements of bf16 in 16 bytes. */
+    private static final int VECTOR = 8;
+
     private final CudaLoader loader;
     private final CudaKernel route;
     private final CudaKernel list;
     private final CudaKernel few;
     private final CudaKernel many;
+    private final CudaKernel bring;
     private final CudaKernel mix;
+    private final Optional<CudaHopperExperts> hopper;
     private final CudaScratch choices;
+    private final CudaScratch brought;
     private final CudaScratch inner;
     private final CudaScratch products;
 
@@ -46,14 +53,18 @@ final class CudaExperts {
     /** What {@code skein_route} and {@code skein_list} write, by address. */
     private record Choices(long expert, long weight, long start, long list) {}
 
-    CudaExperts(CudaContext context, CudaKernels kernels, CudaLoader loader) {
+    /** @param sameBits whether a row must get the same bits whatever the step */
+    CudaExperts(CudaContext context, CudaKernels kernels, CudaLoader loader, boolean sameBits) {
         this.loader = loader;
         route = kernels.kernel("skein_route");
         list = kernels.kernel("skein_list");
         few = kernels.kernel("skein_experts_8");
         many = kernels.kernel("skein_experts_64");
+        bring = kernels.kernel("skein_bring");
         mix = kernels.kernel("skein_mix");
+        hopper = CudaHopperExperts.of(context, kernels, sameBits);
         choices = new CudaScratch(context);
+        brought = new CudaScratch(context);
         inner = new CudaScratch(context);
         products = new CudaScratch(context);
     }
@@ -81,8 +92,12 @@ final class CudaExperts {
 
         DeviceMemory gated = inner.atLeast(2L * slots * weights.inner());
         DeviceMemory out = products.atLeast(4L * slots * weights.hidden());
-        multiply(stream, weights, weights.gateUp, x, gated, made, chosen, tokens, Store.GATED_SILU);
-        multiply(stream, weights, weights.down, gated.address(), out, made, 1, tokens, Store.FLOAT);
+        if (hopper.isPresent() && tokens > FEW) {
+            multiply(hopper.get(), stream, weights, x, gated, out, made, chosen, slots);
+        } else {
+            multiply(stream, weights, weights.gateUp, x, gated, made, chosen, tokens, Store.GATED_SILU);
+            multiply(stream, weights, weights.down, gated.address(), out, made, 1, tokens, Store.FLOAT);
+        }
         mix.with(out).with(made.weight).with(chosen).with(inOut.memory()).with(weights.hidden());
         mix.launch(stream, tokens, THREADS);
     }
@@ -91,6 +106,24 @@ final class CudaExperts {
         long each = 4L * slots + 15 & -16L;
         long at = choices.atLeast(3 * each + 4L * (count + 1)).address();
         return new Choices(at, at + each, at + 3 * each, at + 2 * each);
+    }
+
+    /** Both products, by rows that lie by expert. */
+    private void multiply(
+            CudaHopperExperts products,
+            CudaStream stream,
+            Weights weights,
+            long x,
+            DeviceMemory gated,
+            DeviceMemory out,
+            Choices made,
+            int chosen,
+            int slots) {
+        DeviceMemory rows = brought.atLeast(2L * slots * weights.hidden());
+        bring.with(x).with(made.list).with(chosen).with(rows).with(weights.hidden() / VECTOR);
+        bring.launch(stream, slots, THREADS);
+        products.enqueue(stream, weights.gateUp, weights.count, rows, gated, slots, made.start, 0, Store.GATED_SILU);
+        products.enqueue(stream, weights.down, weights.count, gated, out, slots, made.start, made.list, Store.FLOAT);
     }
 
     private void multiply(
