@@ -1,12 +1,19 @@
 // Rows of a table, and rows of activations: one block a row.
 #include "skein.cuh"
 
-// out[t] = scale * table[ids[t]]. Grid: tokens; any block. The table is row after row of bf16; ids are checked by the host.
-extern "C" __global__ void skein_embed(const bf16* __restrict__ table, const int* ids,
-                                       float scale, float* __restrict__ out, int columns) {
+// out[t] = scale * table[ids[t]]. Grid: tokens; any block. The table is row after row of bf16; ids are checked by the host. An
+// id of -1 - o is what output o of the step before became: the first of the `stride` numbers of its result. One that was
+// not sampled may be anything, and stands for row 0 if it is none of the table's.
+extern "C" __global__ void skein_embed(const bf16* __restrict__ table, const int* ids, float scale, float* __restrict__ out, int columns,
+                                       int rows, const int* results, int stride) {
     dependency_wait();
     dependents_start();
-    const bf16* row = table + (int64_t)ids[blockIdx.x] * columns;
+    int id = ids[blockIdx.x];
+    if (id < 0) {
+        id = results[(int64_t)(-1 - id) * stride];
+        id = id >= 0 && id < rows ? id : 0;
+    }
+    const bf16* row = table + (int64_t)id * columns;
     float* to = out + (int64_t)blockIdx.x * columns;
     int vectors = columns % 8 == 0 ? columns / 8 : 0;  // rows stay 16-byte aligned only then
     for (int i = threadIdx.x; i < vectors; i += blockDim.x) {

@@ -54,11 +54,13 @@ class KernelTest(unittest.TestCase):
     def test_embed_and_gather(self):
         for columns in (1, 7, 8, 33, 576, 4096):
             table = to_bf16(self.random.standard_normal((11, columns)))
-            ids = np.array([10, 0, 3, 3, 9], I)
-            out = self.out((5, columns), F)
-            self.device.launch("skein_embed", (5,), 64, self.device.put(table), self.device.put(ids), F(1.7), out,
-                               I(columns))
-            got = self.read(out, (5, columns), F)
+            ids = np.array([10, 0, 3, 3, 9, 6, 0, 0], I)
+            given = np.where(np.arange(8) < 5, ids, [0] * 5 + [-3, -1, -2])  # the last three by results, two of which are no ids
+            results = np.array([[11, 1], [-1, 1], [6, 1]], I)
+            out = self.out((8, columns), F)
+            self.device.launch("skein_embed", (8,), 64, self.device.put(table), self.device.put(given.astype(I)), F(1.7), out,
+                               I(columns), I(11), self.device.put(results), I(2))
+            got = self.read(out, (8, columns), F)
             np.testing.assert_array_equal(got, from_bf16(table)[ids] * F(1.7))
             slots = np.full((2, 20), -7, I)
             slots[:, 0] = [4, 1]

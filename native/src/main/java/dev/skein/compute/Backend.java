@@ -89,6 +89,20 @@ public interface Backend extends AutoCloseable {
         pass.run();
     }
 
+    /**
+     * Whether a step may begin before the one before is finished, once that is {@linkplain #submit submitted}. Its ids may then name
+     * outputs of that step, whose ids nobody knows yet: see {@link StepInputs#token}.
+     */
+    default boolean runsAhead() {
+        return false;
+    }
+
+    /**
+     * Nothing more is enqueued in this step. Where the backend {@link #runsAhead}, one more may begin now; each is finished by
+     * a {@link #finish} of its own, in their order.
+     */
+    default void submit() {}
+
     /** {@code out[t] = scale * table[ids[t]]}; Gemma scales, by the root of the row's length. */
     void embed(Weight table, float scale, Buffer out);
 
@@ -199,7 +213,7 @@ public interface Backend extends AutoCloseable {
     void sample(Buffer logits);
 
     /**
-     * Waits for all enqueued operations.
+     * Waits for all operations of the oldest step that is not finished.
      *
      * @return valid until the next {@link #begin}
      * @throws ComputeException if an operation failed; the step's results are lost, the backend stays usable unless

@@ -58,7 +58,7 @@ public final class StepInputs {
 
     /** The regions. */
     public enum Region {
-        /** Token ids. */
+        /** Token ids, or negative numbers for those that are not known yet: see {@link StepInputs#token}. */
         IDS,
         /** Position of each token in its sequence. */
         POSITIONS,
@@ -152,7 +152,12 @@ public final class StepInputs {
         put(Region.BLOCKS, block);
     }
 
-    /** Appends a token of the sequence started last. */
+    /**
+     * Appends a token of the sequence started last.
+     *
+     * @param id or, where the backend {@linkplain Backend#runsAhead runs ahead} of a step that is not finished, -1 - o for
+     *     what that step's output o becomes
+     */
     public void token(int id, int position, int slot) {
         put(Region.IDS, id);
         put(Region.POSITIONS, position);

@@ -20,7 +20,9 @@ import dev.skein.compute.Weight;
 import dev.skein.compute.cuda.CudaContext.DeviceMemory;
 import dev.skein.compute.cuda.CudaMatmul.Store;
 import dev.skein.compute.cuda.CudaWeight.Form;
+import java.util.ArrayDeque;
 import java.util.Collections;
+import java.util.Deque;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Optional;
@@ -29,7 +31,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * One GPU. Weights of Q4_0 and Q4_1 are kept as they are; those of other types become bf16, and so do keys and values; sums, the
- * residual stream and logits are 32-bit floats. An operation is launched when it is enqueued; only {@link #finish} waits.
+ * residual stream and logits are 32-bit floats. An operation is launched when it is enqueued; only {@link #finish} waits, and one
+ * step may be enqueued meanwhile: the device then goes on from one to the next by itself.
  *
  * <p>A step whose ids, positions, slots or blocks are out of range fails as a {@link ComputeException} of {@link #finish}, and
  * nothing that would have read them is launched. So does NaN among logits.
@@ -42,6 +45,9 @@ public final class CudaBackend implements Backend {
     /** So few that a row is best shared by as many threads as a block may have. */
     private static final int FEW_ROWS = 64;
 
+    /** Steps that may be enqueued before the one before is finished. */
+    private static final int MOST_AHEAD = 1;
+
     private final CudaContext context;
     private final CudaStream stream;
     private final CudaLoader loader;
@@ -49,7 +55,7 @@ public final class CudaBackend implements Backend {
     private final CudaAttention attention;
     private final CudaRopes ropes;
     private final CudaStep step;
-    private final CudaOutputs outputs;
+    private final CudaScratch results;
     private final CudaExperts experts;
     private final CudaKernel embed;
     private final CudaKernel gather;
@@ -67,18 +73,35 @@ public final class CudaBackend implements Backend {
     private final CudaScratch rounded;
     private final CudaScratch processed;
     private final CudaScratch weights;
+    /** Of the step that began last, and what the one after it will take. */
+    private CudaOutputs outputs;
+
+    private CudaOutputs nextOutputs;
+    private final Deque<Submitted> submitted = new ArrayDeque<>();
+    /** Where submitted steps end, in turns. */
+    private final CudaEvent[] ends;
+
+    private int nextEnd;
     private final Set<Object> owned = Collections.newSetFromMap(new IdentityHashMap<>());
     private @Nullable StepInputs inputs;
     private @Nullable ComputeException failure;
     private @Nullable Runnable recording;
     private boolean stepping;
+    /** How many outputs of the step before this one's ids may name. */
+    private int named;
+
     private boolean closed;
+
+    /** A step that the device computes, or that failed before it came to that. */
+    private record Submitted(
+            CudaOutputs outputs, CudaEvent done, @Nullable ComputeException failure) {}
 
     private CudaBackend(CudaContext context, byte[] image, boolean mayReplay, boolean sameBits) {
         this.context = context;
         this.mayReplay = mayReplay;
         nvml = Nvml.open(context.bus());
         stream = context.stream();
+        ends = new CudaEvent[] {context.event(), context.event()};
         graphs = new CudaGraphs(context, stream);
         CudaKernels kernels = context.kernels(image);
         loader = new CudaLoader(context, stream, kernels);
@@ -86,7 +109,9 @@ public final class CudaBackend implements Backend {
         attention = new CudaAttention(context, kernels, sameBits);
         ropes = new CudaRopes(context, stream);
         step = new CudaStep(context);
-        outputs = new CudaOutputs(context);
+        results = new CudaScratch(context);
+        outputs = new CudaOutputs(context, results);
+        nextOutputs = new CudaOutputs(context, results);
         experts = new CudaExperts(context, kernels, loader, sameBits);
         embed = kernels.kernel("skein_embed");
         gather = kernels.kernel("skein_gather");
@@ -245,9 +270,17 @@ public final class CudaBackend implements Backend {
             inputs = copy;
         }
         copy.copyFrom(given);
+        if (submitted.size() > MOST_AHEAD) {
+            throw new IllegalStateException("%d steps are not finished, and no more than %d may be"
+                    .formatted(submitted.size(), MOST_AHEAD + 1));
+        }
         stepping = true;
         failure = null;
-        outputs.clear();
+        CudaOutputs fresh = nextOutputs;
+        nextOutputs = outputs;
+        outputs = fresh;
+        fresh.clear();
+        named = submitted.isEmpty() ? 0 : nextOutputs.count();
         recording = null;
         StepInputs begun = copy;
         check(() -> step.begin(begun, given.limits(), mayReplay && graphs.usable(), stream));
@@ -289,11 +322,12 @@ public final class CudaBackend implements Backend {
         CudaBuffer to = owned(out);
         checkColumns("table", from.columns(), "out", to.columns());
         produce(to, false, false);
-        prepare(() -> step.checkIds(from.rows()));
+        prepare(() -> step.checkIds(from.rows(), named));
         int rows = rows(to);
         launch(() -> {
             embed.with(from.memory()).with(step.address(Region.IDS)).with(scale).with(to.memory());
-            embed.with(to.columns()).launch(stream, rows, THREADS);
+            embed.with(to.columns()).with(from.rows()).with(results.atLeast(CudaOutputs.RESULT_BYTES));
+            embed.with(CudaOutputs.RESULT_BYTES / Integer.BYTES).launch(stream, rows, THREADS);
         });
     }
 
@@ -566,22 +600,43 @@ public final class CudaBackend implements Backend {
     }
 
     @Override
-    public StepOutputs finish() {
+    public boolean runsAhead() {
+        return true;
+    }
+
+    @Override
+    public void submit() {
         checkStepping();
-        stepping = false;
         check(() -> outputs.copyDown(stream));
+        CudaEvent done = ends[nextEnd];
+        nextEnd = 1 - nextEnd;
+        check(() -> stream.record(done));
         Runnable pass = recording;
         if (pass != null) {
             // While the device is at work on what was enqueued.
             check(() -> graphs.record(step.shape(), pass, tape));
         }
-        ComputeException failed = failure;
-        stream.synchronize();
-        if (failed != null) {
-            throw failed;
+        submitted.add(new Submitted(outputs, done, failure));
+        stepping = false;
+    }
+
+    @Override
+    public StepOutputs finish() {
+        enter();
+        if (stepping) {
+            submit();
         }
-        outputs.check();
-        return outputs;
+        Submitted oldest = submitted.poll();
+        if (oldest == null) {
+            throw new IllegalStateException("no step has begun");
+        }
+        if (oldest.failure != null) {
+            stream.synchronize();
+            throw oldest.failure;
+        }
+        oldest.done.synchronize();
+        oldest.outputs.check();
+        return oldest.outputs;
     }
 
     @Override

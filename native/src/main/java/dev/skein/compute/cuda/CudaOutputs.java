@@ -8,9 +8,12 @@ import dev.skein.compute.cuda.CudaContext.DeviceMemory;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** Results as {@code sample.cu} writes them: {@code Result} of each output, then the likeliest ids of all. */
+/**
+ * Results as {@code sample.cu} writes them: {@code Result} of each output, then the likeliest ids of all. Those of the next step take
+ * their place on the device, which is why a step's have memory of their own on the host.
+ */
 final class CudaOutputs implements StepOutputs {
-    private static final int RESULT_BYTES = 24;
+    static final int RESULT_BYTES = 24;
     private static final int ID = 0;
     private static final int LOGPROB = 4;
     private static final int RANK = 8;
@@ -30,15 +33,20 @@ final class CudaOutputs implements StepOutputs {
     private long topsAt;
     private long used;
 
-    CudaOutputs(CudaContext context) {
+    /** @param device of the results of all steps */
+    CudaOutputs(CudaContext context, CudaScratch device) {
         this.context = context;
-        device = new CudaScratch(context);
+        this.device = device;
         host = context.allocatePinned(4096);
     }
 
     /** No output has a result. */
     void clear() {
         outputs = 0;
+    }
+
+    int count() {
+        return outputs;
     }
 
     /** Makes room for the results of a step, of so many rows of which the last may be nobody's. */

@@ -58,7 +58,9 @@ final class CudaStep {
 
     private int runCount;
     private int highestId;
-    private int lowestId;
+    /** The last output of the step before that ids name, or -1. */
+    private int highestNamed;
+
     private int highestSlot;
     private int highestBlock;
     private int lastPosition;
@@ -209,7 +211,7 @@ final class CudaStep {
     /** Finds bounds and runs. */
     private void look(StepInputs inputs) {
         highestId = -1;
-        lowestId = Integer.MAX_VALUE;
+        highestNamed = -1;
         highestSlot = -1;
         lastPosition = 0;
         lastLonePosition = 0;
@@ -243,7 +245,7 @@ final class CudaStep {
     private void look(StepInputs inputs, int token) {
         int id = inputs.get(Region.IDS, token);
         highestId = Math.max(highestId, id);
-        lowestId = Math.min(lowestId, id);
+        highestNamed = Math.max(highestNamed, -1 - id);
         int slot = inputs.get(Region.SLOTS, token);
         highestSlot = Math.max(highestSlot, slot < 0 ? Integer.MAX_VALUE : slot);
         int position = inputs.get(Region.POSITIONS, token);
@@ -275,9 +277,14 @@ final class CudaStep {
         return highest;
     }
 
-    void checkIds(int bound) {
-        check(lowestId, bound, "embed", "id", -1);
-        check(highestId, bound, "embed", "id", -1);
+    /** @param named how many outputs of the step before ids may name */
+    void checkIds(int bound, int named) {
+        if (highestNamed >= named) {
+            check(-1 - highestNamed, bound, "embed", "id", -1);
+        }
+        if (highestId >= 0) {
+            check(highestId, bound, "embed", "id", -1);
+        }
     }
 
     void checkSlots(int blocks) {

@@ -14,6 +14,7 @@ import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
 import dev.skein.compute.OwnMemory;
 import dev.skein.compute.StepInputs;
+import dev.skein.compute.StepInputs.Output;
 import dev.skein.compute.StepOutputs;
 import dev.skein.compute.Weight;
 import dev.skein.compute.cpu.HostRows;
@@ -141,6 +142,57 @@ class CudaBackendTest {
         assertThat(backend.graphs().replays()).isEqualTo(6);
         assertThat(eager.graphs().captured()).isZero();
         launched.close();
+    }
+
+    /** Launched, captured and replayed: each time two steps under way, of which the second has the ids that the first brings. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void aStepMayNameTheIdsOfTheOneBefore(boolean graphs) {
+        CudaBackend device = graphs ? backend : CudaBackend.create(0, image, false, true);
+        MiniModel model = new MiniModel(device, SEED);
+        List<Sequence> sequences = MiniModel.sequences(new Random(SEED), 40, 21);
+        model.step(upTo(sequences, 8));
+        for (int left = 8; left > 2; left -= 2) {
+            submit(model, sequences, left, id(sequences, 0, left), id(sequences, 1, left));
+            List<Sequence> turned = sequences.reversed();
+            submit(model, turned, left - 1, -2, -1);
+            StepOutputs outputs = device.finish();
+            int[] ids = {outputs.id(0), outputs.id(1)};
+            outputs = device.finish();
+            float[] logprobs = {outputs.logprob(0), outputs.logprob(1)};
+            submit(model, turned, left - 1, ids[1], ids[0]);
+            outputs = device.finish();
+            assertThat(logprobs).as("seed %d", SEED).containsExactly(outputs.logprob(0), outputs.logprob(1));
+        }
+        assertThatThrownBy(device::finish).isInstanceOf(IllegalStateException.class);
+        submit(model, sequences, 2, -1, 0);
+        assertThatThrownBy(device::finish).hasMessage("embed failed: id -1 is not in 0..60");
+        model.close();
+    }
+
+    private static int id(List<Sequence> sequences, int index, int left) {
+        int[] ids = sequences.get(index).ids();
+        return ids[ids.length - left];
+    }
+
+    /** A token of each sequence, so many before its last, and the likeliest id that follows. */
+    private static void submit(MiniModel model, List<Sequence> sequences, int left, int... ids) {
+        StepInputs inputs = new StepInputs(new StepInputs.Limits(8, 8, 8, MiniModel.BLOCKS, 1));
+        for (int i = 0; i < ids.length; i++) {
+            int[] blocks = sequences.get(i).blocks();
+            int position = sequences.get(i).ids().length - left;
+            inputs.sequence();
+            for (int block : blocks) {
+                inputs.block(block);
+            }
+            inputs.token(
+                    ids[i],
+                    position,
+                    blocks[position / KvCache.BLOCK_SIZE] * KvCache.BLOCK_SIZE + position % KvCache.BLOCK_SIZE);
+            inputs.set(inputs.output(), Output.LOGPROBS, 0);
+        }
+        model.submit(inputs);
+        inputs.close();
     }
 
     private static List<Part> upTo(List<Sequence> sequences, int left) {

@@ -188,6 +188,13 @@ final class MiniModel {
         return all;
     }
 
+    /** Begins a step, which the backend's next {@code finish} but for those of others ends. */
+    void submit(StepInputs inputs) {
+        backend.begin(inputs);
+        backend.enqueue(pass);
+        backend.submit();
+    }
+
     StepOutputs run(StepInputs inputs) {
         backend.begin(inputs);
         backend.enqueue(pass);

@@ -284,13 +284,18 @@ public final class Engine implements StepLoop {
 
     private void turn() {
         obeyCommands();
-        boolean began = underWay.size() < stepper.depth() && begin();
-        if (underWay.size() == stepper.depth() || !began && !underWay.isEmpty()) {
+        boolean began = underWay.size() < most() && begin();
+        if (underWay.size() == most() || !began && !underWay.isEmpty()) {
             finish();
         } else if (!began && !stopped && commands.isEmpty()) {
             finishDrains();
             LockSupport.park(this);
         }
+    }
+
+    /** Steps that may be under way. */
+    private int most() {
+        return stepper.depth() + (stepper.runsAhead() ? 1 : 0);
     }
 
     private void finishDrains() {
@@ -355,7 +360,7 @@ public final class Engine implements StepLoop {
 
     /** Plans a step and starts it; false if there is nothing to compute. */
     private boolean begin() {
-        Plan plan = planner.plan();
+        Plan plan = underWay.size() < stepper.depth() ? planner.plan() : planner.planAhead();
         statistics.gauges(planner, pool);
         if (plan.size() == 0) {
             return false;

@@ -21,6 +21,7 @@ public final class Generation extends Sequence {
     private long seed;
     private int scored;
     private boolean promptDone;
+    private int sampledBy;
     /** Written by the loop, read by any thread. */
     private volatile long admitted;
 
@@ -93,6 +94,29 @@ public final class Generation extends Sequence {
 
     boolean wantsToken() {
         return outputs() < request.maxTokens();
+    }
+
+    @Override
+    boolean endsNext() {
+        return outputs() + 1 >= request.maxTokens()
+                || known() + 1 >= engine.options().maxModelLen();
+    }
+
+    @Override
+    boolean foreseeable() {
+        return super.foreseeable()
+                && engine.options().speculation() == null
+                && !sampling().penalises()
+                && badWords.length == 0;
+    }
+
+    /** The output of the last step that brings its next id. */
+    int sampledBy() {
+        return sampledBy;
+    }
+
+    void sampledBy(int output) {
+        sampledBy = output;
     }
 
     boolean wantsScores() {

@@ -28,6 +28,11 @@ final class LocalStepper implements Stepper {
     }
 
     @Override
+    public boolean runsAhead() {
+        return backend.runsAhead();
+    }
+
+    @Override
     public void load(LoadProgress progress) {
         KvCache cache = backend.kvCache(architecture.cache(options.blocks()));
         ForwardPass model = architecture.load(backend, options.stepLimits(), progress);
@@ -42,6 +47,7 @@ final class LocalStepper implements Stepper {
         }
         backend.begin(inputs);
         backend.enqueue(enqueued);
+        backend.submit();
     }
 
     @Override

@@ -46,6 +46,12 @@ import java.util.List;
  * other closely. Who has something under way keeps its blocks. Blocks that are given back while a step that writes to them
  * is under way may be taken at once, because every stage computes the steps in their order.
  *
+ * <h2>Running ahead</h2>
+ *
+ * Where a step may name the ids that the one before will bring, it is planned while that one is under way, if it holds no surprise: a
+ * token more of each sequence, blocks for all of them, and nobody to admit. If a sequence turns out to have ended, what the
+ * step brings for it is dropped. Otherwise the step is planned when nothing is under way, and the rest here holds as it stands.
+ *
  * <h2>Promises</h2>
  *
  * A block is held by one sequence, or by several that have the same ids up to its end, or is free. No step exceeds its budget, its seats or its rows. Sequences are admitted
@@ -123,7 +129,7 @@ final class Planner {
     Planner(Limits limits, BlockPool pool) {
         this.limits = limits;
         this.pool = pool;
-        plans = new Plan[limits.depth];
+        plans = new Plan[limits.depth + 1];
         Arrays.setAll(plans, _ -> new Plan());
         plan = plans[0];
     }
@@ -185,8 +191,7 @@ final class Planner {
      * at once.
      */
     Plan plan() {
-        plan = plans[(int) (steps % limits.depth)];
-        plan.clear();
+        next();
         rowsLeft = limits.scoredRows;
         draftRowsLeft = limits.draftRows;
         preempted = false;
@@ -197,6 +202,54 @@ final class Planner {
         }
         steps += plan.size() > 0 ? 1 : 0;
         return plan;
+    }
+
+    private void next() {
+        plan = plans[(int) (steps % plans.length)];
+        plan.clear();
+    }
+
+    /**
+     * The step after one that is under way, whose ids are not known yet: a token more of each sequence, if nothing has to be
+     * decided for it. Empty if something has, and then {@link #plan} is to be asked when the step under way is done.
+     */
+    Plan planAhead() {
+        next();
+        if (!foreseen()) {
+            return plan;
+        }
+        for (int i = 0; i < running.size(); i++) {
+            Sequence sequence = running.get(i);
+            if (goesOn(sequence)) {
+                pool.extend(sequence.blocks(), Sequence.blocksFor(sequence.computed() + 1));
+                schedule(sequence, 1);
+            }
+        }
+        steps += plan.size() > 0 ? 1 : 0;
+        return plan;
+    }
+
+    /** Whether nobody can be admitted, nobody has known tokens left to compute, and there are blocks enough for all. */
+    private boolean foreseen() {
+        if (!waiting.isEmpty() && seated() < limits.sequences) {
+            return false;
+        }
+        int blocks = 0;
+        for (int i = 0; i < running.size(); i++) {
+            Sequence sequence = running.get(i);
+            if (!sequence.paused() && (sequence.outstanding() > 0 || goesOn(sequence) && !sequence.foreseeable())) {
+                return false;
+            }
+            blocks += goesOn(sequence)
+                    ? Sequence.blocksFor(sequence.computed() + 1)
+                            - sequence.blocks().size()
+                    : 0;
+        }
+        return blocks <= pool.free() && running.size() <= limits.sequences;
+    }
+
+    private static boolean goesOn(Sequence sequence) {
+        return !sequence.paused() && sequence.underWay() > 0 && !sequence.endsNext();
     }
 
     /** What a step may have: all, or its share where others are under way at the same time. */

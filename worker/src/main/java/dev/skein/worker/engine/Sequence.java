@@ -143,6 +143,16 @@ class Sequence {
         paused = on;
     }
 
+    /** Whether it ends with the id that is under way, whatever that will be. */
+    boolean endsNext() {
+        return false;
+    }
+
+    /** Whether the id after the one that is under way can be drawn without knowing that one. */
+    boolean foreseeable() {
+        return !scored && draft.size() == 0;
+    }
+
     /** Prompt and output tokens. */
     int known() {
         return ids.size();
@@ -178,10 +188,10 @@ class Sequence {
         computed += tokens;
     }
 
-    /** After a step that sampled: what was computed of a draft counts as far as it came true. */
+    /** After a step that sampled: what was computed of a draft counts as far as it came true, and so does what runs ahead. */
     void settle() {
         draft.clear();
-        computed = Math.min(computed, known() - 1);
+        computed = Math.min(computed, known() - 1 + underWay);
     }
 
     void forget() {

@@ -46,7 +46,7 @@ final class StepBatch implements AutoCloseable {
         }
         for (int position = end - count; position < end; position++) {
             int slot = blocks.get(position / KvCache.BLOCK_SIZE) * KvCache.BLOCK_SIZE + position % KvCache.BLOCK_SIZE;
-            inputs.token(generation.token(position), position, slot);
+            inputs.token(id(generation, position), position, slot);
             if (generation.scores(position)) {
                 score(generation, position);
             }
@@ -54,6 +54,12 @@ final class StepBatch implements AutoCloseable {
                 sample(generation, position + 1);
             }
         }
+    }
+
+    /** An id, or the name of the one that the step before will bring. */
+    private static int id(Generation generation, int position) {
+        boolean there = position < generation.known() + generation.draft().size();
+        return there ? generation.token(position) : -1 - generation.sampledBy();
     }
 
     private void score(Generation generation, int position) {
@@ -67,6 +73,7 @@ final class StepBatch implements AutoCloseable {
     private void sample(Generation generation, int known) {
         Sampling sampling = generation.sampling();
         int output = inputs.output();
+        generation.sampledBy(output);
         inputs.set(output, Output.LOGPROBS, sampling.logprobs().orElse(-1));
         inputs.set(output, Output.TOP_K, sampling.topK());
         inputs.set(output, Output.TEMPERATURE, sampling.temperature());

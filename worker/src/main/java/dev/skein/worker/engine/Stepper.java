@@ -13,6 +13,11 @@ public interface Stepper extends AutoCloseable {
     /** How many steps may be under way at once: as many as there are stages. */
     int depth();
 
+    /** Whether one step more than {@link #depth} may be under way, if its ids name those that the one before it will bring. */
+    default boolean runsAhead() {
+        return false;
+    }
+
     /** Loads the model; the first call. */
     void load(LoadProgress progress);
 

@@ -13,8 +13,10 @@ import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
-/** Histories with several steps under way, as in a pipeline of as many stages. */
+/** Histories with several steps under way: as in a pipeline of as many stages, or one ahead of the other. */
 final class PlannerPipelineTest {
     private static final int HISTORIES = 10_000;
     private static final int BLOCK = 16;
@@ -32,18 +34,23 @@ final class PlannerPipelineTest {
         private final Map<Sequence, Integer> lives = new HashMap<>();
 
         private final Deque<List<Part>> underWay = new ArrayDeque<>();
+        /** What a sequence's next id will be, where a step that is under way has been given it already. */
+        private final Map<Sequence, Integer> foretold = new HashMap<>();
+
+        private final boolean ahead;
         private int toCome;
         private int mostUnderWay;
 
-        private History(long seed) {
+        private History(long seed, boolean ahead) {
             random = new Random(seed);
+            this.ahead = ahead;
             int seats = 1 + random.nextInt(6);
             limits = new Planner.Limits(
                     seats + random.nextInt(300),
                     seats,
                     1 + random.nextInt(8),
                     random.nextInt(10),
-                    2 + random.nextInt(3));
+                    ahead ? 1 : 2 + random.nextInt(3));
             pool = new BlockPool(2 + random.nextInt(20));
             planner = new Planner(limits, pool);
             contents = new long[pool.total()][BLOCK];
@@ -71,8 +78,17 @@ final class PlannerPipelineTest {
                 for (int i = 0; i < known; i++) {
                     ids[i] = i < alike ? beginning : random.nextInt(1000);
                 }
-                Sequence sequence = new Sequence(ids, random.nextInt(5) == 0, 0, random.nextInt(8) == 0 ? null : "");
-                lives.put(sequence, known + random.nextInt(most - known + 1));
+                boolean scored = random.nextInt(5) == 0;
+                int length = known + random.nextInt(most - known + 1);
+                // Some end where nobody foresees it.
+                int bound = random.nextInt(3) == 0 ? most : length;
+                Sequence sequence = new Sequence(ids, scored, 0, random.nextInt(8) == 0 ? null : "") {
+                    @Override
+                    boolean endsNext() {
+                        return known() + 1 >= bound;
+                    }
+                };
+                lives.put(sequence, length);
                 planner.add(sequence);
             }
         }
@@ -90,9 +106,10 @@ final class PlannerPipelineTest {
         }
 
         private void turn() {
-            boolean began = underWay.size() < limits.depth() && begin();
+            int most = limits.depth() + (ahead ? 1 : 0);
+            boolean began = underWay.size() < most && begin();
             mostUnderWay = Math.max(mostUnderWay, underWay.size());
-            if (underWay.size() == limits.depth() || !began && !underWay.isEmpty()) {
+            if (underWay.size() == most || !began && !underWay.isEmpty()) {
                 deliver();
             } else if (!began && underWay.isEmpty()) {
                 require(lives.isEmpty(), "somebody can go on when nothing is under way", lives.size());
@@ -100,7 +117,7 @@ final class PlannerPipelineTest {
         }
 
         private boolean begin() {
-            Plan plan = planner.plan();
+            Plan plan = underWay.size() < limits.depth() ? planner.plan() : planner.planAhead();
             underWay.forEach(step -> step.forEach(part -> require(
                     !lives.containsKey(part.sequence) || part.sequence.state() == Sequence.State.RUNNING,
                     "who has something under way keeps its blocks",
@@ -147,15 +164,23 @@ final class PlannerPipelineTest {
             }
         }
 
-        private static long[] prefixes(Sequence sequence, int length) {
+        private long[] prefixes(Sequence sequence, int length) {
             long[] prefixes = new long[length];
             long hash = sequence.salt() == null ? 1 : 2;
             for (int at = 0; at < length; at++) {
-                hash = (hash ^ sequence.token(at)) * 0x9E3779B97F4A7C15L + 1;
+                hash = (hash ^ id(sequence, at)) * 0x9E3779B97F4A7C15L + 1;
                 hash ^= hash >>> 29;
                 prefixes[at] = hash;
             }
             return prefixes;
+        }
+
+        private int id(Sequence sequence, int at) {
+            if (at < sequence.known() + sequence.draft().size()) {
+                return sequence.token(at);
+            }
+            require(ahead && at == sequence.known() && sequence.foreseeable(), "only one id is foretold", at);
+            return foretold.computeIfAbsent(sequence, _ -> random.nextInt(3));
         }
 
         private void deliver() {
@@ -172,14 +197,17 @@ final class PlannerPipelineTest {
             int end = requireNonNull(lives.get(sequence));
             int right = random.nextInt(sequence.draft().size() + 1);
             for (int i = 0; i <= right && sequence.known() < end; i++) {
-                sequence.append(i < right ? sequence.draft().get(i) : random.nextInt(3));
+                Integer told = foretold.remove(sequence);
+                sequence.append(i < right ? sequence.draft().get(i) : told != null ? told : random.nextInt(3));
             }
             if (sequence.known() >= end) {
                 end(sequence);
                 return;
             }
             sequence.settle();
-            for (int i = random.nextInt(4); i > 0 && sequence.known() + i < end; i--) {
+            for (int i = ahead ? Math.max(0, random.nextInt(40) - 36) : random.nextInt(4);
+                    i > 0 && sequence.known() + i < end;
+                    i--) {
                 sequence.draft().add(random.nextInt(3));
             }
         }
@@ -191,13 +219,14 @@ final class PlannerPipelineTest {
         }
     }
 
-    @Test
-    void keepsItsPromisesWithSeveralStepsUnderWay() {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void keepsItsPromisesWithSeveralStepsUnderWay(boolean ahead) {
         long seed = System.nanoTime();
         System.out.printf("PlannerPipelineTest: %,d histories from seed %d%n", HISTORIES, seed);
         int busy = 0;
         for (int i = 0; i < HISTORIES; i++) {
-            History history = new History(seed + i);
+            History history = new History(seed + i, ahead);
             try {
                 history.run();
             } catch (AssertionError | RuntimeException broken) {
