@@ -13,6 +13,10 @@ final class JavaCommand {
 
     private static final String CACHES = "skein.aot";
 
+    /// What a worker makes of weights on their way to a device is memory of this kind, which else ends where -Xmx does: before
+    /// the table of a model of 8B.
+    private static final String UNBOUNDED = "-XX:MaxDirectMemorySize=1t";
+
     private JavaCommand() {}
 
     /// A worker that listens on an address of this machine.
@@ -31,6 +35,7 @@ final class JavaCommand {
         Optional.ofNullable(System.getProperty(ARGUMENTS)).ifPresent(file -> command.add("@" + file));
         command.add("--enable-native-access=ALL-UNNAMED");
         cache().ifPresent(command::add);
+        command.add(UNBOUNDED);
         command.addAll(words(System.getenv().getOrDefault("SKEIN_WORKER_JAVA_OPTS", "")));
         command.add("-cp");
         command.add(System.getProperty("java.class.path"));
