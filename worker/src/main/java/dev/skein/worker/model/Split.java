@@ -6,6 +6,7 @@ import dev.skein.compute.ElementType;
 import dev.skein.worker.model.Parts.Matrix;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -17,9 +18,9 @@ import java.util.stream.Stream;
  *
  * <p>Each layer is split over the tensor ranks: attention by groups of query heads that share keys and values, so that no
  * head is cut and nothing of the cache is held twice, as long as there are as many groups as ranks. With fewer, several
- * ranks hold the same keys and values, and each has some of the query heads that read them. Groups may not come out
- * even (three for two ranks); so the columns of the feed-forward layer go, a block at a time, to whoever has the least
- * to read so far. The head is split by rows of the vocabulary.
+ * ranks hold the same keys and values, and each has some of the query heads that read them. Columns of the
+ * feed-forward layer are shared out evenly, also where groups of heads do not come out even (three for two ranks): ranks
+ * meet after each half of a layer, so that columns cannot make up for heads. The head is split by rows of the vocabulary.
  *
  * <p>What leaves a half of a layer is multiplied by columns, and columns are cut at the borders of quantised blocks only.
  *
@@ -57,8 +58,8 @@ final class Split {
     private List<Shard> shards() {
         List<Span> layers = layers();
         List<Heads> heads = heads();
-        List<Span> feedForward = feedForward(heads);
-        List<Span> experts = experts(heads);
+        List<Span> feedForward = feedForward();
+        List<Span> experts = experts();
         List<Span> vocabularies = vocabularies();
         List<Shard> shards = new ArrayList<>();
         for (int stage = 0; stage < count.pipeline(); stage++) {
@@ -157,29 +158,23 @@ final class Split {
 
     // Columns
 
-    private List<Span> feedForward(List<Heads> heads) {
+    private List<Span> feedForward() {
         List<Integer> layers = IntStream.range(0, config.layers())
                 .filter(i -> !mixed(i))
                 .boxed()
                 .toList();
-        if (layers.isEmpty()) {
-            return evenly("feed-forward columns", config.feedForward(), VECTOR, count.tensor());
-        }
         int border = border(layers.size(), i -> GatedFeedForward.down(config, layers.get(i)));
-        double column = layers.stream().mapToDouble(this::feedForwardBytes).sum() / config.feedForward();
-        return balanced("feed-forward columns", config.feedForward(), border, column, attention(heads, layers));
+        return columns("feed-forward columns", config.feedForward(), border);
     }
 
-    private List<Span> experts(List<Heads> heads) {
+    private List<Span> experts() {
         List<Integer> layers =
                 IntStream.range(0, config.layers()).filter(this::mixed).boxed().toList();
         if (layers.isEmpty()) {
-            return heads.stream().map(_ -> Span.all(0)).toList();
+            return Collections.nCopies(count.tensor(), Span.all(0));
         }
-        int inner = requireNonNull(config.experts()).feedForward();
         int border = border(layers.size(), i -> MixtureOfExperts.down(config, layers.get(i), 0));
-        double column = layers.stream().mapToDouble(this::feedForwardBytes).sum() / inner;
-        return balanced("columns of an expert", inner, border, column, attention(heads, layers));
+        return columns("columns of an expert", requireNonNull(config.experts()).feedForward(), border);
     }
 
     private boolean mixed(int layer) {
@@ -187,44 +182,8 @@ final class Split {
         return experts != null && !experts.dense().contains(layer);
     }
 
-    /** What each rank reads for attention in some layers. */
-    private double[] attention(List<Heads> heads, List<Integer> layers) {
-        double all = layers.stream().mapToDouble(this::attentionBytes).sum();
-        ModelConfig.Heads whole = config.heads();
-        double columns = 2.0 * whole.queries() + 2 * whole.keyValues();
-        return heads.stream()
-                .mapToDouble(each -> all * (2.0 * each.queries.size() + 2 * each.keyValues.size()) / columns)
-                .toArray();
-    }
-
-    /** Each unit goes to whoever has the least so far, the first of equals; but everybody gets one. */
-    private List<Span> balanced(String what, int columns, int border, double column, double[] before) {
-        int unit = Math.max(border, VECTOR);
-        int units = Math.ceilDiv(columns, unit);
-        requireEnough(what, columns, unit, units, before.length);
-        double[] cost = before.clone();
-        int[] given = new int[cost.length];
-        for (int i = 0; i < units; i++) {
-            int rank = i < cost.length ? i : least(cost);
-            given[rank]++;
-            cost[rank] += unit * column;
-        }
-        List<Span> spans = new ArrayList<>();
-        int from = 0;
-        for (int each : given) {
-            int to = Math.min(columns, from + each * unit);
-            spans.add(new Span(from, to));
-            from = to;
-        }
-        return spans;
-    }
-
-    private static int least(double[] cost) {
-        int least = 0;
-        for (int i = 1; i < cost.length; i++) {
-            least = cost[i] < cost[least] ? i : least;
-        }
-        return least;
+    private List<Span> columns(String what, int columns, int border) {
+        return evenly(what, columns, Math.max(border, VECTOR), count.tensor());
     }
 
     private List<Span> vocabularies() {
