@@ -13,8 +13,8 @@ import java.util.concurrent.locks.LockSupport;
  * adds a small part to a long wait, and a rank without work costs a hundredth of a core.
  */
 final class Patience {
-    /** Longer than ranks are apart after the same matrix; less than it costs to sleep. */
-    private static final long SPIN_NANOS = 30_000;
+    /** Longer than ranks are mostly apart when their parts of a layer are not equal, and than a core takes to come back from sleep. */
+    private static final long SPIN_NANOS = 200_000;
     /** Longer than a line needs between cores: the other may be running. */
     private static final long CROWDED_SPIN_NANOS = 5_000;
     /** Longer than a leader takes between two steps. Sleeping costs 50 microseconds at least, which is felt before this. */
