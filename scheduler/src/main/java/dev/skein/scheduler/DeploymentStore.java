@@ -128,7 +128,8 @@ public final class DeploymentStore implements AutoCloseable {
         }
     }
 
-    private void learn(byte[] message) {
+    /// Another member has put this, or has just shown it.
+    void learn(byte[] message) {
         Wish wish = Wish.of(message);
         lock.lock();
         try {

@@ -11,6 +11,7 @@ import dev.skein.scheduler.rollout.Needs;
 import dev.skein.scheduler.rollout.Strategy;
 import dev.skein.scheduler.rollout.Template;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -47,6 +48,20 @@ class SchedulerTest {
         assertThat(failed.observed().restarts()).isEqualTo(1);
         scheduler.apply(one);
         assertThat(substrate.next()).isEqualTo("start 0.3");
+    }
+
+    @Test
+    void takesOverGroupsThatRunAndCanGoBackToTheTemplateBefore() throws Exception {
+        Template newer = new Template("model", 1, "newer", new Needs(1, 0), policy);
+        Wish wish = new Wish(one.withTemplate(newer), 4, List.of(template), 1);
+        Scheduler.Running running = new Scheduler.Running(0, newer.key(), List.of("here"), Map.of(0, 5L));
+        DeploymentStatus status = scheduler.adopt(wish, List.of(running)).get(30, TimeUnit.SECONDS);
+        assertThat(substrate.next()).isEqualTo("start 0.5");
+        assertThat(status.revision()).isEqualTo(4);
+        DeploymentStatus undone = scheduler.undo("g").get(30, TimeUnit.SECONDS);
+        assertThat(undone.revision()).isEqualTo(5);
+        assertThat(undone.deployment().template()).isEqualTo(template);
+        assertThat(undone.earlier()).containsExactly(newer);
     }
 
     @Test

@@ -46,4 +46,7 @@ public sealed interface Call {
     }
 
     record Commit(String agent, String driver, long term, String group, long epoch) implements Call {}
+
+    /// I drive no more with this term, nor ever will again: others need not wait until the promise is over.
+    record Release(String agent, String driver, long term) implements Call {}
 }

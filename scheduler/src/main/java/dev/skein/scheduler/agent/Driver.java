@@ -30,6 +30,7 @@ public final class Driver {
     private final Map<String, Long> floors = new TreeMap<>();
     private final Map<String, Long> waits = new HashMap<>();
     private final Map<String, List<String>> reasons = new HashMap<>();
+    private final List<Call> releases = new ArrayList<>();
     private boolean running;
     private boolean complete;
     private boolean held;
@@ -152,7 +153,8 @@ public final class Driver {
 
     /// What is to be said now. To be asked every few ten milliseconds, and after each answer.
     public List<Call> due(long now) {
-        List<Call> calls = new ArrayList<>();
+        List<Call> calls = new ArrayList<>(releases);
+        releases.clear();
         if (!running && now >= runAt) {
             run(now);
         }
@@ -203,11 +205,13 @@ public final class Driver {
         });
     }
 
+    /// Where agents said yes to one that gets no majority, the next one should not have to wait for that.
     private void rest(long now) {
+        peers.keySet().forEach(agent -> releases.add(new Call.Release(agent, name, term)));
         running = false;
         held = false;
         decisions.clear();
-        runAt = now + times.promiseMillis() / 2 + random.nextLong(2 * times.promiseMillis());
+        runAt = now + times.promiseMillis() / 4 + random.nextLong(times.promiseMillis());
     }
 
     private Call beat(String agent, Peer peer, boolean holds) {
@@ -277,11 +281,13 @@ public final class Driver {
             case Call.Reserve reserve -> reserve.group();
             case Call.Commit commit -> commit.group();
             case Call.Beat beat -> "";
+            case Call.Release release -> "";
         };
         long epoch = switch (call) {
             case Call.Reserve reserve -> reserve.epoch();
             case Call.Commit commit -> commit.epoch();
             case Call.Beat beat -> 0;
+            case Call.Release release -> 0;
         };
         Decision decision = decisions.get(group);
         if (decision != null && decision.epoch() == epoch && decision.stage() != Decision.Stage.PLACED) {

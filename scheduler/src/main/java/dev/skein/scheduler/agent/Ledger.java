@@ -63,6 +63,7 @@ public final class Ledger {
             case Call.Beat beat -> beat(beat, now);
             case Call.Reserve reserve -> reserve(reserve, now);
             case Call.Commit commit -> commit(commit, now);
+            case Call.Release release -> release(release, now);
         };
         return answer(reason, now);
     }
@@ -141,6 +142,13 @@ public final class Ledger {
         promisedUntil = now + times.promiseMillis();
         if (beat.holds()) {
             obey(beat);
+        }
+        return "";
+    }
+
+    private String release(Call.Release call, long now) {
+        if (call.term() == term && call.driver().equals(driver)) {
+            promisedUntil = Math.min(promisedUntil, now);
         }
         return "";
     }

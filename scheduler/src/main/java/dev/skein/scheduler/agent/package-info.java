@@ -10,7 +10,8 @@
 ///
 /// 1. *One driver.* An agent that says yes to a driver's beat says no to all others for P on its own clock. A
 ///    driver drives while a majority of all agents said yes to beats that it sent less than P less a tenth ago. Two
-///    majorities share an agent, so two drivers never drive at once.
+///    majorities share an agent, so two drivers never drive at once. One that gives up says so, for good for
+///    this term, and is not waited for.
 /// 2. *Terms and epochs.* A driver drives with a term that it alone has; agents refuse older ones. Every decision
 ///    about a group gets an epoch, higher than all before. Each beat names the epoch of every group: an agent ends
 ///    what it has of an older one, and gives devices only for the very epochs that the last beat names. So nothing

@@ -60,6 +60,7 @@ final class AgentCalls {
             case Call.Beat beat -> ask(AgentGrpcClient.Beat, Wire.message(beat));
             case Call.Reserve reserve -> ask(AgentGrpcClient.Reserve, Wire.message(reserve));
             case Call.Commit commit -> ask(AgentGrpcClient.Commit, Wire.message(commit));
+            case Call.Release release -> ask(AgentGrpcClient.Release, Wire.message(release));
         };
         return answer.map(Wire::answer);
     }

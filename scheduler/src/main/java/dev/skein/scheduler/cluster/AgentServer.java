@@ -42,6 +42,7 @@ public final class AgentServer {
         answer(grpc, AgentGrpcService.Beat, beat -> told(Wire.call(machine, beat)));
         answer(grpc, AgentGrpcService.Reserve, reserve -> told(Wire.call(machine, reserve)));
         answer(grpc, AgentGrpcService.Commit, commit -> told(Wire.call(machine, commit)));
+        answer(grpc, AgentGrpcService.Release, release -> told(Wire.call(machine, release)));
         answer(grpc, AgentGrpcService.Describe, nothing -> agent.describe().thenApply(Wire::message));
         answer(grpc, AgentGrpcService.Start, wish -> accepted(agent.start(order(wish))));
         answer(grpc, AgentGrpcService.Drain, wish -> accepted(end(wish, false)));

@@ -4,6 +4,7 @@ import dev.skein.protocol.v1.AgentAnswer;
 import dev.skein.protocol.v1.AgentBeat;
 import dev.skein.protocol.v1.AgentClaim;
 import dev.skein.protocol.v1.AgentCommit;
+import dev.skein.protocol.v1.AgentRelease;
 import dev.skein.protocol.v1.AgentReserve;
 import dev.skein.protocol.v1.ClaimState;
 import dev.skein.protocol.v1.RankDoing;
@@ -84,6 +85,17 @@ final class Wire {
 
     static Call.Commit call(String agent, AgentCommit commit) {
         return new Call.Commit(agent, commit.getDriver(), commit.getTerm(), commit.getGroup(), commit.getEpoch());
+    }
+
+    static AgentRelease message(Call.Release release) {
+        return AgentRelease.newBuilder()
+                .setDriver(release.driver())
+                .setTerm(release.term())
+                .build();
+    }
+
+    static Call.Release call(String agent, AgentRelease release) {
+        return new Call.Release(agent, release.getDriver(), release.getTerm());
     }
 
     static AgentAnswer message(Answer answer) {

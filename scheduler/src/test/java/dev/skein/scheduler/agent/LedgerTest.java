@@ -41,6 +41,16 @@ class LedgerTest {
     }
 
     @Test
+    void listensToAnotherOnceItsDriverGivesUp() {
+        Ledger ledger = steered(Map.of());
+        ledger.answer(new Call.Release("m", "d", 0), 10);
+        ledger.answer(new Call.Release("m", "e", 1), 10);
+        assertThat(ledger.answer(beat("e", 2, 1, 0), 10).reason()).isEqualTo("promised to d");
+        ledger.answer(new Call.Release("m", "d", 1), 10);
+        assertThat(ledger.answer(beat("e", 2, 1, 0), 10).done()).isTrue();
+    }
+
+    @Test
     void reservesNothingAndEndsReservationsWithoutAMajority() {
         Ledger ledger = steered(Map.of("a", 1L, "b", 2L));
         assertThat(reserve(ledger, "a", 1, 1).claims()).hasSize(1);

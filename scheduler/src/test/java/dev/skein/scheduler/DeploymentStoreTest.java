@@ -1,0 +1,86 @@
+package dev.skein.scheduler;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.skein.scheduler.lifecycle.Policy;
+import dev.skein.scheduler.rollout.Deployment;
+import dev.skein.scheduler.rollout.Needs;
+import dev.skein.scheduler.rollout.Strategy;
+import dev.skein.scheduler.rollout.Template;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class DeploymentStoreTest {
+    private static final Template OLD = template("old");
+    private static final Template NEW = template("new");
+
+    @TempDir
+    Path folder;
+
+    @Test
+    void readsBackWhatWasWantedWithWhatItCanGoBackTo() {
+        Wish wish = new Wish(wanted("chat", 2).withPaused(true), 7, List.of(OLD), 0);
+        try (DeploymentStore store = alone()) {
+            store.put(wish);
+            store.put(wish);
+        }
+        try (DeploymentStore store = alone()) {
+            assertThat(store.follow(news -> {})).containsExactly(wish.at(1));
+        }
+    }
+
+    @Test
+    void hearsOfNewerWishesAndKeepsItsOwnAgainstOlderOnes() {
+        List<Wish> news = new ArrayList<>();
+        try (DeploymentStore store = alone()) {
+            store.put(new Wish(wanted("chat", 1), 1, List.of(), 0));
+            store.follow(news::add);
+            Wish newer = new Wish(wanted("chat", 3), 1, List.of(), 5);
+            store.learn(newer.message().toByteArray());
+            store.learn(new Wish(wanted("chat", 9), 1, List.of(), 4).message().toByteArray());
+            assertThat(news).containsExactly(newer);
+            assertThat(store.follow(news::add)).containsExactly(newer);
+        }
+    }
+
+    @Test
+    void refusesAFileThatHoldsSomethingElse() throws IOException {
+        Files.writeString(file(), "hello");
+        assertThatThrownBy(this::alone)
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessage(file() + " does not say what is wanted; if other machines know it, delete the file");
+    }
+
+    private Path file() {
+        return folder.resolve("wanted");
+    }
+
+    private DeploymentStore alone() {
+        int port = port();
+        return new DeploymentStore("127.0.0.1", port, List.of("127.0.0.1:" + port), "of-this-test-alone", file());
+    }
+
+    private static int port() {
+        try (ServerSocket probe = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return probe.getLocalPort();
+        } catch (IOException e) {
+            throw new IllegalStateException("no port is free", e);
+        }
+    }
+
+    private static Deployment wanted(String name, int replicas) {
+        return new Deployment(name, List.of(name), NEW, replicas, Strategy.DEFAULT, false);
+    }
+
+    private static Template template(String parameters) {
+        return new Template("model", 1, parameters, new Needs(1, 100), Policy.DEFAULT);
+    }
+}
