@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.random.RandomGenerator;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /// Steers the agents of a cluster, while a majority of them listens to it: decides where groups go, reserves and
@@ -361,7 +362,7 @@ public final class Driver {
                 ranks.put(agent, claim.ranks());
             }
         });
-        if (ranks.values().stream().mapToInt(List::size).sum() == shape.size()) {
+        if (areAll(ranks, shape.size())) {
             floors.put(group, epoch);
             beatAt = 0;
             return new Decision(epoch, ranks, Decision.Stage.PLACED);
@@ -372,6 +373,13 @@ public final class Driver {
             reasons.put(group, List.of("some machines have not been heard yet"));
         }
         return null;
+    }
+
+    /// Whether these are the ranks of a group of that size: what is left of a larger one may be as many and others.
+    private static boolean areAll(Map<String, List<Integer>> ranks, int size) {
+        List<Integer> found =
+                ranks.values().stream().flatMap(List::stream).sorted().toList();
+        return found.equals(IntStream.range(0, size).boxed().toList());
     }
 
     private long newest(String group) {

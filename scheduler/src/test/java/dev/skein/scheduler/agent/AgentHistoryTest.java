@@ -23,6 +23,16 @@ import org.junit.jupiter.api.Test;
 class AgentHistoryTest {
     private static final int HISTORIES = Integer.getInteger("skein.histories", 4_000);
 
+    /// One ran a group under an older epoch, one took what was left of a group for a smaller one.
+    @Test
+    void historiesThatOnceBrokeTheRulesKeepThem() {
+        for (long seed : new long[] {8067553734058841785L, -167138301993491711L}) {
+            History history = new History(seed);
+            history.run();
+            assertThat(history.counts.get("started")).isPositive();
+        }
+    }
+
     @Test
     void everyHistoryKeepsTheRules() {
         long seed = Long.getLong("skein.seed", System.nanoTime());
