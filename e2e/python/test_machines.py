@@ -35,6 +35,15 @@ LARGE = """models:
   max-model-len: 512
   kv-cache-memory-bytes: 64M
 """
+# Each rank fills a machine.
+WIDE = """models:
+- name: wide
+  replicas: 1
+  pipeline-parallel-size: 2
+  threads: 2
+  max-model-len: 512
+  kv-cache-memory-bytes: 64M
+"""
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +71,14 @@ def owners(network):
     assert owners.longest < LONGEST_SHARED_SECONDS, owners.what
 
 
-def converged(network, groups):
-    """Whether so many groups of one rank run, and the gateway knows these to be ready and no others."""
+def converged(network, ranks):
+    """Whether so many ranks run, and the gateway knows these to be ready and no others."""
     running = {rank.pid for rank in network.ranks()}
-    return len(running) == groups and network.edge.ready() == running
+    return len(running) == ranks and network.edge.ready() == running
 
 
-def complete(network):
-    return network.edge.ask("/v1/completions", {"model": "chat", "prompt": "Wild geese", "max_tokens": 4})
+def complete(network, model="chat"):
+    return network.edge.ask("/v1/completions", {"model": model, "prompt": "Wild geese", "max_tokens": 4})
 
 
 def apply(network, machine, text):
@@ -94,6 +103,17 @@ def test_what_fits_nowhere_is_explained(network, owners):
     machines.waited(network, lambda: "holds 0 of 1 ranks" in third.skein("why", "large-0")[1], MOVE_SECONDS)
     assert "needs 1 x 3 cores" in third.skein("why", "large-0")[1]
     machines.waited(network, lambda: first.skein("scale", "large=0")[0] == 0, MOVE_SECONDS)
+
+
+def test_a_group_that_no_machine_has_room_for_spans_two(network, owners):
+    first, second, third = network.machines
+    machines.waited(network, lambda: apply(network, third, WIDE)[0] == 0, MOVE_SECONDS)
+    machines.waited(network, lambda: converged(network, 4), START_SECONDS)
+    assert len({rank.machine for rank in network.ranks() if rank.name.startswith("wide-0/")}) == 2
+    status, answer = complete(network, "wide")
+    assert status == 200, answer
+    machines.waited(network, lambda: second.skein("scale", "wide=0")[0] == 0, MOVE_SECONDS)
+    machines.waited(network, lambda: converged(network, 2), MOVE_SECONDS)
 
 
 def test_the_groups_of_a_machine_that_dies_come_up_elsewhere(network, owners):

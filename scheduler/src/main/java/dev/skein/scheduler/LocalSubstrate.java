@@ -34,7 +34,16 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
     private record Key(String group, int rank, long incarnation) {}
 
     /// Where a group's other ranks go.
-    private record Leader(String token, String address) {}
+    ///
+    /// @param token that calls to it must carry
+    /// @param address HOST:PORT
+    public record Leader(String token, String address) {
+        /// The secret stays out of logs.
+        @Override
+        public String toString() {
+            return address;
+        }
+    }
 
     /// @param command starts a process that reads a [RankOrder] and writes [RankReport]s
     /// @param began when the first processes were asked for, in milliseconds since 1970; 0 for when they are
@@ -61,8 +70,15 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
 
     @Override
     public void start(GroupSpec spec, int rank, long incarnation, Consumer<Event> events) {
+        start(spec, rank, incarnation, leaders.get(spec.name()), events);
+    }
+
+    /// Starts a rank whose leader may be on another machine.
+    ///
+    /// @param leader null for the leader itself
+    public void start(GroupSpec spec, int rank, long incarnation, @Nullable Leader leader, Consumer<Event> events) {
         Key key = new Key(spec.name(), rank, incarnation);
-        RankOrder order = order(spec, rank, incarnation);
+        RankOrder order = order(spec, rank, incarnation, leader);
         try {
             ProcessBuilder builder = new ProcessBuilder(command);
             builder.environment().put(NAME, spec.name() + "/" + rank);
@@ -84,8 +100,7 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
     }
 
     /// The leader gets the group's parameters; who follows it gets its address.
-    private RankOrder order(GroupSpec spec, int rank, long incarnation) {
-        Leader leader = leaders.get(spec.name());
+    private RankOrder order(GroupSpec spec, int rank, long incarnation, @Nullable Leader leader) {
         return rank == 0 || leader == null
                 ? new RankOrder(spec.name(), rank, "", token(), asked(incarnation), spec.parameters())
                 : new RankOrder(spec.name(), rank, leader.address(), leader.token(), asked(incarnation), "");

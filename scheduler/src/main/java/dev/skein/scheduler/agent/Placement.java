@@ -64,7 +64,7 @@ public final class Placement {
                         ? ", "
                                 + (unit > 1
                                         ? "each " + unit + " on one host"
-                                        : "tensor-parallel ranks on several hosts, which no single one has room for")
+                                        : "ranks on several hosts, which no single one has room for")
                         : ""));
         for (int level = Machine.LEVELS.size(); level >= -1; level--) {
             List<Domain> domains = domains(machines, level, shape.rank(), unit);

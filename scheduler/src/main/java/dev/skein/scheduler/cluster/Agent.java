@@ -1,6 +1,6 @@
 package dev.skein.scheduler.cluster;
 
-import dev.skein.scheduler.Substrate;
+import dev.skein.scheduler.LocalSubstrate;
 import dev.skein.scheduler.agent.Answer;
 import dev.skein.scheduler.agent.Call;
 import dev.skein.scheduler.agent.Claim;
@@ -20,6 +20,7 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,7 +32,7 @@ public final class Agent implements AutoCloseable {
 
     private final Ledger ledger;
     private final KeptFile file;
-    private final Substrate substrate;
+    private final LocalSubstrate substrate;
     private final ScheduledThreadPoolExecutor thread;
     private final Map<Place, Life> lives = new LinkedHashMap<>();
     private final List<Consumer<RankNews>> watchers = new ArrayList<>();
@@ -40,7 +41,15 @@ public final class Agent implements AutoCloseable {
     ///
     /// @param term of the driver that asks
     /// @param key the revision that the group was made of
-    record Order(long term, long epoch, int rank, long incarnation, String key, GroupSpec spec) {}
+    /// @param leader of the group; null for the leader itself
+    record Order(
+            long term,
+            long epoch,
+            int rank,
+            long incarnation,
+            String key,
+            GroupSpec spec,
+            LocalSubstrate.@Nullable Leader leader) {}
 
     private record Place(String group, int rank) {}
 
@@ -62,7 +71,7 @@ public final class Agent implements AutoCloseable {
 
     /// @param file keeps what was committed
     /// @param substrate runs the processes of this machine
-    public Agent(Machine machine, Times times, Path file, Substrate substrate) {
+    public Agent(Machine machine, Times times, Path file, LocalSubstrate substrate) {
         this.file = new KeptFile(file);
         this.substrate = substrate;
         this.ledger = new Ledger(machine, times, this.file.read(), now());
@@ -116,7 +125,11 @@ public final class Agent implements AutoCloseable {
         Life life = new Life(order);
         lives.put(place, life);
         substrate.start(
-                order.spec(), order.rank(), order.incarnation(), event -> thread.execute(() -> seen(life, event)));
+                order.spec(),
+                order.rank(),
+                order.incarnation(),
+                order.leader(),
+                event -> thread.execute(() -> seen(life, event)));
         return "";
     }
 

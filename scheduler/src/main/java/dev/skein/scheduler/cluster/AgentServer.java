@@ -7,6 +7,7 @@ import dev.skein.protocol.v1.RankAnswer;
 import dev.skein.protocol.v1.RankEvent;
 import dev.skein.protocol.v1.StartRank;
 import dev.skein.protocol.v1.WatchRanks;
+import dev.skein.scheduler.LocalSubstrate;
 import dev.skein.scheduler.agent.Call;
 import dev.skein.scheduler.lifecycle.GroupSpec;
 import io.vertx.core.Context;
@@ -65,7 +66,8 @@ public final class AgentServer {
                 wish.getRank(),
                 wish.getIncarnation(),
                 wish.getRevisionKey(),
-                new GroupSpec(wish.getGroup(), wish.getModel(), wish.getSize(), wish.getParameters()));
+                new GroupSpec(wish.getGroup(), wish.getModel(), wish.getSize(), wish.getParameters()),
+                wish.getLeader().isEmpty() ? null : new LocalSubstrate.Leader(wish.getLeaderToken(), wish.getLeader()));
     }
 
     private static CompletableFuture<RankAnswer> accepted(CompletableFuture<String> refusal) {

@@ -3,6 +3,7 @@ package dev.skein.scheduler.cluster;
 import dev.skein.protocol.v1.EndRank;
 import dev.skein.protocol.v1.RankEvent;
 import dev.skein.protocol.v1.StartRank;
+import dev.skein.scheduler.LocalSubstrate;
 import dev.skein.scheduler.Scheduler;
 import dev.skein.scheduler.Substrate;
 import dev.skein.scheduler.agent.Call;
@@ -150,9 +151,8 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
     public Place place(GroupSpec spec, Needs needs, Needs others) {
         String group = spec.name();
         int size = spec.size();
-        // A rank that starts is told where its leader is by its own machine only.
         Shape shape = new Shape(
-                size, size, new Needs(Math.ceilDiv(needs.threads(), size), Math.ceilDiv(needs.bytes(), size)), false);
+                size, size, new Needs(Math.ceilDiv(needs.threads(), size), Math.ceilDiv(needs.bytes(), size)));
         run(() -> driver.want(group, shape));
         Decision decision = released.contains(group) ? null : placed.get(group);
         if (decision == null) {
@@ -340,7 +340,8 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
         }
         AgentCalls agent = decision == null ? null : agent(decision, handle.seat);
         String key = keys.get(handle.seat.group());
-        if (agent == null || decision == null || key == null) {
+        Optional<LocalSubstrate.Leader> leader = decision == null ? Optional.empty() : leader(handle, decision);
+        if (agent == null || decision == null || key == null || handle.seat.rank() > 0 && leader.isEmpty()) {
             later(() -> attempt(handle));
             return;
         }
@@ -354,11 +355,25 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
                 .setSize(handle.spec.size())
                 .setParameters(handle.spec.parameters())
                 .setRevisionKey(key)
+                .setLeader(leader.map(LocalSubstrate.Leader::address).orElse(""))
+                .setLeaderToken(leader.map(LocalSubstrate.Leader::token).orElse(""))
                 .build();
         agent.start(wish).onSuccess(begun -> run(() -> handle.answered = true)).onFailure(error -> {
             log.debug("group={} rank={} is not started yet: {}", wish.getGroup(), wish.getRank(), error.toString());
             later(() -> attempt(handle));
         });
+    }
+
+    /// Where the leader of a rank answers; empty for the leader itself, and while it does not.
+    private Optional<LocalSubstrate.Leader> leader(Handle handle, Decision decision) {
+        Life life = lives.get(new Seat(handle.seat.group(), 0));
+        return handle.seat.rank() > 0
+                        && life != null
+                        && life.epoch() == decision.epoch()
+                        && life.seen().get(Event.Spawned.class) instanceof Event.Spawned spawned
+                        && life.seen().get(Event.Listening.class) instanceof Event.Listening listening
+                ? Optional.of(new LocalSubstrate.Leader(spawned.token(), host(life.machine()) + ":" + listening.port()))
+                : Optional.empty();
     }
 
     private @Nullable AgentCalls agent(Decision decision, Seat seat) {
