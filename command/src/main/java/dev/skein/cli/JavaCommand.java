@@ -13,9 +13,8 @@ final class JavaCommand {
 
     private static final String CACHES = "skein.aot";
 
-    /// What a worker makes of weights on their way to a device is memory of this kind, which else ends where -Xmx does:
-    /// before
-    /// the table of a model of 8B.
+    /// What a worker makes of weights on their way to a device is memory of this kind, which else ends where -Xmx
+    /// does: before the table of a model of 8B.
     private static final String UNBOUNDED = "-XX:MaxDirectMemorySize=1t";
 
     private JavaCommand() {}
