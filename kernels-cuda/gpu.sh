@@ -59,7 +59,7 @@ watch() {
 }
 if command -v compute-sanitizer >/dev/null 2>&1; then
     step memcheck watch 60 memcheck python3 -m unittest -v test_kernels
-    for test in matmul gated_matmul experts attention flash sample; do
+    for test in matmul gated_matmul even_gated_matmul experts attention flash sample; do
         step "synccheck-$test" watch 90 synccheck --num-cuda-barriers 65536 python3 -m unittest "test_kernels.KernelTest.test_$test"
     done
     step racecheck watch 40 racecheck python3 -m unittest -v -k sample -k rms_norm -k rope -k embed -k head_norm test_kernels

@@ -1,5 +1,6 @@
 """Each kernel against the textbook in 64-bit floats, at odd sizes. Runs on a GPU with the fatbin that SKEIN_FATBIN names, or
 on the emulator (SKEIN_LIBCUDA). Outputs are poisoned with NaN before, and have guards of NaN behind them that must stay."""
+import itertools
 import os
 import unittest
 
@@ -278,12 +279,12 @@ class KernelTest(unittest.TestCase):
             x = rounded(self.random.standard_normal((tokens, 576)))
             g, u = x.astype(np.float64) @ gate.T, x.astype(np.float64) @ up.T
             expected = g / (1 + np.exp(-g)) * u
-            for kernel in ("even_16", "even_64", "even_256"):
+            for kernel, blocks in itertools.product(("even_16", "even_64", "even_256"), (5, 132)):
                 if self.device.has("skein_" + kernel):
                     out = self.out((tokens, 150), np.uint16)
-                    multiply(self.device, kernel, weight, self.device.put(to_bf16(x)), out, 150, 19, 36, tokens, GATED)
+                    multiply(self.device, kernel, weight, self.device.put(to_bf16(x)), out, 150, 19, 36, tokens, GATED, blocks=blocks)
                     self.near(from_bf16(self.read(out, (tokens, 150), np.uint16)), expected, np.abs(expected) / 200 + 1e-3,
-                              f"{kernel}: {tokens} tokens")
+                              f"{kernel}: {tokens} tokens, {blocks} blocks")
 
     def test_four_bits_with_rounded_scales(self):
         for rows, columns in ((16, 32), (37, 96), (150, 576), (16, 2112)):
