@@ -149,7 +149,7 @@ class Bench:
                 return -(-stages // cluster) * stage + besides
             if -(-tokens // size) > (2 if four else 1):
                 return float("inf")
-            return -(-made * stages // sharing(made, stages, 132)) * stage + besides + size * 0.05
+            return -(-made * stages // sharing(made, stages, 132)) * stage + besides + size * 0.1
 
         micros = {f"flat_{four}256": whole(256, 0.73)}
         micros |= ({"even_q4_128": even(128, 0.42, 6), "even_q4_256": even(256, 0.78, 10)} if four else

@@ -165,7 +165,7 @@ STAGES_OF_FOUR_BITS = {"skinny": {16: 12, 32: 10, 64: 7}, "wide": {128: 9}, "fla
 def cluster_of(rows, made, stages, blocks, four):
     """How many blocks a tile of an even kernel has to itself, as CudaHopperMatmul chooses."""
     if 4 * made <= blocks:
-        return 3 if stages >= 3 and rows * 0.05 > stages * (0.035 if four else 0.018) else 1
+        return 3 if stages >= 3 and rows * 0.1 > stages * (0.07 if four else 0.036) else 1
     return 2 if 2 * made <= blocks and stages >= 2 else 1
 
 

@@ -97,7 +97,7 @@ final class CudaHopperMatmul {
         }
 
         private double meetingMicros() {
-            return rows * 0.05;
+            return rows * 0.1;
         }
 
         /** How many blocks a tile that an even kernel makes has to itself, if tiles are so few; 1: all blocks share all. */
@@ -105,7 +105,7 @@ final class CudaHopperMatmul {
             if (made * 4 <= multiprocessors) {
                 // Clusters of four do not all fit: multiprocessors come in groups, and some of these are not whole
                 // fours.
-                return stages >= 3 && meetingMicros() > stages * (fourBits ? 0.035 : 0.018) ? 3 : 1;
+                return stages >= 3 && meetingMicros() > stages * (fourBits ? 0.07 : 0.036) ? 3 : 1;
             }
             return made * 2 <= multiprocessors && stages >= 2 ? 2 : 1;
         }
