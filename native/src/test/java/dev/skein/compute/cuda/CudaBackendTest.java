@@ -382,8 +382,8 @@ class CudaBackendTest {
     void theGpuSaysHowItIs() {
         if (!TestDevice.emulated(backend.context())) {
             backend.gauges()
-                    .ifPresent(real ->
-                            assertThat(real.memoryUsed()).isPositive().isLessThanOrEqualTo(real.memoryTotal()));
+                    .ifPresent(
+                            real -> assertThat(real.memoryUsed()).isPositive().isLessThanOrEqualTo(real.memoryTotal()));
             return;
         }
         assertThat(backend.gauges()).as("without the library").isEmpty();
