@@ -125,6 +125,7 @@ final class DeploymentFile {
                         settings.has(ServeSettings.SERVED_MODEL_NAME) || name == null ? served : List.of(name))
                 .setModel(made.template().model())
                 .setReplicas(made.replicas())
+                .setScaleToZeroMillis(made.scaleToZeroMillis())
                 .setSize(made.template().size())
                 .setParameters(made.template().parameters())
                 .setThreads(made.template().needs().threads())

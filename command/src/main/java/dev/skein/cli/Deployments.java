@@ -27,6 +27,7 @@ final class Deployments {
                 served,
                 template(worker),
                 settings.get(ServeSettings.REPLICAS),
+                settings.get(ServeSettings.SCALE_TO_ZERO_AFTER).toMillis(),
                 Strategy.DEFAULT,
                 false);
     }

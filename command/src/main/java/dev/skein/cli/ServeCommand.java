@@ -231,7 +231,7 @@ final class ServeCommand {
                         usual.header(),
                         usual.body(),
                         usual.keepAlive(),
-                        usual.groupWait(),
+                        settings.get(ServeSettings.GROUP_WAIT_TIMEOUT),
                         settings.get(ServeSettings.SHUTDOWN_TIMEOUT),
                         settings.get(ServeSettings.REQUEST_TIMEOUT)),
                 new GatewayOptions.Logs(

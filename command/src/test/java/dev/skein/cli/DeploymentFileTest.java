@@ -37,6 +37,7 @@ class DeploymentFileTest {
                   - name: chat
                     model: "%1$s"
                     replicas: 3
+                    scale-to-zero-after: 600
                     threads: 2
                     max_num_seqs: 16
                     kv-cache-memory-bytes: 1G
@@ -53,6 +54,7 @@ class DeploymentFileTest {
         assertThat(chat.getName()).isEqualTo("chat");
         assertThat(chat.getServedNamesList()).containsExactly("chat");
         assertThat(chat.getReplicas()).isEqualTo(3);
+        assertThat(chat.getScaleToZeroMillis()).isEqualTo(600_000);
         assertThat(chat.getThreads()).isEqualTo(2);
         assertThat(chat.getBytes()).isEqualTo((1L << 30) + 1000);
         assertThat(chat.getMaxUnavailable()).isEqualTo("25%");
@@ -66,6 +68,7 @@ class DeploymentFileTest {
         assertThat(other.getName()).isEqualTo("one");
         assertThat(other.getServedNamesList()).containsExactly("one", "two");
         assertThat(other.getReplicas()).isEqualTo(1);
+        assertThat(other.getScaleToZeroMillis()).isZero();
     }
 
     @Test

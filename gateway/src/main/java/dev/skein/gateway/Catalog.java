@@ -1,6 +1,7 @@
 package dev.skein.gateway;
 
 import dev.skein.gateway.openai.ApiException;
+import dev.skein.gateway.traffic.Dialect;
 import dev.skein.gateway.traffic.Fleet;
 import dev.skein.gateway.traffic.Leader;
 import dev.skein.protocol.v1.Group;
@@ -81,7 +82,7 @@ final class Catalog {
     }
 
     /** One that speaks the same is used again, with its tokenizer. */
-    Shared.@Nullable Serving speaking(String dialect) {
+    Shared.@Nullable Serving speaking(Dialect dialect) {
         return lines.values().stream()
                 .filter(serving -> serving.dialect().equals(dialect))
                 .findFirst()
@@ -115,7 +116,7 @@ final class Catalog {
     }
 
     private Stream<String> keptLines(Stream<Model> all) {
-        List<String> kept = all.map(model -> model.newest().dialect()).toList();
+        List<Dialect> kept = all.map(model -> model.newest().dialect()).toList();
         return lines.entrySet().stream()
                 .filter(entry -> kept.contains(entry.getValue().dialect()))
                 .map(Map.Entry::getKey);

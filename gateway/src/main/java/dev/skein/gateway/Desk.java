@@ -202,7 +202,8 @@ final class Desk {
         out.field("updated_ready", deployment.getUpdatedReady());
         out.field("revision", deployment.getRevision()).field("revision_key", deployment.getRevisionKey());
         out.field("paused", deployment.getPaused()).field("complete", deployment.getComplete());
-        out.field("stalled", deployment.getStalled()).endObject();
+        out.field("stalled", deployment.getStalled());
+        out.field("asleep", deployment.getAsleep()).endObject();
     }
 
     private static void group(JsonWriter out, Group group, @Nullable StatisticsResponse statistics) {

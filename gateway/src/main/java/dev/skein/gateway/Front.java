@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import dev.skein.gateway.json.JsonException;
 import dev.skein.gateway.json.JsonWriter;
 import dev.skein.gateway.openai.ApiException;
+import dev.skein.gateway.traffic.Dialect;
 import dev.skein.gateway.traffic.EmbedCall;
 import dev.skein.gateway.traffic.SequenceCall;
 import dev.skein.gateway.traffic.WorkerCalls;
@@ -126,7 +127,7 @@ final class Front extends VerticleBase {
      * @param dialect which groups can take it
      * @param limit {@code System.nanoTime()} by which it must have ended; null for no limit
      */
-    SequenceCall sequence(String dialect, GenerateRequest request, @Nullable Long limit, SequenceCall.Sink sink) {
+    SequenceCall sequence(Dialect dialect, GenerateRequest request, @Nullable Long limit, SequenceCall.Sink sink) {
         if (calls == null) {
             throw new IllegalStateException("not started");
         }
@@ -144,7 +145,7 @@ final class Front extends VerticleBase {
      * @param dialect which groups can take it
      * @param limit {@code System.nanoTime()} by which it must be answered; null for no limit
      */
-    EmbedCall embedding(String dialect, EmbedRequest request, @Nullable Long limit, EmbedCall.Sink sink) {
+    EmbedCall embedding(Dialect dialect, EmbedRequest request, @Nullable Long limit, EmbedCall.Sink sink) {
         if (calls == null) {
             throw new IllegalStateException("not started");
         }

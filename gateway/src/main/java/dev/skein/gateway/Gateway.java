@@ -2,6 +2,7 @@ package dev.skein.gateway;
 
 import dev.skein.gateway.metrics.ModelMetrics;
 import dev.skein.gateway.text.TokenizerException;
+import dev.skein.gateway.traffic.Dialect;
 import dev.skein.gateway.traffic.Fleet;
 import dev.skein.gateway.traffic.Leader;
 import dev.skein.gateway.traffic.WorkerCalls;
@@ -191,7 +192,7 @@ public final class Gateway implements AutoCloseable {
 
     // Groups speak the same when their vocabulary is the same, and can go on with each other's answers when their
     // weights are.
-    private static String dialect(Leader leader, ModelCard card, TokenizerModel speech) {
+    private static Dialect dialect(Leader leader, ModelCard card, TokenizerModel speech) {
         CRC32 sum = new CRC32();
         sum.update(speech.toByteArray());
         sum.update(card.toBuilder()
@@ -200,11 +201,11 @@ public final class Gateway implements AutoCloseable {
                 .clearVersion()
                 .build()
                 .toByteArray());
-        return leader.deployment() + ":" + sum.getValue();
+        return new Dialect(leader.deployment(), sum.getValue());
     }
 
     private Shared.Serving build(Leader leader, ModelCard card, TokenizerModel speech) {
-        String dialect = dialect(leader, card, speech);
+        Dialect dialect = dialect(leader, card, speech);
         Shared.Serving same = shared.catalog().speaking(dialect);
         if (same != null) {
             return same;
@@ -223,7 +224,7 @@ public final class Gateway implements AutoCloseable {
         return names.isEmpty() ? options : options.withApi(options.api().withServedModelNames(names));
     }
 
-    private Shared.Serving serving(String dialect, ServedModel model) {
+    private Shared.Serving serving(Dialect dialect, ServedModel model) {
         Preparation preparation = new Preparation(model, options.api().responseRole(), Clock.systemDefaultZone());
         if (!model.embeds()) {
             Rehearsal.of(model, preparation, shared.json());

@@ -257,7 +257,8 @@ public record GatewayOptions(
      * @param header time that a new connection has to send its first request with its headers
      * @param body time for a body to arrive
      * @param keepAlive time that a connection may take from an answer to its next request with its headers
-     * @param groupWait time that a request waits for a group that can take it, and for one that comes back
+     * @param groupWait time that a request waits for a group that can take it, and for one that comes back; zero does not
+     *     wait. After it 503 with Retry-After
      * @param drain time that streams have to finish when the gateway closes
      * @param request time from a request's body to the end of its answer; zero for no limit
      */
@@ -291,7 +292,7 @@ public record GatewayOptions(
             positive("header", header);
             positive("body", body);
             positive("keep-alive", keepAlive);
-            positive("group-wait", groupWait);
+            check(!groupWait.isNegative(), "the group-wait time is negative: " + groupWait);
             check(!drain.isNegative(), "the drain time is negative: " + drain);
             check(!request.isNegative(), "the time for a request is negative: " + request);
         }

@@ -10,6 +10,7 @@ import dev.skein.gateway.openai.PromptIds;
 import dev.skein.gateway.openai.Usage;
 import dev.skein.gateway.traffic.CallFailure;
 import dev.skein.gateway.traffic.CallFailure.Kind;
+import dev.skein.gateway.traffic.Dialect;
 import dev.skein.protocol.v1.Finish;
 import dev.skein.protocol.v1.FinishReason;
 import dev.skein.protocol.v1.GenerateRequest;
@@ -43,7 +44,7 @@ final class Generation {
             .build();
 
     private final Front front;
-    private final String dialect;
+    private final Dialect dialect;
     private final Exchange exchange;
     private final Prepared prepared;
     private final Decoding.Show show;

@@ -3,6 +3,7 @@ package dev.skein.gateway;
 import dev.skein.gateway.json.JsonReader;
 import dev.skein.gateway.metrics.HttpMetrics;
 import dev.skein.gateway.metrics.ModelMetrics;
+import dev.skein.gateway.traffic.Dialect;
 import dev.skein.gateway.traffic.Fleet;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.vertx.core.WorkerExecutor;
@@ -17,7 +18,7 @@ final class Shared {
      *
      * @param dialect which groups can take its requests
      */
-    record Serving(String dialect, ServedModel model, Preparation preparation, ModelMetrics metrics) {
+    record Serving(Dialect dialect, ServedModel model, Preparation preparation, ModelMetrics metrics) {
 
         /** The same under other names; empty for those that it has. */
         Serving named(List<String> names) {

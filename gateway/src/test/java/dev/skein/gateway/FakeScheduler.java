@@ -15,12 +15,15 @@ import io.vertx.grpc.server.GrpcServer;
 import io.vertx.grpc.server.GrpcServerRequest;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 
 /** Tells whoever watches what a test says of groups. */
 final class FakeScheduler implements AutoCloseable {
     static final String TOKEN = "the-scheduler's-token";
 
     final int port;
+    final BlockingQueue<String> woken = new LinkedBlockingQueue<>();
     private final Context context;
     private final HttpServer server;
     private final List<GrpcServerRequest<WatchGroupsRequest, Groups>> watchers = new ArrayList<>();
@@ -36,6 +39,12 @@ final class FakeScheduler implements AutoCloseable {
                         watchers.add(request);
                         request.response().write(now);
                     }
+                }));
+        grpc.callHandler(
+                SchedulerGrpcService.Wake,
+                request -> request.handler(wish -> {
+                    woken.add(wish.getName());
+                    request.response().end(Deployment.getDefaultInstance());
                 }));
         server = vertx.createHttpServer().requestHandler(grpc);
         port = Wait.on(server.listen(0, "127.0.0.1")).actualPort();
@@ -59,6 +68,20 @@ final class FakeScheduler implements AutoCloseable {
                             .count())
                     .addServedNames(name)));
             now = told.build();
+            watchers.forEach(watcher -> watcher.response().write(now));
+        });
+    }
+
+    /** The deployment of this name sleeps, or has just been woken and has no group yet. */
+    void tellSleep(String deployment, boolean asleep) {
+        context.runOnContext(_ -> {
+            now = Groups.newBuilder()
+                    .addDeployments(Deployment.newBuilder()
+                            .setName(deployment)
+                            .addServedNames(deployment)
+                            .setReplicas(1)
+                            .setAsleep(asleep))
+                    .build();
             watchers.forEach(watcher -> watcher.response().write(now));
         });
     }

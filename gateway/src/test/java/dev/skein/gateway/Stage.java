@@ -71,6 +71,13 @@ final class Stage implements AutoCloseable {
         return JSON.readTree(response.body());
     }
 
+    /** Waits until the server's status says so at that place. */
+    void awaitStatus(String place, String value) throws IOException, InterruptedException {
+        while (!json(get("/skein/status")).at(place).asString("").equals(value)) {
+            Thread.onSpinWait();
+        }
+    }
+
     /** The events of a stream, without their framing; it must be framed right. */
     static List<String> events(String body) {
         if (!body.endsWith("\n\n")) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.skein.protocol.v1.FinishReason;
 import dev.skein.protocol.v1.GenerateResponse;
+import dev.skein.protocol.v1.Group;
 import io.vertx.grpc.common.GrpcStatus;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -432,6 +433,56 @@ class TrafficTest {
     }
 
     @Test
+    void aRequestWakesWhatSleepsAndIsAnsweredByIt() throws Exception {
+        Group group = FakeScheduler.of("sleeper", 1, FakeScheduler.ready("sleeper-0", stage.worker));
+        stage.scheduler.tell(List.of("sleeper"), group);
+        stage.awaitStatus("/models/0/names/0", "sleeper");
+        stage.scheduler.tellSleep("sleeper", true);
+        stage.awaitStatus("/deployments/0/asleep", "true");
+        assertThat(stage.get("/health").statusCode()).isEqualTo(200);
+        assertThat(stage.scheduler.woken).isEmpty();
+
+        stage.worker.says("awake");
+        Future<HttpResponse<String>> answer = async(() -> stage.post("/v1/completions", BODY));
+        assertThat(stage.scheduler.woken.poll(10, TimeUnit.SECONDS)).isEqualTo("sleeper");
+        stage.scheduler.tellSleep("sleeper", false);
+        stage.awaitStatus("/deployments/0/asleep", "false");
+        assertThat(stage.get("/health").statusCode()).as("while it wakes").isEqualTo(200);
+        assertThat(answer.isDone()).isFalse();
+        stage.scheduler.tell(List.of("sleeper"), group);
+        assertThat(stage.json(answer.get()).at("/choices/0/text").asString()).isEqualTo("awake");
+    }
+
+    @Test
+    void whatFallsAsleepUnderARequestIsWokenAgain() throws Exception {
+        Group group = FakeScheduler.of("sleeper", 1, FakeScheduler.ready("sleeper-0", stage.worker));
+        stage.scheduler.tell(List.of("sleeper"), group);
+        stage.awaitStatus("/models/0/names/0", "sleeper");
+        stage.worker.script = call -> call.fail(GrpcStatus.UNAVAILABLE, "draining");
+        Future<HttpResponse<String>> answer = async(() -> stage.post("/v1/completions", BODY));
+        stage.scheduler.tellSleep("sleeper", true);
+        assertThat(stage.scheduler.woken.poll(10, TimeUnit.SECONDS)).isEqualTo("sleeper");
+        stage.worker.says("again");
+        stage.scheduler.tell(List.of("sleeper"), group);
+        assertThat(stage.json(answer.get()).at("/choices/0/text").asString()).isEqualTo("again");
+    }
+
+    @Test
+    void withoutTimeToWaitThereIs503AtOnce() throws Exception {
+        try (Stage impatient = new Stage(options -> options.withLimits(patience(Duration.ZERO)))) {
+            impatient.worker.says("there");
+            assertThat(impatient.post("/v1/completions", BODY).statusCode()).isEqualTo(200);
+            impatient.scheduler.tell();
+            while (impatient.get("/health").statusCode() == 200) {
+                Thread.onSpinWait();
+            }
+            HttpResponse<String> response = impatient.post("/v1/completions", BODY);
+            assertThat(response.statusCode()).isEqualTo(503);
+            assertThat(response.headers().firstValue("retry-after")).isPresent();
+        }
+    }
+
+    @Test
     void withoutAGroupThereIs503AfterAWhile() throws Exception {
         try (Stage impatient = new Stage(options -> options.withLimits(patience(Duration.ofMillis(200))))) {
             impatient.scheduler.tell();
@@ -440,6 +491,7 @@ class TrafficTest {
             }
             HttpResponse<String> response = impatient.post("/v1/completions", STREAM);
             assertThat(response.statusCode()).isEqualTo(503);
+            assertThat(response.headers().firstValue("retry-after")).isPresent();
             assertThat(response.body()).contains("No group is ready");
         }
     }

@@ -13,6 +13,7 @@ import java.util.List;
 /// @param updatedReady those of them that take requests
 /// @param complete whether all groups are as they are wanted
 /// @param stalled whether nothing moved for longer than the progress deadline
+/// @param asleep whether it has no groups because there was nothing to do for long; then that is as wanted
 public record DeploymentStatus(
         Deployment deployment,
         int revision,
@@ -21,7 +22,8 @@ public record DeploymentStatus(
         int updated,
         int updatedReady,
         boolean complete,
-        boolean stalled) {
+        boolean stalled,
+        boolean asleep) {
     public DeploymentStatus {
         earlier = List.copyOf(earlier);
     }

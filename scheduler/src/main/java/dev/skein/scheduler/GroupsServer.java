@@ -57,6 +57,10 @@ public final class GroupsServer {
                 grpc,
                 SchedulerGrpcService.Scale,
                 wish -> scheduler.scale(wish.getName(), wish.getReplicas()).thenApply(Wire::deployment));
+        answer(
+                grpc,
+                SchedulerGrpcService.Wake,
+                wish -> scheduler.wake(wish.getName()).thenApply(Wire::deployment));
         answer(grpc, SchedulerGrpcService.Rollout, wish -> rollout(wish).thenApply(Wire::deployment));
         answer(
                 grpc,

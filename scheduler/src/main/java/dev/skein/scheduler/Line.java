@@ -16,6 +16,9 @@ import org.jspecify.annotations.Nullable;
 
 /// One deployment in the scheduler's hand: what is wanted, its groups, and the templates it has had. Belongs to the
 /// scheduler's thread.
+///
+/// A deployment that may be scaled to zero falls asleep when all its groups are as wanted and have had nothing to do for
+/// as long as it says. Asleep it is for the rollout one that wants no groups, until it is woken.
 final class Line {
     private static final int MOST_REVISIONS = 10;
 
@@ -32,6 +35,8 @@ final class Line {
     private boolean stalled;
     private String progress = "";
     private long progressAt;
+    private boolean asleep;
+    private long awakeAt;
 
     Line(Deployment deployment) {
         this.deployment = deployment;
@@ -77,11 +82,31 @@ final class Line {
     }
 
     Plan plan(long now) {
-        Plan plan = Rollout.decide(deployment, pace, seen());
+        Plan plan = Rollout.decide(asleep ? deployment.withReplicas(0) : deployment, pace, seen());
         pace = plan.pace();
         complete = plan.complete();
         progressed(now);
         return plan;
+    }
+
+    /// Lets it fall asleep if it is time to. True if it does; then there are groups to retire.
+    boolean rest(long now) {
+        long since = now - deployment.scaleToZeroMillis();
+        boolean idle = deployment.scaleToZeroMillis() > 0
+                && complete
+                && !groups.isEmpty()
+                && awakeAt <= since
+                && groups.values().stream().allMatch(group -> group.observed.idleSince(since));
+        asleep |= idle;
+        return idle;
+    }
+
+    /// Somebody wants it. True if it slept; then there are groups to make.
+    boolean wake(long now) {
+        boolean slept = asleep;
+        asleep = false;
+        awakeAt = now;
+        return slept;
     }
 
     /// Anything that a group has newly become counts as progress.
@@ -148,7 +173,8 @@ final class Line {
                 count(seen, group -> group.life() != Seen.Life.LEAVING && isNewest(group)),
                 count(seen, group -> group.life() == Seen.Life.READY && isNewest(group)),
                 complete,
-                stalled);
+                stalled,
+                asleep);
     }
 
     private static int count(List<Seen> seen, Predicate<Seen> which) {

@@ -20,7 +20,6 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
-import java.util.function.UnaryOperator;
 import java.util.random.RandomGenerator;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
@@ -67,6 +66,7 @@ public final class Scheduler implements AutoCloseable {
             checkNames(wanted);
             Line line = lines.computeIfAbsent(wanted.name(), name -> new Line(wanted));
             line.want(wanted.withPaused(line.deployment().paused()));
+            line.wake(now());
             forgive(line);
             return advanced(line);
         });
@@ -74,12 +74,33 @@ public final class Scheduler implements AutoCloseable {
 
     /// Wants another number of groups.
     public CompletableFuture<DeploymentStatus> scale(String name, int replicas) {
-        return change(name, deployment -> deployment.withReplicas(replicas));
+        return ask(() -> {
+            Line line = line(name);
+            line.want(line.deployment().withReplicas(replicas));
+            line.wake(now());
+            return advanced(line);
+        });
+    }
+
+    /// A request waits for a group of it: if it sleeps, it wakes. One that is scaled to 0 by hand stays so.
+    public CompletableFuture<DeploymentStatus> wake(String name) {
+        return ask(() -> {
+            Line line = line(name);
+            if (!line.wake(now())) {
+                return line.status();
+            }
+            log.info("deployment={} wakes: a request waits for it", name);
+            return advanced(line);
+        });
     }
 
     /// Lets an update stand still, or go on.
     public CompletableFuture<DeploymentStatus> pause(String name, boolean paused) {
-        return change(name, deployment -> deployment.withPaused(paused));
+        return ask(() -> {
+            Line line = line(name);
+            line.want(line.deployment().withPaused(paused));
+            return advanced(line);
+        });
     }
 
     /// Goes back to the template before the newest one; once more goes forth again.
@@ -87,6 +108,7 @@ public final class Scheduler implements AutoCloseable {
         return ask(() -> {
             Line line = line(name);
             line.want(line.deployment().withTemplate(line.before()));
+            line.wake(now());
             forgive(line);
             return advanced(line);
         });
@@ -199,14 +221,6 @@ public final class Scheduler implements AutoCloseable {
         thread.shutdownNow();
     }
 
-    private CompletableFuture<DeploymentStatus> change(String name, UnaryOperator<Deployment> change) {
-        return ask(() -> {
-            Line line = line(name);
-            line.want(change.apply(line.deployment()));
-            return advanced(line);
-        });
-    }
-
     private void checkNames(Deployment wanted) {
         for (Line line : lines.values()) {
             Deployment other = line.deployment();
@@ -287,8 +301,15 @@ public final class Scheduler implements AutoCloseable {
             GroupState before = entry.state();
             entry.observed = entry.observed.after(event, entry.template.policy(), now(), random);
             advance(entry);
+            Line line = line(entry.deployment);
             if (before != entry.state()) {
-                advance(line(entry.deployment));
+                advance(line);
+            } else if (event instanceof Event.Step && !ending && line.rest(now())) {
+                log.info(
+                        "deployment={} sleeps: nothing to do for {} s; the next request wakes it",
+                        entry.deployment,
+                        line.deployment().scaleToZeroMillis() / 1000);
+                advanced(line);
             }
         });
     }

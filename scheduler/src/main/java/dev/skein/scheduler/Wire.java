@@ -44,6 +44,7 @@ final class Wire {
                 .setPaused(wanted.paused())
                 .setComplete(status.complete())
                 .setStalled(status.stalled())
+                .setAsleep(status.asleep())
                 .build();
     }
 
@@ -62,7 +63,13 @@ final class Wire {
                 new Needs(spec.getThreads(), spec.getBytes()),
                 policy);
         return new Deployment(
-                spec.getName(), spec.getServedNamesList(), template, spec.getReplicas(), strategy(spec), false);
+                spec.getName(),
+                spec.getServedNamesList(),
+                template,
+                spec.getReplicas(),
+                spec.getScaleToZeroMillis(),
+                strategy(spec),
+                false);
     }
 
     /// The deployment as it would be applied, but for whether it is paused.
@@ -74,6 +81,7 @@ final class Wire {
                 .addAllServedNames(wanted.served())
                 .setModel(template.model())
                 .setReplicas(wanted.replicas())
+                .setScaleToZeroMillis(wanted.scaleToZeroMillis())
                 .setSize(template.size())
                 .setParameters(template.parameters())
                 .setThreads(template.needs().threads())

@@ -9,6 +9,7 @@ import dev.skein.protocol.v1.GroupState;
 import dev.skein.protocol.v1.Groups;
 import dev.skein.protocol.v1.ScaleRequest;
 import dev.skein.protocol.v1.SchedulerGrpcClient;
+import dev.skein.protocol.v1.WakeRequest;
 import dev.skein.protocol.v1.WatchGroupsRequest;
 import dev.skein.scheduler.lifecycle.Event;
 import dev.skein.scheduler.lifecycle.Policy;
@@ -24,6 +25,7 @@ import io.vertx.core.streams.ReadStream;
 import io.vertx.grpc.client.GrpcClient;
 import io.vertx.grpc.client.GrpcClientRequest;
 import io.vertx.grpc.common.GrpcStatus;
+import io.vertx.grpc.common.ServiceMethod;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
@@ -160,15 +162,23 @@ class GroupsServerTest {
         assertThat(await(scale("secret", "g")).getReplicas()).isEqualTo(2);
         assertThatThrownBy(() -> await(scale("secret", "h")))
                 .hasMessageContaining(GrpcStatus.NOT_FOUND.code + " there is no deployment h; there is g");
+        WakeRequest wake = WakeRequest.newBuilder().setName("g").build();
+        assertThat(await(call("secret", SchedulerGrpcClient.Wake, wake)).getAsleep())
+                .isFalse();
+        assertThatThrownBy(() -> await(call("secret", SchedulerGrpcClient.Wake, WakeRequest.getDefaultInstance())))
+                .hasMessageContaining(Integer.toString(GrpcStatus.NOT_FOUND.code));
     }
 
     private Future<dev.skein.protocol.v1.Deployment> scale(String token, String name) {
-        return client.request(address(), SchedulerGrpcClient.Scale).compose(request -> {
+        ScaleRequest wish =
+                ScaleRequest.newBuilder().setName(name).setReplicas(2).build();
+        return call(token, SchedulerGrpcClient.Scale, wish);
+    }
+
+    private <Q, A> Future<A> call(String token, ServiceMethod<A, Q> method, Q wish) {
+        return client.request(address(), method).compose(request -> {
             request.headers().set("authorization", "Bearer " + token);
-            return request.send(ScaleRequest.newBuilder()
-                            .setName(name)
-                            .setReplicas(2)
-                            .build())
+            return request.send(wish)
                     .compose(response -> response.status() == null || response.status() == GrpcStatus.OK
                             ? response.last()
                             : Future.failedFuture(response.status().code + " " + response.statusMessage()));

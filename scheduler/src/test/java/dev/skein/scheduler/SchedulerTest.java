@@ -137,6 +137,37 @@ class SchedulerTest {
     }
 
     @Test
+    void sleepsWhenThereIsNothingToDoAndWakesWhenAsked() throws Exception {
+        scheduler.apply(one.withScaleToZero(1));
+        assertThat(substrate.next()).isEqualTo("start 0.1");
+        substrate.ready("g-0");
+        substrate.happens(new Event.Step(0, 1, 7, 0));
+        Thread.sleep(20);
+        substrate.happens(new Event.Step(0, 1, 7, 0));
+        assertThat(substrate.next()).isEqualTo("drain 0.1");
+        substrate.exited("g-0");
+        assertThat(status()).satisfies(slept -> {
+            assertThat(slept.asleep()).isTrue();
+            assertThat(slept.complete()).isTrue();
+            assertThat(slept.deployment().replicas()).isEqualTo(1);
+        });
+        substrate.started.clear();
+        assertThat(scheduler.wake("g").get(30, TimeUnit.SECONDS).asleep()).isFalse();
+        assertThat(substrate.nextStarted()).isEqualTo("g-0");
+        scheduler.wake("g").get(30, TimeUnit.SECONDS);
+        assertThat(substrate.started).isEmpty();
+    }
+
+    @Test
+    void whatIsScaledToNothingByHandIsNotWoken() throws Exception {
+        scheduler.apply(one.withScaleToZero(60_000).withReplicas(0));
+        DeploymentStatus asked = scheduler.wake("g").get(30, TimeUnit.SECONDS);
+        assertThat(asked.complete()).isTrue();
+        assertThat(asked.asleep()).isFalse();
+        assertThat(substrate.started).isEmpty();
+    }
+
+    @Test
     void aGroupWithoutRoomWaitsForOneThatGoesAndSaysWhy() throws Exception {
         substrate.room = 1;
         scheduler.apply(one.withReplicas(2));

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 
@@ -76,11 +77,10 @@ public final class StatusCommand {
     }
 
     private static List<String> deployment(JsonObject deployment) {
-        String state = deployment.getBoolean("complete", true)
-                ? "complete"
-                : deployment.getBoolean("paused", false)
-                        ? "paused"
-                        : deployment.getBoolean("stalled", false) ? "stalled" : "under way";
+        String state = Stream.of("asleep", "complete", "paused", "stalled")
+                .filter(each -> deployment.getBoolean(each, false))
+                .findFirst()
+                .orElse("under way");
         return List.of(
                 cell(deployment, "name"),
                 cell(deployment, "replicas"),

@@ -13,7 +13,8 @@ import picocli.CommandLine;
         name = "skein scale",
         mixinStandardHelpOptions = true,
         separator = " ",
-        header = "change how many groups serve a model; 0 keeps its name, and requests wait for a group")
+        header =
+                "change how many groups serve a model; 0 keeps its name, and requests wait until there are groups again")
 public final class ScaleCommand {
     @CommandLine.Parameters(paramLabel = "NAME=N", arity = "1..*", description = "a deployment and its groups")
     private List<String> wishes = List.of();

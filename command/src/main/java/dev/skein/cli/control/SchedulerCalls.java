@@ -109,12 +109,21 @@ final class SchedulerCalls implements AutoCloseable {
     }
 
     static String line(Deployment deployment) {
-        String state = deployment.getComplete()
-                ? "complete"
-                : deployment.getPaused() ? "paused" : deployment.getStalled() ? "stalled" : "under way";
-        return deployment.getName() + ": " + state + ", " + deployment.getReady() + " of " + deployment.getReplicas()
+        return deployment.getName() + ": " + state(deployment) + ", " + deployment.getReady() + " of "
+                + deployment.getReplicas()
                 + " groups ready, " + deployment.getUpdatedReady() + " of revision " + deployment.getRevision() + " ("
                 + deployment.getRevisionKey() + ")";
+    }
+
+    private static String state(Deployment deployment) {
+        if (deployment.getAsleep()) {
+            return "asleep";
+        } else if (deployment.getComplete()) {
+            return "complete";
+        } else if (deployment.getPaused()) {
+            return "paused";
+        }
+        return deployment.getStalled() ? "stalled" : "under way";
     }
 
     @Override

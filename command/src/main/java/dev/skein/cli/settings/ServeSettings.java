@@ -95,6 +95,14 @@ public final class ServeSettings {
             "0",
             Readers::seconds,
             "how long a request may take, waiting included; then it is ended with an error. 0 is no limit, as in vLLM");
+    public static final Setting<Duration> GROUP_WAIT_TIMEOUT = Setting.of(
+            SERVER,
+            "group-wait-timeout",
+            "SECONDS",
+            "30",
+            Readers::seconds,
+            "how long a request waits for a group, and a broken answer for one that goes on with it, while groups start"
+                    + " or come back; then it is answered 503. 0 does not wait");
     public static final Setting<String> CONFIG = Setting.text(
             SERVER,
             "config",
@@ -240,6 +248,14 @@ public final class ServeSettings {
             Readers.integer(0, 1024),
             "groups that serve the model, each with its own weights and cache; --threads auto divides the cores among"
                     + " them. See skein scale");
+    public static final Setting<Duration> SCALE_TO_ZERO_AFTER = Setting.of(
+            ENGINE,
+            "scale-to-zero-after",
+            "SECONDS",
+            "0",
+            Readers::seconds,
+            "end the groups after so long with nothing to do; the next request starts them and waits for the first."
+                    + " 0 keeps them");
 
     public static final Setting<String> CHAT_TEMPLATE = Setting.text(
             TEMPLATE,
@@ -364,6 +380,7 @@ public final class ServeSettings {
             PORT,
             SHUTDOWN_TIMEOUT,
             REQUEST_TIMEOUT,
+            GROUP_WAIT_TIMEOUT,
             CONFIG,
             ROOT_PATH,
             API_KEY,
@@ -388,6 +405,7 @@ public final class ServeSettings {
             TENSOR_PARALLEL,
             PIPELINE_PARALLEL,
             REPLICAS,
+            SCALE_TO_ZERO_AFTER,
             STEP_TIMEOUT,
             CHAT_TEMPLATE,
             CONTENT_FORMAT,

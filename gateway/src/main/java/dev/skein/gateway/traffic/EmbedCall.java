@@ -36,7 +36,7 @@ public final class EmbedCall extends LeaderCall<EmbedRequest, EmbedResponse> {
     public EmbedCall(
             WorkerCalls calls,
             Fleet fleet,
-            String dialect,
+            Dialect dialect,
             EmbedRequest request,
             Duration patience,
             @Nullable Long limit,

@@ -8,6 +8,7 @@ import dev.skein.protocol.v1.Groups;
 import dev.skein.protocol.v1.Rank;
 import dev.skein.protocol.v1.RankState;
 import dev.skein.protocol.v1.SchedulerGrpcClient;
+import dev.skein.protocol.v1.WakeRequest;
 import dev.skein.protocol.v1.WatchGroupsRequest;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
@@ -18,9 +19,11 @@ import io.vertx.core.net.SocketAddress;
 import io.vertx.grpc.client.GrpcClient;
 import io.vertx.grpc.client.GrpcClientRequest;
 import io.vertx.grpc.client.GrpcClientResponse;
+import io.vertx.grpc.common.ServiceMethod;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
@@ -30,6 +33,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -65,7 +69,7 @@ public final class Fleet implements AutoCloseable {
      *
      * @param dialect as {@link #spoken} has it: only groups of the same model and vocabulary can go on with its ids
      */
-    record Wanted(String dialect, Prefix prefix) {}
+    record Wanted(Dialect dialect, Prefix prefix) {}
 
     private record Waiter(Context context, Wanted wanted, Set<Leader> failed, Promise<Leader> found) {}
 
@@ -74,10 +78,14 @@ public final class Fleet implements AutoCloseable {
     private final SchedulerAddress scheduler;
     private final GrpcClient client;
     // Written on the fleet's context, read by every event loop.
-    private final Map<String, String> dialects = new ConcurrentHashMap<>();
+    private final Map<String, Dialect> dialects = new ConcurrentHashMap<>();
     private final Queue<Waiter> waiters = new ConcurrentLinkedQueue<>();
+    // On the fleet's context: deployments that the scheduler is being asked to wake.
+    private final Set<String> waking = new HashSet<>();
     // Written on the fleet's context, read by every event loop.
     private volatile Picture picture = Picture.EMPTY;
+    // The same: deployments that had no groups because none were wanted, and have had none ready since.
+    private volatile Set<String> rested = Set.of();
     // Set once by close, read on the fleet's context.
     private volatile boolean closed;
     private long pause = SHORTEST_PAUSE;
@@ -105,14 +113,14 @@ public final class Fleet implements AutoCloseable {
         return picture;
     }
 
-    /** Whether there is no group because none is wanted. */
+    /** Whether there is no group ready because none was wanted: requests wait until there is one. */
     public boolean asleep() {
         return !picture.deployments().isEmpty()
-                && picture.deployments().stream().allMatch(deployment -> deployment.getReplicas() == 0);
+                && picture.deployments().stream().allMatch(deployment -> rested.contains(deployment.getName()));
     }
 
     /** Groups of this line take requests of this dialect from now on. Called on the event loop of {@link #watch}. */
-    public void spoken(String line, String dialect) {
+    public void spoken(String line, Dialect dialect) {
         dialects.put(line, dialect);
         serve();
     }
@@ -140,6 +148,7 @@ public final class Fleet implements AutoCloseable {
         }
         Waiter waiter = new Waiter(vertx.getOrCreateContext(), wanted, failed, Promise.promise());
         waiters.add(waiter);
+        context.runOnContext(_ -> wake());
         long timer = vertx.setTimer(
                 Math.max(1, patience.toMillis()), _ -> waiter.found().tryFail(new NoGroupException()));
         serve();
@@ -180,21 +189,48 @@ public final class Fleet implements AutoCloseable {
         }
     }
 
+    /** Asks the scheduler for groups of what sleeps and is waited for. On the fleet's context. */
+    private void wake() {
+        for (Deployment deployment : picture.deployments()) {
+            String name = deployment.getName();
+            if (deployment.getAsleep() && waitedFor(name) && waking.add(name)) {
+                request(SchedulerGrpcClient.Wake)
+                        .compose(request -> request.end(
+                                        WakeRequest.newBuilder().setName(name).build())
+                                .compose(_ -> request.response())
+                                .compose(response -> response.last()))
+                        .onFailure(error -> log.warn("deployment={} is not woken: {}", name, error.getMessage()))
+                        .onComplete(_ -> context.runOnContext(_ -> waking.remove(name)));
+            }
+        }
+    }
+
+    private boolean waitedFor(String deployment) {
+        return waiters.stream()
+                .anyMatch(waiter -> waiter.wanted().dialect().deployment().equals(deployment));
+    }
+
+    /** To the member of the scheduler that is watched. On the fleet's context. */
+    private <Q, A> Future<GrpcClientRequest<Q, A>> request(ServiceMethod<A, Q> method) {
+        SchedulerAddress.Member member =
+                scheduler.members().get(next % scheduler.members().size());
+        SocketAddress address = SocketAddress.inetSocketAddress(member.port(), member.host());
+        return client.request(address, method).onSuccess(request -> {
+            if (scheduler.token() != null) {
+                request.headers().set("authorization", "Bearer " + scheduler.token());
+            }
+        });
+    }
+
     private void connect() {
         waiting = false;
         if (closed) {
             return;
         }
-        SchedulerAddress.Member member =
-                scheduler.members().get(next % scheduler.members().size());
-        SocketAddress address = SocketAddress.inetSocketAddress(member.port(), member.host());
-        client.request(address, SchedulerGrpcClient.WatchGroups)
+        request(SchedulerGrpcClient.WatchGroups)
                 .compose(request -> {
                     call = request;
                     probe(request);
-                    if (scheduler.token() != null) {
-                        request.headers().set("authorization", "Bearer " + scheduler.token());
-                    }
                     return request.end(WatchGroupsRequest.getDefaultInstance()).compose(_ -> request.response());
                 })
                 .onSuccess(this::read)
@@ -257,10 +293,29 @@ public final class Fleet implements AutoCloseable {
                 }
             });
         }
+        rested = groups.getDeploymentsList().stream()
+                .filter(deployment -> rests(deployment, groups))
+                .map(Deployment::getName)
+                .collect(Collectors.toUnmodifiableSet());
         picture = new Picture(
                 groups.getDeploymentsList(), groups.getGroupsList(), List.copyOf(ready), List.copyOf(listening));
         listener.accept(picture);
         serve();
+        wake();
+    }
+
+    /** It has no groups as none are wanted, or did when it was told of last and now makes them. */
+    private boolean rests(Deployment deployment, Groups groups) {
+        String name = deployment.getName();
+        return deployment.getReplicas() == 0
+                || deployment.getAsleep()
+                || rested.contains(name)
+                        && groups.getGroupsList().stream()
+                                .noneMatch(group -> group.getDeployment().equals(name) && settled(group.getState()));
+    }
+
+    private static boolean settled(GroupState state) {
+        return state == GroupState.GROUP_STATE_READY || state == GroupState.GROUP_STATE_FAILED;
     }
 
     private static boolean answers(Rank rank) {

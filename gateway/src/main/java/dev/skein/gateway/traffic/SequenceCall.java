@@ -52,7 +52,7 @@ public final class SequenceCall extends LeaderCall<GenerateRequest, GenerateResp
     public SequenceCall(
             WorkerCalls calls,
             Fleet fleet,
-            String dialect,
+            Dialect dialect,
             GenerateRequest request,
             Duration patience,
             @Nullable Long limit,

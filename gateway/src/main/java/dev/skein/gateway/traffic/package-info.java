@@ -10,6 +10,9 @@
  * <p>Groups of one <em>dialect</em> have the same weights, limits and vocabulary: only they can go on with each other's
  * answers. While a deployment is updated to another model there are two.
  *
+ * <p>A deployment that sleeps has no groups until somebody wants one: the fleet tells the scheduler when a request waits for
+ * it.
+ *
  * <p>Which failures are tried again: a leader that was not reached or did not take the request (draining, not ready) has
  * cost nothing, so that is tried until the time to wait for a group is over. A leader lost with the request in hand may
  * have been lost because of it, so that is tried twice more at most, unless many ids have come in between.

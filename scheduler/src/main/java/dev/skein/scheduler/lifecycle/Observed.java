@@ -65,6 +65,12 @@ public record Observed(List<Rank> ranks, Losses losses, List<Beat> beats) {
         return beats.getFirst().running();
     }
 
+    /// Whether the leader has said that it had nothing to do at `since` and ever after.
+    public boolean idleSince(long since) {
+        Beat beat = beats.getFirst();
+        return beat.heard() && beat.running() == 0 && beat.usedAt() <= since;
+    }
+
     /// The same but for the signs of life, which come every second and change nothing that people are told.
     public Observed withoutBeats() {
         return new Observed(ranks, losses, Collections.nCopies(ranks.size(), Beat.NONE));
