@@ -81,6 +81,11 @@ final class Catalog {
         return lines.containsKey(line);
     }
 
+    /** Whether the model of that deployment is known. */
+    boolean serves(String deployment) {
+        return before(deployment) != null;
+    }
+
     /** One that speaks the same is used again, with its tokenizer. */
     Shared.@Nullable Serving speaking(Dialect dialect) {
         return lines.values().stream()

@@ -137,6 +137,10 @@ public final class Gateway implements AutoCloseable {
             }
         }
         shared.catalog().told(picture);
+        // Nobody could ask for what this gateway does not know: it sleeps since before this gateway began.
+        picture.deployments().stream()
+                .filter(each -> each.getAsleep() && !shared.catalog().serves(each.getName()))
+                .forEach(each -> fleet.wake(each.getName()));
         announce();
     }
 

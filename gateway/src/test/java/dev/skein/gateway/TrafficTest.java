@@ -468,6 +468,12 @@ class TrafficTest {
     }
 
     @Test
+    void whatSleepsSinceBeforeTheGatewayBeganIsWokenToBeKnown() throws Exception {
+        stage.scheduler.tellSleep("sleeper", true);
+        assertThat(stage.scheduler.woken.poll(10, TimeUnit.SECONDS)).isEqualTo("sleeper");
+    }
+
+    @Test
     void withoutTimeToWaitThereIs503AtOnce() throws Exception {
         try (Stage impatient = new Stage(options -> options.withLimits(patience(Duration.ZERO)))) {
             impatient.worker.says("there");

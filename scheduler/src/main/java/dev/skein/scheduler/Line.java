@@ -17,8 +17,8 @@ import org.jspecify.annotations.Nullable;
 /// One deployment in the scheduler's hand: what is wanted, its groups, and the templates it has had. Belongs to the
 /// scheduler's thread.
 ///
-/// A deployment that may be scaled to zero falls asleep when all its groups are as wanted and have had nothing to do for
-/// as long as it says. Asleep it is for the rollout one that wants no groups, until it is woken.
+/// A deployment that may be scaled to zero falls asleep when all its groups are as wanted and have had nothing to do
+/// for as long as it says. Asleep it is for the rollout one that wants no groups, until it is woken.
 final class Line {
     private static final int MOST_REVISIONS = 10;
 

@@ -189,19 +189,22 @@ public final class Fleet implements AutoCloseable {
         }
     }
 
-    /** Asks the scheduler for groups of what sleeps and is waited for. On the fleet's context. */
+    // Asks for groups of what sleeps and is waited for. On the fleet's context.
     private void wake() {
-        for (Deployment deployment : picture.deployments()) {
-            String name = deployment.getName();
-            if (deployment.getAsleep() && waitedFor(name) && waking.add(name)) {
-                request(SchedulerGrpcClient.Wake)
-                        .compose(request -> request.end(
-                                        WakeRequest.newBuilder().setName(name).build())
-                                .compose(_ -> request.response())
-                                .compose(response -> response.last()))
-                        .onFailure(error -> log.warn("deployment={} is not woken: {}", name, error.getMessage()))
-                        .onComplete(_ -> context.runOnContext(_ -> waking.remove(name)));
-            }
+        picture.deployments().stream()
+                .filter(deployment -> deployment.getAsleep() && waitedFor(deployment.getName()))
+                .forEach(deployment -> wake(deployment.getName()));
+    }
+
+    /** Asks the scheduler for groups of a deployment that sleeps. Called on the event loop of {@link #watch}. */
+    public void wake(String deployment) {
+        if (waking.add(deployment)) {
+            WakeRequest wish = WakeRequest.newBuilder().setName(deployment).build();
+            request(SchedulerGrpcClient.Wake)
+                    .compose(request ->
+                            request.end(wish).compose(_ -> request.response()).compose(response -> response.last()))
+                    .onFailure(error -> log.warn("deployment={} is not woken: {}", deployment, error.getMessage()))
+                    .onComplete(_ -> context.runOnContext(_ -> waking.remove(deployment)));
         }
     }
 
