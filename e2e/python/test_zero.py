@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from server import Skein, events, run_skein, until
-from streams import PATH, measured
 
+PATH = "/v1/completions"
 IDLE_SECONDS = 2
 WAIT_SECONDS = 5
 BODY = {"prompt": "The first", "max_tokens": 8, "temperature": 0, "stream": True}
@@ -41,6 +41,11 @@ def ask(skein, body=BODY):
                 if payload != "[DONE]":
                     text += json.loads(payload)["choices"][0]["text"]
             return text, first
+
+
+def measured(record_property, what, seconds):
+    record_property(what, f"{seconds:.2f} s")
+    print(f"measured: {what}: {seconds:.2f} s")
 
 
 class Readiness(threading.Thread):
