@@ -3,6 +3,7 @@
 SKEIN_MACHINE_ROUNDS says how many faults of random kinds the last test makes.
 """
 
+import concurrent.futures
 import os
 import random
 import time
@@ -127,7 +128,15 @@ def test_the_groups_of_a_machine_that_dies_come_up_elsewhere(network, owners):
 def test_a_machine_that_is_cut_off_ends_its_groups_before_they_run_elsewhere(network, owners):
     machines.waited(network, lambda: converged(network, 2), MOVE_SECONDS)
     parted = next(machine for machine in network.machines if machine.ranks())
-    parted.cut(True)
+    long = {"model": "chat", "prompt": "Wild geese", "max_tokens": 400, "temperature": 0, "ignore_eos": True}
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        # Routing gives each group its share of them.
+        asked = [pool.submit(network.edge.ask, "/v1/completions", long, MOVE_SECONDS) for _ in range(4)]
+        time.sleep(0.5)
+        parted.cut(True)
+        answers = [each.result() for each in asked]
+    assert [status for status, _ in answers] == [200] * 4, answers
+    assert len({answer["choices"][0]["text"] for _, answer in answers}) == 1, answers
     machines.waited(network, lambda: not parted.ranks(), MOVE_SECONDS)
     machines.waited(network, lambda: converged(network, 2), MOVE_SECONDS)
     assert complete(network)[0] == 200

@@ -178,6 +178,19 @@ class TrafficTest {
         }
     }
 
+    /** As when its machine is cut off: its connections stay open, and nothing comes. */
+    @Test
+    void aBodyGoesOnElsewhereWhenNobodyHearsOfItsGroupAnyMore() throws Exception {
+        Future<HttpResponse<String>> answer = async(() -> stage.post("/v1/completions", BODY));
+        FakeWorker.Call silent = stage.worker.next();
+        try (FakeWorker other = new FakeWorker(stage.vertx)) {
+            other.says("found");
+            stage.scheduler.tell(FakeScheduler.ready("group-1", other));
+            assertThat(answer.get(20, TimeUnit.SECONDS).body()).contains("found");
+            silent.cancelled.get(10, TimeUnit.SECONDS);
+        }
+    }
+
     @Test
     void aStreamWhoseWorkerDiesGoesOnWithAnother() throws Exception {
         String body = "{\"prompt\":\"x\",\"stream\":true,\"max_tokens\":100}";

@@ -50,6 +50,8 @@ public final class Fleet implements AutoCloseable {
     private static final long LONGEST_PAUSE = 2000;
     private static final long PROBE_MILLIS = 1000;
     private static final long SILENT_MILLIS = 4000;
+    // A process that ends closes its connections, with its last words before; a new driver takes a moment to find it.
+    private static final long ABSENT_MILLIS = 3000;
     // HTTP/2 takes eight bytes.
     private static final Buffer PING = Buffer.buffer("watching");
 
@@ -296,6 +298,9 @@ public final class Fleet implements AutoCloseable {
                 }
             });
         }
+        known.values().stream()
+                .filter(leader -> leader.hasInHand() && !listening.contains(leader))
+                .forEach(this::miss);
         rested = groups.getDeploymentsList().stream()
                 .filter(deployment -> rests(deployment, groups))
                 .map(Deployment::getName)
@@ -305,6 +310,17 @@ public final class Fleet implements AutoCloseable {
         listener.accept(picture);
         serve();
         wake();
+    }
+
+    /** Calls of a leader that stays away are told: its machine may be cut off, and then nothing ends them. */
+    private void miss(Leader absent) {
+        vertx.setTimer(ABSENT_MILLIS, _ -> {
+            if (picture.listening().stream().noneMatch(absent::isTheProcessOf)) {
+                absent.forsake();
+            } else if (absent.hasInHand()) {
+                miss(absent);
+            }
+        });
     }
 
     /** It has no groups as none are wanted, or did when it was told of last and now makes them. */

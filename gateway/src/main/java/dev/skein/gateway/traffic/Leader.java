@@ -3,6 +3,8 @@ package dev.skein.gateway.traffic;
 import dev.skein.protocol.v1.Group;
 import dev.skein.protocol.v1.Rank;
 import io.vertx.core.net.SocketAddress;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -19,6 +21,9 @@ public final class Leader {
     private final AtomicLong lastTaken = new AtomicLong();
     private final SocketAddress address;
     private final String token;
+    // What each call in hand does when nobody hears of the leader any more. Changed on the calls' event loops, run on
+    // the fleet's context.
+    private final Set<Runnable> inHand = ConcurrentHashMap.newKeySet();
     // Written by the event loops that send to it, read by all of them when they choose.
     private final AtomicLong outstanding = new AtomicLong();
 
@@ -73,6 +78,27 @@ public final class Leader {
 
     void take(long cost) {
         outstanding.addAndGet(cost);
+    }
+
+    /** It has a call in hand, which {@code forsaken} tells that the leader is gone without a word. */
+    void takeInHand(Runnable forsaken) {
+        inHand.add(forsaken);
+    }
+
+    void handOver(Runnable forsaken) {
+        inHand.remove(forsaken);
+    }
+
+    boolean hasInHand() {
+        return !inHand.isEmpty();
+    }
+
+    void forsake() {
+        inHand.forEach(Runnable::run);
+    }
+
+    boolean isTheProcessOf(Leader other) {
+        return address.equals(other.address) && token.equals(other.token);
     }
 
     boolean is(Rank rank) {

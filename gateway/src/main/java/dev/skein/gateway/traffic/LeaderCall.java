@@ -1,5 +1,9 @@
 package dev.skein.gateway.traffic;
 
+import static java.util.Objects.requireNonNull;
+
+import io.vertx.core.Context;
+import io.vertx.core.Vertx;
 import io.vertx.grpc.client.GrpcClientRequest;
 import io.vertx.grpc.client.GrpcClientResponse;
 import io.vertx.grpc.common.GrpcStatus;
@@ -37,6 +41,7 @@ abstract sealed class LeaderCall<Q, A> permits EmbedCall, SequenceCall {
     private long deadline;
     private @Nullable GrpcClientRequest<Q, A> call;
     private @Nullable Leader leader;
+    private Runnable forsaken = () -> {};
     private long charged;
     private int losses;
     private long pause;
@@ -124,6 +129,9 @@ abstract sealed class LeaderCall<Q, A> permits EmbedCall, SequenceCall {
 
     private void open(Leader chosen) {
         leader = chosen;
+        Context loop = requireNonNull(Vertx.currentContext(), "a call lives on an event loop");
+        forsaken = () -> loop.runOnContext(_ -> forsaken(chosen));
+        chosen.takeInHand(forsaken);
         long cost = cost(chosen);
         chosen.chosen(wanted.prefix());
         charge(chosen, cost);
@@ -225,6 +233,15 @@ abstract sealed class LeaderCall<Q, A> permits EmbedCall, SequenceCall {
         again();
     }
 
+    /** A machine that is cut off does not close its connections. */
+    private void forsaken(Leader chosen) {
+        GrpcClientRequest<Q, A> silent = call;
+        if (!over && leader == chosen && silent != null) {
+            lost(silent, "nobody has heard of it lately");
+            silent.cancel();
+        }
+    }
+
     private void lost(GrpcClientRequest<Q, A> opened, String why) {
         if (!goesOn(opened)) {
             return;
@@ -287,6 +304,7 @@ abstract sealed class LeaderCall<Q, A> permits EmbedCall, SequenceCall {
     private void leave() {
         Leader left = chosen();
         charge(left, 0);
+        left.handOver(forsaken);
         failed.add(left);
         leader = null;
         call = null;
@@ -314,6 +332,7 @@ abstract sealed class LeaderCall<Q, A> permits EmbedCall, SequenceCall {
         over = true;
         if (leader != null) {
             charge(leader, 0);
+            leader.handOver(forsaken);
             leader = null;
         }
     }
