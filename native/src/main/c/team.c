@@ -1,14 +1,14 @@
 #include "team.h"
 
 #define MILLISECOND 1000000
-#define LOOKED_AT (20 * MILLISECOND)      /* some slices of a scheduler */
+#define LOOKED_AT (30 * MILLISECOND)      /* some slices of a scheduler */
 #define SHORTEST_PAUSE (250 * MILLISECOND)
 #define LONGEST_PAUSE (4000 * (int64_t)MILLISECOND)
 
 void team_open(team *team, int most) { *team = (struct team){.most = most, .active = most, .pause = SHORTEST_PAUSE}; }
 
-/* One fewer costs 1 part in `active`; what is lost counts a half more, as the others are late in going on again. */
-static int too_much(const team *team) { return team->active > 1 && team->lost * team->active * 3 > team->took * 2; }
+/* One fewer costs 1 part in `active`. Less than that is what a server's own other threads take now and then. */
+static int too_much(const team *team) { return team->active > 1 && team->lost * team->active > team->took; }
 
 static void give_up(team *team, int64_t now) {
     team->pause = team->trying ? team->pause * 2 : SHORTEST_PAUSE;
