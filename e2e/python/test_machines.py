@@ -164,31 +164,16 @@ def test_every_cluster_that_heals_converges(network, owners):
     for number in range(ROUNDS):
         machine = choice.choice(network.machines)
         kind = choice.choice(["kill", "stop", "mute", "cut"])
-        hurt(machine, kind)
+        fault(machine, kind, True)
         time.sleep(choice.uniform(0.5, 3 * KEEP_SECONDS))
-        heal(machine, kind)
+        fault(machine, kind, False)
         took.append(machines.waited(network, lambda: converged(network, 2), START_SECONDS))
         print(f"round {number}: {kind} of {machine.name}, converged {took[-1]:.1f} s after", flush=True)
     print(f"{ROUNDS} rounds: median {sorted(took)[ROUNDS // 2]:.1f} s, longest {max(took):.1f} s")
 
 
-def hurt(machine, kind):
+def fault(machine, kind, begins):
     if kind == "kill":
-        machine.die()
-    elif kind == "stop":
-        machine.hold(True)
-    elif kind == "mute":
-        machine.mute(True)
+        machine.die() if begins else machine.start()
     else:
-        machine.cut(True)
-
-
-def heal(machine, kind):
-    if kind == "kill":
-        machine.start()
-    elif kind == "stop":
-        machine.hold(False)
-    elif kind == "mute":
-        machine.mute(False)
-    else:
-        machine.cut(False)
+        {"stop": machine.hold, "mute": machine.mute, "cut": machine.cut}[kind](begins)

@@ -12,15 +12,12 @@ import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.grpc.common.GrpcStatus;
-import io.vertx.grpc.common.ServiceMethod;
 import io.vertx.grpc.server.GrpcServer;
 import io.vertx.grpc.server.GrpcServerRequest;
 import io.vertx.grpc.server.GrpcServerResponse;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /// Serves `skein.v1.Scheduler` on the loopback address. A call must carry `authorization: Bearer TOKEN`; without it the
@@ -49,21 +46,18 @@ public final class GroupsServer {
     public GrpcServer service() {
         GrpcServer grpc = GrpcServer.server(vertx);
         grpc.callHandler(SchedulerGrpcService.WatchGroups, this::watch);
-        answer(
-                grpc,
+        UnaryCalls calls = new UnaryCalls(vertx, grpc, GroupsServer::refusal);
+        calls.answer(
                 SchedulerGrpcService.Apply,
                 wish -> scheduler.apply(Wire.deployment(wish.getDeployment())).thenApply(Wire::deployment));
-        answer(
-                grpc,
+        calls.answer(
                 SchedulerGrpcService.Scale,
                 wish -> scheduler.scale(wish.getName(), wish.getReplicas()).thenApply(Wire::deployment));
-        answer(
-                grpc,
+        calls.answer(
                 SchedulerGrpcService.Wake,
                 wish -> scheduler.wake(wish.getName()).thenApply(Wire::deployment));
-        answer(grpc, SchedulerGrpcService.Rollout, wish -> rollout(wish).thenApply(Wire::deployment));
-        answer(
-                grpc,
+        calls.answer(SchedulerGrpcService.Rollout, wish -> rollout(wish).thenApply(Wire::deployment));
+        calls.answer(
                 SchedulerGrpcService.Why,
                 wish -> scheduler
                         .why(wish.getGroup())
@@ -107,35 +101,14 @@ public final class GroupsServer {
         };
     }
 
-    private <Q, A> void answer(GrpcServer grpc, ServiceMethod<Q, A> method, Function<Q, CompletableFuture<A>> work) {
-        grpc.callHandler(method, request -> {
-            Context context = vertx.getOrCreateContext();
-            request.handler(wish -> wished(work, wish)
-                    .whenComplete((answer, error) -> context.runOnContext(ignored -> {
-                        if (error == null) {
-                            request.response().end(answer);
-                        } else {
-                            refuse(request.response(), error);
-                        }
-                    })));
-        });
-    }
-
-    private static <Q, A> CompletableFuture<A> wished(Function<Q, CompletableFuture<A>> work, Q wish) {
-        try {
-            return work.apply(wish);
-        } catch (IllegalArgumentException wrong) {
-            return CompletableFuture.failedFuture(
-                    new SchedulerException(SchedulerException.Kind.INVALID, String.valueOf(wrong.getMessage())));
-        }
-    }
-
-    private static void refuse(GrpcServerResponse<?, ?> response, Throwable error) {
-        Throwable cause =
-                error instanceof CompletionException wrapped && wrapped.getCause() != null ? wrapped.getCause() : error;
-        GrpcStatus status = cause instanceof SchedulerException refused ? status(refused.kind()) : GrpcStatus.INTERNAL;
-        String message = status == GrpcStatus.INTERNAL ? "the scheduler failed" : String.valueOf(cause.getMessage());
-        response.status(status).statusMessage(message).end();
+    private static UnaryCalls.Refusal refusal(Throwable cause) {
+        return switch (cause) {
+            case SchedulerException refused ->
+                new UnaryCalls.Refusal(status(refused.kind()), String.valueOf(refused.getMessage()));
+            case UnaryCalls.WrongException wrong ->
+                new UnaryCalls.Refusal(GrpcStatus.INVALID_ARGUMENT, String.valueOf(wrong.getMessage()));
+            default -> new UnaryCalls.Refusal(GrpcStatus.INTERNAL, "the scheduler failed");
+        };
     }
 
     private static GrpcStatus status(SchedulerException.Kind kind) {

@@ -157,7 +157,7 @@ final class CudaAttention {
             CudaBuffer out) {
         int blocks = step.loneChunks() * CHUNK_BLOCKS;
         int chunkBlocks = sameBits ? CHUNK_BLOCKS : chunkBlocks(step.lones() * headBlocks(shape), blocks);
-        int chunks = up(blocks, chunkBlocks);
+        int chunks = Math.ceilDiv(blocks, chunkBlocks);
         long each = chunks == 1 ? 0 : partBytes(shape) * chunks;
         int atOnce = each == 0 ? step.lones() : (int) Math.clamp(MOST_PARTIAL_BYTES / each, 1, step.lones());
         long memory = partial.atLeast(atOnce * each).address();
@@ -188,13 +188,13 @@ final class CudaAttention {
      * otherwise the longest ones that give most multiprocessors one.
      */
     private int chunkBlocks(int blocksBeside, int blocks) {
-        int chunks = up(blocks, LONG_CHUNK);
+        int chunks = Math.ceilDiv(blocks, LONG_CHUNK);
         if (fills(blocksBeside * chunks)) {
-            return up(blocks, chunks);
+            return Math.ceilDiv(blocks, chunks);
         }
         int enough = multiprocessors * 9 / 10;
         int chunk = LONGEST_CHUNK;
-        while (chunk > CHUNK_BLOCKS && blocksBeside * up(blocks, chunk) < enough) {
+        while (chunk > CHUNK_BLOCKS && blocksBeside * Math.ceilDiv(blocks, chunk) < enough) {
             chunk /= 2;
         }
         return chunk;
@@ -203,10 +203,6 @@ final class CudaAttention {
     /** Whether so many grid blocks are as many as the staged kernel's fit on the device; then the other is as fast or faster. */
     private boolean fills(int gridBlocks) {
         return gridBlocks > 3 * multiprocessors;
-    }
-
-    private static int up(int n, int unit) {
-        return (n + unit - 1) / unit;
     }
 
     /** Of a token's chunk: a sum for each element, and two numbers for each head. */

@@ -17,6 +17,7 @@ import dev.skein.compute.StepInputs.Output;
 import dev.skein.compute.StepInputs.Region;
 import dev.skein.compute.StepOutputs;
 import dev.skein.compute.Weight;
+import dev.skein.compute.cpu.HostRows;
 import dev.skein.compute.cuda.CudaContext.DeviceMemory;
 import dev.skein.compute.cuda.CudaMatmul.Store;
 import dev.skein.compute.cuda.CudaWeight.Form;
@@ -209,7 +210,7 @@ public final class CudaBackend implements Backend {
     @Override
     public Weight vector(HostMatrix matrix) {
         enter();
-        return own(loader.vector(CudaVectors.read(matrix)));
+        return own(loader.vector(HostRows.vector(matrix)));
     }
 
     @Override

@@ -80,20 +80,23 @@ final class CudaHopperMatmul {
             double stageMicros,
             double blockMicros) {
         double micros(int rowBlocks, int stages, int wanted, int multiprocessors) {
-            int blocksOfX = up(wanted, rows);
+            int blocksOfX = Math.ceilDiv(wanted, rows);
             int made = rowBlocks * blocksOfX;
             if (share != Share.EVEN) {
                 int slices = share == Share.EIGHTH ? SLICES : 1;
-                return up(made * slices, multiprocessors) * ((double) stages / slices * stageMicros + blockMicros);
+                return Math.ceilDiv(made * slices, multiprocessors)
+                        * ((double) stages / slices * stageMicros + blockMicros);
             }
             int cluster = cluster(made, stages, multiprocessors);
             if (cluster > 1) {
-                return up(stages, cluster) * stageMicros + blockMicros;
+                return Math.ceilDiv(stages, cluster) * stageMicros + blockMicros;
             }
             // Blocks at different columns of the same rows of a weight each bring these rows from memory.
             boolean apart = blocksOfX > (fourBits ? 2 : 1);
             int blocks = sharing(made, stages, multiprocessors);
-            return apart ? Double.MAX_VALUE : up(made * stages, blocks) * stageMicros + blockMicros + meetingMicros();
+            return apart
+                    ? Double.MAX_VALUE
+                    : Math.ceilDiv(made * stages, blocks) * stageMicros + blockMicros + meetingMicros();
         }
 
         private double meetingMicros() {
@@ -213,7 +216,7 @@ final class CudaHopperMatmul {
     }
 
     void enqueue(CudaStream stream, CudaWeight weight, long x, CudaBuffer out, int rows, Store store) {
-        int rowBlocks = up(weight.rowTiles(), ROW_TILES);
+        int rowBlocks = Math.ceilDiv(weight.rowTiles(), ROW_TILES);
         Variant variant = variant(weight.fourBits() ? fourBits : tiles, rowBlocks, weight.columnGroups(), rows);
         if (weight.fourBits()) {
             weightMap.groups(weight.memory(), weight.rowTiles(), weight.columnGroups());
@@ -224,10 +227,11 @@ final class CudaHopperMatmul {
         CudaKernel kernel = variant.kernel;
         kernel.with(weightMap).with(rowMap).with(out.memory()).with(weight.rows());
         kernel.with(weight.rowTiles()).with(weight.columnTiles()).with(rows).with(store.ordinal());
-        int made = Math.multiplyExact(rowBlocks, up(rows, variant.rows));
+        int made = Math.multiplyExact(rowBlocks, Math.ceilDiv(rows, variant.rows));
         switch (variant.share) {
             case EIGHTH ->
-                kernel.launch(stream, SLICES, rowBlocks, up(rows, variant.rows), SKINNY_THREADS, variant.shared);
+                kernel.launch(
+                        stream, SLICES, rowBlocks, Math.ceilDiv(rows, variant.rows), SKINNY_THREADS, variant.shared);
             case WHOLE -> kernel.launch(stream, Math.min(multiprocessors, made), 1, 1, WIDE_THREADS, variant.shared);
             case EVEN -> {
                 Meeting place = meeting.orElseThrow();
@@ -261,9 +265,5 @@ final class CudaHopperMatmul {
                 .filter(variant -> variant.stageMicros > 0)
                 .min(Comparator.comparingDouble(variant -> variant.micros(rowBlocks, stages, rows, multiprocessors)))
                 .orElseThrow();
-    }
-
-    private static int up(int n, int unit) {
-        return (n + unit - 1) / unit;
     }
 }

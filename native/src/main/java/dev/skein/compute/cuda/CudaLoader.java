@@ -1,5 +1,6 @@
 package dev.skein.compute.cuda;
 
+import dev.skein.compute.Bf16;
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.cpu.HostRows;
@@ -183,15 +184,14 @@ final class CudaLoader {
         });
     }
 
-    /** Rows as bf16, to the nearest, ties to even. */
+    /** Rows as bf16. */
     private static void round(HostMatrix matrix, int first, int count, MemorySegment to) {
         IntStream.range(0, count).parallel().forEach(row -> {
             float[] values = new float[matrix.columns()];
             HostRows.read(matrix, first + row, values);
             long at = (long) row * values.length;
             for (int i = 0; i < values.length; i++) {
-                int bits = Float.floatToRawIntBits(values[i]);
-                to.setAtIndex(ValueLayout.JAVA_SHORT, at + i, (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16));
+                to.setAtIndex(ValueLayout.JAVA_SHORT, at + i, Bf16.of(values[i]));
             }
         });
     }

@@ -8,19 +8,18 @@ import dev.skein.protocol.v1.RankEvent;
 import dev.skein.protocol.v1.StartRank;
 import dev.skein.protocol.v1.WatchRanks;
 import dev.skein.scheduler.LocalSubstrate;
+import dev.skein.scheduler.UnaryCalls;
 import dev.skein.scheduler.agent.Call;
 import dev.skein.scheduler.lifecycle.GroupSpec;
 import io.vertx.core.Context;
 import io.vertx.core.Vertx;
 import io.vertx.grpc.common.GrpcStatus;
-import io.vertx.grpc.common.ServiceMethod;
 import io.vertx.grpc.server.GrpcServer;
 import io.vertx.grpc.server.GrpcServerRequest;
 import io.vertx.grpc.server.GrpcServerResponse;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
-import java.util.function.Function;
 
 /// Serves `skein.v1.Agent`. Whoever serves it lets in only calls that carry the cluster's token.
 public final class AgentServer {
@@ -40,14 +39,15 @@ public final class AgentServer {
 
     /// Adds the service's calls.
     public void bind(GrpcServer grpc) {
-        answer(grpc, AgentGrpcService.Beat, beat -> told(Wire.call(machine, beat)));
-        answer(grpc, AgentGrpcService.Reserve, reserve -> told(Wire.call(machine, reserve)));
-        answer(grpc, AgentGrpcService.Commit, commit -> told(Wire.call(machine, commit)));
-        answer(grpc, AgentGrpcService.Release, release -> told(Wire.call(machine, release)));
-        answer(grpc, AgentGrpcService.Describe, nothing -> agent.describe().thenApply(Wire::message));
-        answer(grpc, AgentGrpcService.Start, wish -> accepted(agent.start(order(wish))));
-        answer(grpc, AgentGrpcService.Drain, wish -> accepted(end(wish, false)));
-        answer(grpc, AgentGrpcService.Kill, wish -> accepted(end(wish, true)));
+        UnaryCalls calls = new UnaryCalls(vertx, grpc, AgentServer::refusal);
+        calls.answer(AgentGrpcService.Beat, beat -> told(Wire.call(machine, beat)));
+        calls.answer(AgentGrpcService.Reserve, reserve -> told(Wire.call(machine, reserve)));
+        calls.answer(AgentGrpcService.Commit, commit -> told(Wire.call(machine, commit)));
+        calls.answer(AgentGrpcService.Release, release -> told(Wire.call(machine, release)));
+        calls.answer(AgentGrpcService.Describe, nothing -> agent.describe().thenApply(Wire::message));
+        calls.answer(AgentGrpcService.Start, wish -> accepted(agent.start(order(wish))));
+        calls.answer(AgentGrpcService.Drain, wish -> accepted(end(wish, false)));
+        calls.answer(AgentGrpcService.Kill, wish -> accepted(end(wish, true)));
         grpc.callHandler(AgentGrpcService.Watch, this::watch);
     }
 
@@ -87,34 +87,10 @@ public final class AgentServer {
         }
     }
 
-    private <Q, A> void answer(GrpcServer grpc, ServiceMethod<Q, A> method, Function<Q, CompletableFuture<A>> work) {
-        grpc.callHandler(method, request -> {
-            Context context = vertx.getOrCreateContext();
-            request.handler(wish -> wished(work, wish)
-                    .whenComplete((answer, error) -> context.runOnContext(ignored -> {
-                        if (error == null) {
-                            request.response().end(answer);
-                        } else {
-                            refuse(request.response(), error);
-                        }
-                    })));
-        });
-    }
-
-    private static <Q, A> CompletableFuture<A> wished(Function<Q, CompletableFuture<A>> work, Q wish) {
-        try {
-            return work.apply(wish);
-        } catch (IllegalArgumentException wrong) {
-            return CompletableFuture.failedFuture(new Refused(String.valueOf(wrong.getMessage())));
-        }
-    }
-
-    private static void refuse(GrpcServerResponse<?, ?> response, Throwable error) {
-        Throwable cause = error.getCause() == null ? error : error.getCause();
-        boolean refused = cause instanceof Refused;
-        response.status(refused ? GrpcStatus.FAILED_PRECONDITION : GrpcStatus.INTERNAL)
-                .statusMessage(refused ? String.valueOf(cause.getMessage()) : "the agent failed")
-                .end();
+    private static UnaryCalls.Refusal refusal(Throwable cause) {
+        return cause instanceof Refused || cause instanceof UnaryCalls.WrongException
+                ? new UnaryCalls.Refusal(GrpcStatus.FAILED_PRECONDITION, String.valueOf(cause.getMessage()))
+                : new UnaryCalls.Refusal(GrpcStatus.INTERNAL, "the agent failed");
     }
 
     private void watch(GrpcServerRequest<WatchRanks, RankEvent> request) {
