@@ -2,6 +2,7 @@ package dev.skein.scheduler.lifecycle;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 
 /// Says what is due for a group.
 ///
@@ -12,9 +13,8 @@ import java.util.List;
 /// 3. Once faults stop, a group that is wanted becomes READY unless it had failed before, and one that is not wanted
 ///    becomes GONE.
 /// 4. A process that takes too long to listen, to warm, to drain or to make its next step is killed.
-/// 5. A rank lost from a ready group is recovered alone where the policy says so; where that fails or takes too long,
-/// or
-///    the policy does not say so, all ranks end before any is started anew ([Restart]).
+/// 5. Ranks lost from a ready group, but not the leader, are recovered alone where the policy says so; where that fails
+///    or takes too long, or the policy does not say so, all ranks end before any is started anew ([Restart]).
 public final class Lifecycle {
 
     private Lifecycle() {}
@@ -30,7 +30,11 @@ public final class Lifecycle {
             observed.ranks().forEach(rank -> clear(rank, observed, plan));
         } else if (overdue(observed, plan)) {
             plan.actions.add(new Action.Recreate("the recovery of rank "
-                    + observed.losses().recovering() + " took too long; it was lost because: " + observed.reason()));
+                    + observed.losses().recovering().stream()
+                            .sorted()
+                            .map(String::valueOf)
+                            .collect(Collectors.joining(", "))
+                    + " took too long; the last was lost because: " + observed.reason()));
         } else {
             observed.ranks().forEach(rank -> keep(rank, observed, desired, policy, plan));
         }
@@ -63,7 +67,7 @@ public final class Lifecycle {
 
     private static boolean overdue(Observed observed, Plan plan) {
         Losses losses = observed.losses();
-        return losses.recovering() != Losses.NOBODY && plan.reached(losses.recoverBy());
+        return !losses.recovering().isEmpty() && plan.reached(losses.recoverBy());
     }
 
     /// All ranks go before any starts anew.
@@ -89,7 +93,7 @@ public final class Lifecycle {
         Phase leader = observed.leader().phase();
         boolean led = policy.startup() == Startup.LEADER_READY ? leader == Phase.READY : leader.listening();
         if ((rank.index() == 0 || led) && plan.reached(observed.retryAt())) {
-            boolean recovery = observed.losses().recovering() == rank.index();
+            boolean recovery = observed.losses().recovering().contains(rank.index());
             long next = rank.incarnation() + 1;
             plan.actions.add(recovery ? new Action.Recover(rank.index(), next) : new Action.Start(rank.index(), next));
         }

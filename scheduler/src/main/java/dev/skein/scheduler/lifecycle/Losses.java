@@ -1,5 +1,9 @@
 package dev.skein.scheduler.lifecycle;
 
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
 /// How a group stands with its failures.
 ///
 /// @param failedStarts processes in a row that ended before they were ready
@@ -9,7 +13,7 @@ package dev.skein.scheduler.lifecycle;
 /// @param failed whether the group was given up
 /// @param reason why it last failed, for people; empty if it never did
 /// @param recreating whether all ranks must end before any is started
-/// @param recovering the rank that is recovered while the others wait; [#NOBODY] if none is
+/// @param recovering the ranks that are recovered while the others wait
 /// @param recoverBy when that must be done
 public record Losses(
         int failedStarts,
@@ -19,10 +23,13 @@ public record Losses(
         boolean failed,
         String reason,
         boolean recreating,
-        int recovering,
+        Set<Integer> recovering,
         long recoverBy) {
-    static final int NOBODY = -1;
-    static final Losses NONE = new Losses(0, 0, 0, 0, false, "", false, NOBODY, 0);
+    static final Losses NONE = new Losses(0, 0, 0, 0, false, "", false, Set.of(), 0);
+
+    public Losses {
+        recovering = Set.copyOf(recovering);
+    }
 
     /// Counted anew; what is being done about the last loss goes on.
     Losses forgiven() {
@@ -38,15 +45,35 @@ public record Losses(
         return new Losses(starts, failures, restarts, retry, over, why, recreating, recovering, recoverBy);
     }
 
+    Losses retryingAt(long time) {
+        return new Losses(
+                failedStarts, quickFailures, restarts, time, failed, reason, recreating, recovering, recoverBy);
+    }
+
     Losses givenUp(String why) {
         return new Losses(failedStarts, quickFailures, restarts, retryAt, true, why, recreating, recovering, recoverBy);
     }
 
     Losses recreatingAll(boolean whether) {
-        return new Losses(failedStarts, quickFailures, restarts, retryAt, failed, reason, whether, NOBODY, 0);
+        return new Losses(failedStarts, quickFailures, restarts, retryAt, failed, reason, whether, Set.of(), 0);
     }
 
+    /// Nobody waits for anybody.
+    Losses waitingForNobody() {
+        return recreatingAll(false);
+    }
+
+    /// One more rank is recovered; the first of them has set the time.
     Losses recovering(int rank, long by) {
-        return new Losses(failedStarts, quickFailures, restarts, retryAt, failed, reason, false, rank, by);
+        Set<Integer> all = Stream.concat(recovering.stream(), Stream.of(rank)).collect(Collectors.toSet());
+        return recovering(all, recovering.isEmpty() ? by : recoverBy);
+    }
+
+    Losses recovered(int rank) {
+        return recovering(recovering.stream().filter(other -> other != rank).collect(Collectors.toSet()), recoverBy);
+    }
+
+    private Losses recovering(Set<Integer> ranks, long by) {
+        return new Losses(failedStarts, quickFailures, restarts, retryAt, failed, reason, false, ranks, by);
     }
 }

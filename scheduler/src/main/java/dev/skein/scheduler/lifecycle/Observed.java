@@ -134,7 +134,7 @@ public record Observed(List<Rank> ranks, Losses losses, List<Beat> beats) {
             return this;
         }
         Observed next = with(advanced(rank.saying(detail), Phase.READY, now));
-        return losses.recovering() == rank.index() ? next.withLosses(losses.recovering(Losses.NOBODY, 0)) : next;
+        return losses.recovering().contains(rank.index()) ? next.withLosses(losses.recovered(rank.index())) : next;
     }
 
     /// A process that was told to end does not become ready any more.
@@ -191,16 +191,26 @@ public record Observed(List<Rank> ranks, Losses losses, List<Beat> beats) {
         boolean alone = policy.restart() == Restart.NONE
                 || policy.restart() == Restart.RECREATE_GROUP_AFTER_START
                         && !begun
-                        && losses.recovering() == Losses.NOBODY;
+                        && losses.recovering().isEmpty();
         if (alone || !anyAlive(others)) {
-            return counted.recovering(Losses.NOBODY, 0);
+            return counted.waitingForNobody();
         }
-        boolean settled = lost.phase() == Phase.READY || lost.phase() == Phase.KILLED;
-        boolean whole = settled && others.stream().allMatch(rank -> rank.phase() == Phase.READY);
-        if (whole && lost.index() != 0 && policy.recoverMillis() > 0 && losses.recovering() == Losses.NOBODY) {
-            return counted.recovering(lost.index(), now + policy.recoverMillis());
+        if (lost.index() != 0 && policy.recoverMillis() > 0 && wasWhole(lost, others)) {
+            // The others and their streams wait: only a rank that is lost again and again is given time.
+            Losses first = counted.quickFailures() == 1 ? counted.retryingAt(now) : counted;
+            return first.recovering(lost.index(), now + policy.recoverMillis());
         }
         return counted.recreatingAll(true);
+    }
+
+    /// Whether all were ready, but for those that are being recovered.
+    private boolean wasWhole(Rank lost, List<Rank> others) {
+        boolean settled = lost.phase() == Phase.READY || lost.phase() == Phase.KILLED;
+        return settled
+                && !losses.recovering().contains(lost.index())
+                && others.stream()
+                        .allMatch(rank -> rank.phase() == Phase.READY
+                                || losses.recovering().contains(rank.index()));
     }
 
     private static boolean anyAlive(List<Rank> ranks) {

@@ -175,7 +175,12 @@ class LifecycleHistoryTest {
                     observed =
                             observed.placed(Collections.nCopies(desired.spec().size(), "here"));
                 case Action.Recreate ignored -> {}
-                case Action.Recover(int rank, long incarnation) -> carryOut(new Action.Start(rank, incarnation));
+                case Action.Recover(int rank, long incarnation) -> {
+                    assertThat(rank)
+                            .as("seed %d: leaders are not waited for", seed)
+                            .isPositive();
+                    carryOut(new Action.Start(rank, incarnation));
+                }
                 case Action.Start(int rank, long incarnation) -> {
                     assertThat(processes)
                             .as("seed %d: one process for rank %d", seed, rank)

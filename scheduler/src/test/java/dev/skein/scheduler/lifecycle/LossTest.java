@@ -102,14 +102,36 @@ class LossTest {
         policy = POLICY.withRestart(Restart.RECREATE_GROUP_ON_POD_RESTART, 2_000);
         ready(1);
         lost(2, 1);
-        now = seen.retryAt();
-        assertThat(begin()).containsExactly(new Action.Recover(2, 2));
+        assertThat(begin()).as("at once").containsExactly(new Action.Recover(2, 2));
         assertThat(due()).isEmpty();
         happens(new Event.Ready(2, 2, ""));
         assertThat(Lifecycle.state(THREE, seen)).isEqualTo(GroupState.READY);
         now += 3_000;
         assertThat(due()).as("the recovery is over").isEmpty();
         assertThat(seen.restarts()).isEqualTo(1);
+        lost(1, 1);
+        assertThat(due()).as("not at once the second time in a short while").isEmpty();
+        now = seen.retryAt();
+        assertThat(due()).containsExactly(new Action.Recover(1, 2));
+    }
+
+    @Test
+    void anotherRankThatIsLostMeanwhileIsRecoveredToo() {
+        policy = POLICY.withRestart(Restart.RECREATE_GROUP_ON_POD_RESTART, 2_000);
+        ready(1);
+        lost(2, 1);
+        begin();
+        long by = seen.losses().recoverBy();
+        now += 500;
+        lost(1, 1);
+        assertThat(seen.losses().recoverBy()).as("the first has set the time").isEqualTo(by);
+        now = seen.retryAt();
+        assertThat(begin()).containsExactly(new Action.Recover(1, 2));
+        happens(new Event.Ready(2, 2, ""));
+        happens(new Event.Ready(1, 2, ""));
+        assertThat(Lifecycle.state(THREE, seen)).isEqualTo(GroupState.READY);
+        now = by;
+        assertThat(due()).isEmpty();
     }
 
     @Test
