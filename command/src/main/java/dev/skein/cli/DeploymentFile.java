@@ -30,7 +30,6 @@ final class DeploymentFile {
             "name",
             "startup-policy",
             "restart-policy",
-            "recover-seconds",
             "max-unavailable",
             "max-surge",
             "partition",
@@ -135,7 +134,7 @@ final class DeploymentFile {
                 .setPartition((int) number(model, "partition"))
                 .setProgressDeadlineMillis(number(model, "progress-deadline-seconds") * SECOND)
                 .setDrainMillis(number(model, "drain-seconds") * SECOND)
-                .setRecoverMillis(number(model, "recover-seconds") * SECOND)
+                .setRecoverMillis(made.template().policy().recoverMillis())
                 .setStartupPolicy(startup)
                 .setRestartPolicy(restart(or(text(model, "restart-policy"), "RecreateGroupOnPodRestart")))
                 .build();

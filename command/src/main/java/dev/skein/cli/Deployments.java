@@ -33,7 +33,8 @@ final class Deployments {
     }
 
     static Template template(WorkerParameters worker) {
-        return new Template(worker.model().toString(), worker.ranks(), worker.encode(), needs(worker), Policy.DEFAULT);
+        Policy policy = Policy.DEFAULT.withRestart(Policy.DEFAULT.restart(), worker.recoverMillis());
+        return new Template(worker.model().toString(), worker.ranks(), worker.encode(), needs(worker), policy);
     }
 
     private static Needs needs(WorkerParameters worker) {

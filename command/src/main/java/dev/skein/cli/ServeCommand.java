@@ -170,6 +170,7 @@ final class ServeCommand {
                 settings.get(ServeSettings.TENSOR_PARALLEL),
                 settings.get(ServeSettings.PIPELINE_PARALLEL),
                 settings.get(ServeSettings.STEP_TIMEOUT).toMillis(),
+                settings.get(ServeSettings.RECOVER_SECONDS).toMillis(),
                 settings.find(ServeSettings.UVICORN_LOG_LEVEL).orElse(settings.get(ServeSettings.LOG_LEVEL)));
         try {
             requireType(settings.get(ServeSettings.DTYPE), settings.get(ServeSettings.DEVICE));

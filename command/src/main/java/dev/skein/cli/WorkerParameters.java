@@ -36,6 +36,7 @@ record WorkerParameters(
         int tensorParallel,
         int pipelineParallel,
         long stepTimeoutMillis,
+        long recoverMillis,
         String logLevel) {
 
     /// A property of the Java machine: the address that a worker listens on, where it is not loopback.
@@ -73,6 +74,7 @@ record WorkerParameters(
                 .put("tensor-parallel-size", tensorParallel)
                 .put("pipeline-parallel-size", pipelineParallel)
                 .put("step-timeout-millis", stepTimeoutMillis)
+                .put("recover-millis", recoverMillis)
                 .put("log-level", logLevel)
                 .encode();
     }
@@ -114,6 +116,7 @@ record WorkerParameters(
                 json.getInteger("tensor-parallel-size"),
                 json.getInteger("pipeline-parallel-size"),
                 json.getLong("step-timeout-millis"),
+                json.getLong("recover-millis"),
                 json.getString("log-level"));
     }
 
@@ -135,7 +138,7 @@ record WorkerParameters(
                 speculation,
                 maxLogprobs,
                 seed,
-                new GroupOptions(count(), Duration.ofMillis(stepTimeoutMillis)),
+                new GroupOptions(count(), Duration.ofMillis(stepTimeoutMillis), Duration.ofMillis(recoverMillis)),
                 System.getProperty(HOST, "127.0.0.1"),
                 0,
                 token);

@@ -108,6 +108,8 @@ final class WorkerProcess {
             case WorkerListener.Loading(int parts, int of) ->
                 report(new RankReport.Progress("loading weights, " + parts + " of " + of));
             case WorkerListener.Gathering(String ranks) -> report(new RankReport.Progress(ranks));
+            case WorkerListener.Recovered(String reason, double seconds) ->
+                report(new RankReport.Progress(String.format(Locale.ROOT, "recovered in %.2f s: %s", seconds, reason)));
             case WorkerListener.Warming() -> report(new RankReport.Progress("warming up"));
             case WorkerListener.Ready done -> {
                 ready.set(true);
@@ -120,16 +122,18 @@ final class WorkerProcess {
         }
     }
 
-    /// Tells once a second how many steps the engine has made, so that one that hangs is found.
+    /// Tells once a second how many steps the engine has made, so that one that hangs is found; a rank without an
+    /// engine
+    /// tells that it lives.
     private void beat() {
         try {
             Running running = worker.join();
             while (true) {
                 Thread.sleep(BEAT_MILLIS);
-                running.statistics
+                report(running.statistics
                         .get()
-                        .ifPresent(statistics ->
-                                report(new RankReport.Step(statistics.steps(), (int) statistics.seated())));
+                        .map(statistics -> new RankReport.Step(statistics.steps(), (int) statistics.seated()))
+                        .orElse(new RankReport.Step(0, 0)));
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

@@ -38,6 +38,7 @@ class SkeinTest {
             2,
             3,
             60_000,
+            300_000,
             "info");
 
     private record Ended(int code, String output, String error) {}

@@ -2,6 +2,7 @@ package dev.skein.worker;
 
 import dev.skein.compute.Backend;
 import dev.skein.compute.StepInputs;
+import dev.skein.compute.collective.CollectiveException;
 import dev.skein.compute.cpu.CpuBackends;
 import dev.skein.compute.cpu.CpuOptions;
 import dev.skein.protocol.v1.JoinRequest;
@@ -20,6 +21,7 @@ import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Checkpoint;
 import dev.skein.worker.model.Fingerprint;
 import dev.skein.worker.model.RankCount;
+import dev.skein.worker.model.Shard;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import io.vertx.core.net.SocketAddress;
@@ -34,6 +36,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -41,7 +44,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * A running rank that follows a leader. It knows the leader's address and the group's token and nothing else; all that
- * it must load and compute the leader says. Ends when the leader says so; fails when the leader or another rank is lost.
+ * it must load and compute the leader says. When another rank is lost it keeps what it has loaded and waits, for a while,
+ * until the leader calls all together anew. Ends when the leader says so; fails when the leader is lost.
  */
 public final class GroupMember implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(GroupMember.class);
@@ -55,6 +59,8 @@ public final class GroupMember implements AutoCloseable {
      */
     private static final Executor LAST_WORDS = CompletableFuture.delayedExecutor(5, TimeUnit.SECONDS);
 
+    private static final String ANEW = "the leader calls all ranks together anew";
+
     private final SocketAddress leader;
     private final String token;
     private final OptionalInt rank;
@@ -64,13 +70,31 @@ public final class GroupMember implements AutoCloseable {
     private final Vertx vertx =
             Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1).setWarningExceptionTime(Long.MAX_VALUE));
     private final GrpcClient client = GrpcClient.client(vertx);
-    private final CompletableFuture<RankWelcome> welcome = new CompletableFuture<>();
-    private final CompletableFuture<RankStart> start = new CompletableFuture<>();
+    private final CompletableFuture<Summons> first = new CompletableFuture<>();
     private final CompletableFuture<String> gone = new CompletableFuture<>();
     private final CompletableFuture<String> failure = new CompletableFuture<>();
     private final CompletableFuture<Void> ended = new CompletableFuture<>();
     private final Thread thread =
             Thread.ofPlatform().name("skein-follower").daemon(true).unstarted(this::live);
+
+    /** The event loop's. */
+    private @Nullable Summons latest;
+
+    /** What the leader says of one meeting of the ranks. */
+    private static final class Summons {
+        private final RankWelcome told;
+        private final CompletableFuture<RankStart> start = new CompletableFuture<>();
+        private final CompletableFuture<Summons> next = new CompletableFuture<>();
+
+        Summons(RankWelcome told) {
+            this.told = told;
+        }
+
+        /** There will be no start any more if there has not been one. */
+        void end(RuntimeException why) {
+            start.completeExceptionally(why);
+        }
+    }
 
     private GroupMember(SocketAddress leader, String token, OptionalInt rank, Host host, WorkerListener listener) {
         this.leader = leader;
@@ -111,7 +135,7 @@ public final class GroupMember implements AutoCloseable {
         GrpcClientRequest<JoinRequest, JoinResponse> call = null;
         try {
             call = join();
-            follow(call, welcome.join());
+            follow(call, first.join());
             ended.complete(null);
         } catch (Throwable broken) {
             fail(broken, call);
@@ -162,8 +186,8 @@ public final class GroupMember implements AutoCloseable {
     private void hear(GrpcClientResponse<JoinRequest, JoinResponse> response) {
         response.handler(message -> {
             switch (message.getSaidCase()) {
-                case WELCOME -> welcome.complete(message.getWelcome());
-                case START -> start.complete(message.getStart());
+                case WELCOME -> summon(new Summons(message.getWelcome()));
+                case START -> start(message.getStart());
                 case SAID_NOT_SET -> log.debug("join=empty");
             }
         });
@@ -171,9 +195,26 @@ public final class GroupMember implements AutoCloseable {
         response.endHandler(_ -> ended(response.status(), response.statusMessage()));
     }
 
+    private void summon(Summons summons) {
+        Summons before = latest;
+        latest = summons;
+        if (before == null) {
+            first.complete(summons);
+        } else {
+            before.end(new CollectiveException(summons.told.getRank(), ANEW));
+            before.next.complete(summons);
+        }
+    }
+
+    private void start(RankStart start) {
+        if (latest != null) {
+            latest.start.complete(start);
+        }
+    }
+
     private void ended(@Nullable GrpcStatus status, @Nullable String message) {
         if (status == GrpcStatus.FAILED_PRECONDITION || status == GrpcStatus.UNAUTHENTICATED) {
-            welcome.completeExceptionally(
+            first.completeExceptionally(
                     new IllegalArgumentException("the leader at %s refuses this rank: %s".formatted(leader, message)));
         }
         lose(status == null ? "the connection ended" : status + " " + message);
@@ -183,32 +224,29 @@ public final class GroupMember implements AutoCloseable {
         String reason = "the leader at %s is gone: %s".formatted(leader, why);
         gone.complete(reason);
         LostRankException lost = new LostRankException(reason);
-        welcome.completeExceptionally(lost);
-        start.completeExceptionally(lost);
+        first.completeExceptionally(lost);
+        if (latest != null) {
+            latest.end(lost);
+            latest.next.completeExceptionally(lost);
+        }
     }
 
     // The rank's own thread
 
-    private void follow(GrpcClientRequest<JoinRequest, JoinResponse> call, RankWelcome told) {
+    private void follow(GrpcClientRequest<JoinRequest, JoinResponse> call, Summons summons) {
+        RankWelcome told = summons.told;
         log.info("rank={} joined leader={}", told.getRank(), leader);
         listener.on(new WorkerListener.Listening("", 0));
         Path model = Path.of(told.getModel());
         try (Checkpoint opened = LoadFormat.named(told.getLoadFormat()).open(model)) {
             requireSame(model, told.getFingerprint());
             RankCount count = new RankCount(told.getTensorParallelSize(), told.getPipelineParallelSize());
-            Architecture part = Architecture.of(opened).split(count).get(told.getRank());
-            String address = told.getHosts(0).equals(host.id()) ? told.getListenAddress() : address(call);
-            try (MeetingPoint meeting = new MeetingPoint(part.shard(), told.getHostsList(), address)) {
-                compute(call, told, part, meeting);
-            }
+            compute(call, summons, Architecture.of(opened).split(count).get(told.getRank()));
         }
     }
 
-    private void compute(
-            GrpcClientRequest<JoinRequest, JoinResponse> call,
-            RankWelcome told,
-            Architecture part,
-            MeetingPoint meeting) {
+    private void compute(GrpcClientRequest<JoinRequest, JoinResponse> call, Summons first, Architecture part) {
+        RankWelcome told = first.told;
         Backend backend = CpuBackends.choose(
                 CpuOptions.defaults().withIsa(CpuOptions.isa(told.getCpu())).withThreads(told.getThreads()));
         long understood = System.nanoTime();
@@ -218,24 +256,123 @@ public final class GroupMember implements AutoCloseable {
                     say(call, "loading weights, %d of %d".formatted(parts, of));
                 })) {
             long loaded = System.nanoTime();
-            call.write(JoinRequest.newBuilder()
-                    .setLoaded(RankLoaded.newBuilder()
-                            .setBackend(backend.description())
-                            .putAllPorts(meeting.ports()))
-                    .build());
-            Links links = meeting.join(
-                    told.getSession(),
-                    token,
-                    Duration.ofMillis(told.getStepTimeoutMillis()),
-                    start.join().getPlacesList(),
-                    leader.host());
-            gone.thenAcceptAsync(links::abort, LAST_WORDS);
-            listener.on(new WorkerListener.Ready(
+            Runnable ready = () -> listener.on(new WorkerListener.Ready(
                     backend.description(),
                     Worker.seconds(understood - began),
                     Worker.seconds(loaded - understood),
                     Worker.seconds(System.nanoTime() - loaded)));
-            follower.run(links);
+            Duration patience = Duration.ofMillis(told.getRecoverMillis() + told.getStepTimeoutMillis());
+            new Meetings(call, part.shard(), backend.description(), follower, patience, ready).attendAll(first);
+        }
+    }
+
+    /** The meetings of one rank, one after the other: each ends when a rank is lost, the last when the leader says so. */
+    private final class Meetings {
+        private final GrpcClientRequest<JoinRequest, JoinResponse> call;
+        private final Shard shard;
+        private final String backend;
+        private final Follower follower;
+        private final Runnable ready;
+        /** The leader gives up after a part of this; only one that is cut off says nothing for so long. */
+        private final Duration patience;
+
+        private boolean wasReady;
+        /** Why there are no steps for now; empty if there are. */
+        private String loss = "";
+
+        private long lostAt;
+
+        /** @param ready called when all have met for the first time */
+        Meetings(
+                GrpcClientRequest<JoinRequest, JoinResponse> call,
+                Shard shard,
+                String backend,
+                Follower follower,
+                Duration patience,
+                Runnable ready) {
+            this.call = call;
+            this.shard = shard;
+            this.backend = backend;
+            this.follower = follower;
+            this.patience = patience;
+            this.ready = ready;
+        }
+
+        void attendAll(Summons first) {
+            Summons summons = first;
+            while (!attend(summons)) {
+                summons = awaited(summons.next);
+            }
+        }
+
+        /** Whether there will be no other. */
+        private boolean attend(Summons summons) {
+            try (MeetingPoint meeting = new MeetingPoint(shard, summons.told.getHostsList(), address(summons.told))) {
+                summons.next.thenAccept(_ -> meeting.callOff(ANEW));
+                gone.thenAcceptAsync(meeting::callOff, LAST_WORDS);
+                Links links = meet(summons, meeting);
+                met();
+                follower.run(links);
+                return true;
+            } catch (CollectiveException broken) {
+                lost(broken);
+                return false;
+            }
+        }
+
+        private String address(RankWelcome told) {
+            return told.getHosts(0).equals(host.id()) ? told.getListenAddress() : GroupMember.this.address(call);
+        }
+
+        private Links meet(Summons summons, MeetingPoint meeting) {
+            call.write(JoinRequest.newBuilder()
+                    .setLoaded(RankLoaded.newBuilder()
+                            .setBackend(backend)
+                            .putAllPorts(meeting.ports())
+                            .setSession(summons.told.getSession()))
+                    .build());
+            return meeting.join(
+                    summons.told.getSession(),
+                    token,
+                    Duration.ofMillis(summons.told.getStepTimeoutMillis()),
+                    awaited(summons.start).getPlacesList(),
+                    leader.host());
+        }
+
+        private void lost(CollectiveException broken) {
+            log.warn("rank={} recovering reason=\"{}\"", shard.rank(), broken.getMessage());
+            if (loss.isEmpty()) {
+                loss = String.valueOf(broken.getMessage());
+                lostAt = System.nanoTime();
+            }
+            listener.on(new WorkerListener.Gathering("waiting for the leader to call all together: " + loss));
+        }
+
+        /** What the leader says next; fails with the reason itself. Bounded once a rank is lost. */
+        private <T> T awaited(CompletableFuture<T> said) {
+            long left = patience.toNanos() - (System.nanoTime() - lostAt);
+            CompletableFuture<T> bounded = loss.isEmpty() ? said : said.copy().orTimeout(left, TimeUnit.NANOSECONDS);
+            try {
+                return bounded.join();
+            } catch (CompletionException failed) {
+                throw switch (failed.getCause()) {
+                    case TimeoutException _ ->
+                        new LostRankException("%s; and the leader at %s has been silent for %s s"
+                                .formatted(loss, leader, patience.toMillis() / 1000.0));
+                    case RuntimeException reason -> reason;
+                    case null, default -> failed;
+                };
+            }
+        }
+
+        private void met() {
+            if (wasReady) {
+                listener.on(new WorkerListener.Recovered(loss, Worker.seconds(System.nanoTime() - lostAt)));
+            } else {
+                ready.run();
+            }
+            wasReady = true;
+            loss = "";
         }
     }
 

@@ -8,11 +8,13 @@ import java.time.Duration;
  * The ranks that compute a model together.
  *
  * @param count how many; this one leads them
- * @param stepTimeout how long a rank waits for another within a step before it gives the group up
+ * @param stepTimeout how long a rank waits for another within a step before it takes it for lost
+ * @param recovery how long the others wait, with their weights, for a lost rank to come back before the group is given up;
+ *     zero gives it up at once
  */
-public record GroupOptions(RankCount count, Duration stepTimeout) {
+public record GroupOptions(RankCount count, Duration stepTimeout, Duration recovery) {
     /** No other ranks. */
-    public static final GroupOptions ALONE = new GroupOptions(RankCount.ONE, Duration.ofMinutes(1));
+    public static final GroupOptions ALONE = new GroupOptions(RankCount.ONE, Duration.ofMinutes(1), Duration.ZERO);
 
     public GroupOptions {
         if (count.all() > Membership.MOST_RANKS) {
@@ -22,6 +24,10 @@ public record GroupOptions(RankCount count, Duration stepTimeout) {
         }
         if (!stepTimeout.isPositive()) {
             throw new IllegalArgumentException("--step-timeout is %s; it must be more than 0".formatted(stepTimeout));
+        }
+        if (recovery.isNegative()) {
+            throw new IllegalArgumentException(
+                    "--recover-seconds is %s; it must be 0, for a new group at once, or more".formatted(recovery));
         }
     }
 

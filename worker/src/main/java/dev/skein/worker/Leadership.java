@@ -2,12 +2,14 @@ package dev.skein.worker;
 
 import dev.skein.compute.Backend;
 import dev.skein.compute.StepInputs;
+import dev.skein.compute.collective.CollectiveException;
 import dev.skein.protocol.v1.RankHello;
 import dev.skein.protocol.v1.RankLoaded;
 import dev.skein.protocol.v1.RankPlace;
 import dev.skein.protocol.v1.RankStart;
 import dev.skein.protocol.v1.RankWelcome;
 import dev.skein.protocol.v1.StepLimits;
+import dev.skein.worker.engine.Assembly;
 import dev.skein.worker.engine.EngineOptions;
 import dev.skein.worker.engine.GroupStepper;
 import dev.skein.worker.engine.Links;
@@ -16,29 +18,59 @@ import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Fingerprint;
 import dev.skein.worker.model.RankCount;
 import dev.skein.worker.service.JoinDesk;
+import dev.skein.worker.service.JoinDesk.Gathering;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a leader does before its group computes: waits for the other ranks, tells each what it is and how much it may
- * hold, and joins them when all have loaded. When one is lost, every call that waits for it is given up.
+ * What a leader does for its group to compute: waits for the other ranks, tells each what it is and how much it may hold,
+ * and meets them when all have loaded. When one is lost, every call that waits for it is given up; if the group may wait for
+ * it, all meet anew when it is back.
  */
-final class Leadership {
+final class Leadership implements Assembly {
+    /** Hears how the group gets over losses, on the step loop's thread. */
+    interface Listener {
+        void recovering(String reason);
+
+        /** @param seconds since the steps broke off */
+        void recovered(String reason, double seconds);
+    }
+
     private final WorkerOptions options;
     private final JoinDesk desk;
     private final List<Architecture> parts;
-    private final String session = UUID.randomUUID().toString();
-    /** Of all ranks, once they have come. */
-    private volatile List<RankHost> hosts = List.of();
-    // Written by the step loop's thread, read by the one that hears of a lost rank.
-    private volatile @Nullable Links links;
-    private volatile @Nullable String lost;
+    private final Listener listener;
+    /** The starter's, which makes the stepper and with it all that reads this. */
+    private RankWelcome orders = RankWelcome.getDefaultInstance();
+    // Each is written before it can be asked for: by the starter, then by whoever hears that all have come.
+    private volatile Gathering gathering;
+    private volatile Summons summons = new Summons("", List.of());
+    // The step loop's.
+    private @Nullable Loss loss;
+
+    /** Where all ranks are to meet, under a name of its own for each meeting. */
+    private record Summons(String session, List<RankHost> hosts) {
+        private Summons(List<RankHost> hosts) {
+            this(UUID.randomUUID().toString(), hosts);
+        }
+
+        private List<String> ids() {
+            return hosts.stream().map(RankHost::id).toList();
+        }
+    }
+
+    /** What the group has yet to get over, and since when in nanoseconds. */
+    private record Loss(String reason, long since) {}
 
     /**
      * Where a rank is.
@@ -49,15 +81,18 @@ final class Leadership {
     private record RankHost(String id, String address, long freeBytes) {}
 
     /** @throws IllegalArgumentException if the model cannot be split so */
-    Leadership(WorkerOptions options, JoinDesk desk, Architecture whole) {
+    Leadership(WorkerOptions options, JoinDesk desk, Architecture whole, Listener listener) {
         this.options = options;
         this.desk = desk;
+        this.listener = listener;
+        gathering = desk.first();
         parts = whole.split(options.group().count());
     }
 
     /** What each rank must hold. Waits until all have come. */
     List<Capacity.Needs> needs() {
-        hosts = hosts(desk.met().join());
+        List<RankHost> hosts = hosts(desk.first().met().join());
+        summons = new Summons(hosts);
         StepInputs.Limits most = EngineOptions.mostStep(options.maxNumSeqs(), options.maxNumBatchedTokens());
         return parts.stream()
                 .map(part -> new Capacity.Needs(
@@ -89,17 +124,23 @@ final class Leadership {
 
     /** Tells all others what to load, and returns what computes the steps with them. */
     Stepper stepper(EngineOptions engine, Backend backend) {
-        RankWelcome.Builder welcome = welcome(engine);
-        desk.welcome(rank -> welcome.setRank(rank).build());
-        desk.lost().thenAccept(this::lose);
-        return new GroupStepper(engine, parts.getFirst(), backend, this::join, stepTimeout());
+        orders = orders(engine);
+        welcome(desk.first(), summons);
+        return new GroupStepper(engine, parts.getFirst(), backend, this, stepTimeout());
+    }
+
+    private void welcome(Gathering all, Summons to) {
+        RankWelcome welcome =
+                orders.toBuilder().setSession(to.session).addAllHosts(to.ids()).build();
+        all.welcome(to.session, rank -> welcome.toBuilder().setRank(rank).build());
     }
 
     private Duration stepTimeout() {
         return options.group().stepTimeout();
     }
 
-    private RankWelcome.Builder welcome(EngineOptions engine) {
+    /** What is the same for all ranks and all meetings. */
+    private RankWelcome orders(EngineOptions engine) {
         RankCount count = options.group().count();
         StepInputs.Limits limits = engine.stepLimits();
         return RankWelcome.newBuilder()
@@ -117,36 +158,82 @@ final class Leadership {
                         .setBlocks(limits.blocks())
                         .setHistory(limits.history()))
                 .setBlocks(engine.blocks())
-                .setSession(session)
                 .setStepTimeoutMillis(stepTimeout().toMillis())
-                .addAllHosts(ids())
-                .setListenAddress(options.host());
+                .setRecoverMillis(options.group().recovery().toMillis())
+                .setListenAddress(options.host())
+                .build();
     }
 
-    private List<String> ids() {
-        return hosts.stream().map(RankHost::id).toList();
-    }
+    // On the step loop's thread
 
-    /** On the step loop's thread, when this rank has loaded. */
-    private Links join() {
-        List<RankLoaded> others = desk.loaded().join();
+    @Override
+    public Links meet() {
+        Gathering all = gathering;
+        Summons to = summons;
+        List<RankLoaded> others = all.loaded().join();
         Links joined;
-        try (MeetingPoint meeting = new MeetingPoint(parts.getFirst().shard(), ids(), options.host())) {
+        try (MeetingPoint meeting = new MeetingPoint(parts.getFirst().shard(), to.ids(), options.host())) {
+            all.next().thenAccept(next -> meeting.callOff(next.reason()));
+            desk.lost().thenAccept(meeting::callOff);
             RankStart start = RankStart.newBuilder()
-                    .addAllPlaces(places(meeting.ports(), others))
+                    .addAllPlaces(places(to.hosts, meeting.ports(), others))
                     .build();
-            desk.start(start);
-            joined = meeting.join(session, options.token(), stepTimeout(), start.getPlacesList(), options.host());
+            all.start(start);
+            joined = meeting.join(to.session, options.token(), stepTimeout(), start.getPlacesList(), options.host());
         }
-        links = joined;
-        String reason = lost;
-        if (reason != null) {
-            joined.abort(reason);
+        Loss over = loss;
+        if (over != null) {
+            listener.recovered(over.reason, Worker.seconds(System.nanoTime() - over.since));
+            loss = null;
         }
         return joined;
     }
 
-    private List<RankPlace> places(Map<String, Integer> ports, List<RankLoaded> others) {
+    @Override
+    public CompletableFuture<CollectiveException> broken() {
+        return gathering.next().thenApply(next -> new CollectiveException(0, next.reason()));
+    }
+
+    @Override
+    public CompletableFuture<Void> regather(CollectiveException found) {
+        Duration patience = options.group().recovery();
+        if (patience.isZero()) {
+            return CompletableFuture.failedFuture(found);
+        }
+        String reason = String.valueOf(found.getMessage());
+        Loss first = loss == null ? new Loss(reason, System.nanoTime()) : loss;
+        loss = first;
+        listener.recovering(reason);
+        Gathering broken = gathering;
+        broken.giveUp(reason);
+        long left = patience.toNanos() - (System.nanoTime() - first.since);
+        return broken.next()
+                .thenCompose(this::gather)
+                .orTimeout(left, TimeUnit.NANOSECONDS)
+                .exceptionallyCompose(failed -> CompletableFuture.failedFuture(
+                        failed instanceof TimeoutException ? late(first.reason, patience) : failed));
+    }
+
+    private static LostRankException late(String reason, Duration patience) {
+        return new LostRankException("%s; not all ranks were back within the %s s that --recover-seconds gives them"
+                .formatted(reason, patience.toMillis() / 1000.0));
+    }
+
+    /** Whoever is lost on the way is waited for as the first was. */
+    private CompletableFuture<Void> gather(Gathering next) {
+        gathering = next;
+        next.met().thenAccept(hellos -> {
+            summons = new Summons(hosts(hellos));
+            welcome(next, summons);
+        });
+        return next.loaded()
+                .handle((_, overtaken) -> overtaken == null
+                        ? CompletableFuture.<Void>completedFuture(null)
+                        : next.next().thenCompose(this::gather))
+                .thenCompose(Function.identity());
+    }
+
+    private static List<RankPlace> places(List<RankHost> hosts, Map<String, Integer> ports, List<RankLoaded> others) {
         List<RankPlace> places = new ArrayList<>();
         places.add(RankPlace.newBuilder().putAllPorts(ports).build());
         for (int i = 0; i < others.size(); i++) {
@@ -156,13 +243,5 @@ final class Leadership {
                     .build());
         }
         return places;
-    }
-
-    private void lose(String reason) {
-        lost = reason;
-        Links joined = links;
-        if (joined != null) {
-            joined.abort(reason);
-        }
     }
 }

@@ -16,16 +16,25 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Where a rank meets those that it speaks with: in memory where all of a circle are on one host, else over TCP. It listens
  * as soon as it knows who is where, for each circle of several hosts in which others come to it, and until it has met them.
+ * Who meets again does so elsewhere.
  */
 final class MeetingPoint implements AutoCloseable {
     private final Shard shard;
     private final List<String> hosts;
     private final Map<String, ServerSocketChannel> doors = new LinkedHashMap<>();
     private final Map<String, Integer> ports = new LinkedHashMap<>();
+    /** Guards what follows. */
+    private final ReentrantLock calling = new ReentrantLock();
+
+    private @Nullable Thread joining;
+    private @Nullable Links met;
+    private @Nullable String calledOff;
 
     /**
      * Listens.
@@ -65,15 +74,86 @@ final class MeetingPoint implements AutoCloseable {
     }
 
     /**
-     * Meets all.
+     * Meets all; once.
      *
      * @param session this life of the group
      * @param limit for joining, and for every call
      * @param places of all ranks, in their order
      * @param leader the address at which the leader was found
-     * @throws CollectiveException naming the rank that does not come in time
+     * @throws CollectiveException naming the rank that does not come in time, or saying why the meeting is called off
      */
     Links join(String session, String token, Duration limit, List<RankPlace> places, String leader) {
+        begin();
+        @Nullable Links joined = null;
+        try {
+            joined = joinAll(session, token, limit, places, leader);
+        } catch (RuntimeException failed) {
+            throw calledOff(failed);
+        } finally {
+            end(joined);
+        }
+        return joined;
+    }
+
+    private void begin() {
+        calling.lock();
+        try {
+            if (calledOff != null) {
+                throw new CollectiveException(shard.rank(), calledOff);
+            }
+            joining = Thread.currentThread();
+        } finally {
+            calling.unlock();
+        }
+    }
+
+    private RuntimeException calledOff(RuntimeException failed) {
+        calling.lock();
+        try {
+            return calledOff == null ? failed : new CollectiveException(shard.rank(), calledOff);
+        } finally {
+            calling.unlock();
+        }
+    }
+
+    private void end(@Nullable Links joined) {
+        calling.lock();
+        try {
+            joining = null;
+            met = joined;
+            if (calledOff != null) {
+                // The interrupt was for this meeting.
+                Thread.interrupted();
+                abort(calledOff);
+            }
+        } finally {
+            calling.unlock();
+        }
+    }
+
+    /** Makes joining fail, or the links that came of it. From any thread, at any time. */
+    void callOff(String reason) {
+        calling.lock();
+        try {
+            if (calledOff == null) {
+                calledOff = reason;
+                abort(reason);
+                if (joining != null) {
+                    joining.interrupt();
+                }
+            }
+        } finally {
+            calling.unlock();
+        }
+    }
+
+    private void abort(String reason) {
+        if (met != null) {
+            met.abort(reason);
+        }
+    }
+
+    private Links joinAll(String session, String token, Duration limit, List<RankPlace> places, String leader) {
         return Links.join(
                 shard,
                 circle -> join(

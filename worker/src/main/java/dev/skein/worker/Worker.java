@@ -123,6 +123,7 @@ public final class Worker implements AutoCloseable {
                 made,
                 options.group().count().all(),
                 Version.TEXT,
+                options.group().recovery().isPositive(),
                 picture -> tell(new WorkerListener.Gathering(picture)));
         desk.lost().thenAccept(reason -> fail(new LostRankException(reason)));
         return desk;
@@ -168,7 +169,7 @@ public final class Worker implements AutoCloseable {
         Architecture architecture = Architecture.of(opened);
         WorkerServer server = listening.join();
         Leadership leadership = server.desk()
-                .map(desk -> new Leadership(options, desk, architecture))
+                .map(desk -> new Leadership(options, desk, architecture, recovery(server)))
                 .orElse(null);
         Backend backend = leadership == null ? backend(architecture) : groupBackend();
         long understood = System.nanoTime();
@@ -191,6 +192,21 @@ public final class Worker implements AutoCloseable {
                 seconds(understood - started),
                 seconds(weights - understood),
                 seconds(System.nanoTime() - weights)));
+    }
+
+    private Leadership.Listener recovery(WorkerServer server) {
+        return new Leadership.Listener() {
+            @Override
+            public void recovering(String reason) {
+                server.recovering(reason);
+            }
+
+            @Override
+            public void recovered(String reason, double seconds) {
+                server.recovered();
+                tell(new WorkerListener.Recovered(reason, seconds));
+            }
+        };
     }
 
     /** By what the model is. */

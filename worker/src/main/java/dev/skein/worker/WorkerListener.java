@@ -11,7 +11,7 @@ public interface WorkerListener {
     /** Calls can be made: Health at once, Model and Tokenizer when the file's header has been read. */
     record Listening(String host, int port) implements Event {}
 
-    /** What the other ranks of the group do, for people. */
+    /** What the other ranks of the group do, for people; again when one of them was lost. */
     record Gathering(String ranks) implements Event {}
 
     /** Weights are being loaded: so many parts of so many. */
@@ -29,6 +29,14 @@ public interface WorkerListener {
      * @param warmUpSeconds from then until now
      */
     record Ready(String backend, double headerSeconds, double weightsSeconds, double warmUpSeconds) implements Event {}
+
+    /**
+     * Requests are served again, or the rank takes part in steps again, after another rank of the group was lost.
+     *
+     * @param reason what was lost
+     * @param seconds without a step
+     */
+    record Recovered(String reason, double seconds) implements Event {}
 
     /**
      * It will never be ready, or is no more; the process should end with an exit code that is not 0.

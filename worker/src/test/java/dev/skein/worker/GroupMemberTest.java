@@ -53,7 +53,7 @@ final class GroupMemberTest {
                 null,
                 20,
                 1,
-                new GroupOptions(count, Duration.ofSeconds(30)),
+                new GroupOptions(count, Duration.ofSeconds(30), Duration.ZERO),
                 "127.0.0.1",
                 0,
                 TOKEN);

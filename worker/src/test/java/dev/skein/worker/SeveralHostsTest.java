@@ -50,7 +50,7 @@ final class SeveralHostsTest {
                         null,
                         20,
                         1,
-                        new GroupOptions(count, Duration.ofSeconds(60)),
+                        new GroupOptions(count, Duration.ofSeconds(60), Duration.ZERO),
                         "127.0.0.1",
                         0,
                         TOKEN),

@@ -238,7 +238,15 @@ public final class ServeSettings {
             "SECONDS",
             "60",
             Readers::seconds,
-            "how long a rank of a group waits for another within a step before the group is given up");
+            "how long a rank of a group waits for another within a step before it takes it for lost");
+    public static final Setting<Duration> RECOVER_SECONDS = Setting.of(
+            ENGINE,
+            "recover-seconds",
+            "SECONDS",
+            "300",
+            Readers::seconds,
+            "how long a group waits, with its weights and streams, for a lost rank to come back before it is started anew;"
+                    + " 0 starts it anew at once");
 
     public static final Setting<Integer> REPLICAS = Setting.of(
             ENGINE,
@@ -407,6 +415,7 @@ public final class ServeSettings {
             REPLICAS,
             SCALE_TO_ZERO_AFTER,
             STEP_TIMEOUT,
+            RECOVER_SECONDS,
             CHAT_TEMPLATE,
             CONTENT_FORMAT,
             RESPONSE_ROLE,

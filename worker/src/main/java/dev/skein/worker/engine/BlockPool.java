@@ -103,6 +103,12 @@ final class BlockPool {
         }
     }
 
+    /** Lets nobody find any block. */
+    void forgetAll() {
+        blocks.clear();
+        Arrays.fill(keys, null);
+    }
+
     /** Gives back all blocks of a table, its last block first. */
     void release(IntList table) {
         while (table.size() > 0) {

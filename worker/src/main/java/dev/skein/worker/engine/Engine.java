@@ -18,6 +18,7 @@ import java.util.Queue;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
@@ -29,8 +30,10 @@ import org.slf4j.LoggerFactory;
  * The step loop: one platform thread that owns the backend, the planner and every sequence. It loads the model, then
  * takes commands, plans, computes and hands out, until it is closed or fails for good.
  *
- * <p>A step that fails ends the sequences in it and no others. If the backend says that it cannot go on, or the loop
- * itself breaks, all sequences end, {@link #failure} is completed and nothing is admitted any more.
+ * <p>A step that fails ends the sequences in it and no others. If the backend says that it cannot go on, the stepper may
+ * know how to {@linkplain Stepper#recover recover} with the weights alone: then every sequence is computed anew from its
+ * prompt and output, as after a preemption, and goes on with the id that would have come. If it does not, or the loop itself
+ * breaks, all sequences end, {@link #failure} is completed and nothing is admitted any more.
  */
 public final class Engine implements StepLoop {
     private static final Logger log = LoggerFactory.getLogger(Engine.class);
@@ -81,6 +84,7 @@ public final class Engine implements StepLoop {
     private final SplittableRandom seeds;
     private final Set<Generation> active = new LinkedHashSet<>();
     private final List<CompletableFuture<Void>> drains = new ArrayList<>();
+    private CompletableFuture<ComputeException> broken = new CompletableFuture<>();
     private boolean stopped;
 
     private Engine(EngineOptions options, int vocabularySize, Stepper stepper, LoadProgress progress) {
@@ -243,16 +247,75 @@ public final class Engine implements StepLoop {
         @Nullable Throwable reason = null;
         try {
             stepper.load(progress);
+            watch();
             loaded.complete(null);
             while (!stopped) {
-                turn();
+                turnOrRecover();
             }
-        } catch (Throwable broken) {
-            reason = broken;
-            log.error("engine=failed", broken);
+        } catch (Throwable failed) {
+            reason = failed instanceof CompletionException wrapped && wrapped.getCause() != null
+                    ? wrapped.getCause()
+                    : failed;
+            log.error("engine=failed", reason);
         }
         end(reason);
     }
+
+    private void turnOrRecover() {
+        try {
+            turn();
+        } catch (ComputeException failed) {
+            recover(failed);
+        }
+    }
+
+    private void watch() {
+        broken = stepper.broken();
+        broken.thenRun(() -> LockSupport.unpark(thread));
+    }
+
+    // Without the steps under way and the cache
+
+    private void recover(ComputeException failed) {
+        log.warn("engine=recovering sequences={} reason=\"{}\"", active.size(), failed.getMessage());
+        underWay.clear();
+        planner.startAnew();
+        @Nullable ComputeException reason = failed;
+        while (reason != null && !stopped) {
+            awaitRecovery(stepper.recover(reason));
+            reason = stopped ? null : resumed();
+        }
+    }
+
+    /** Loses no command meanwhile, and obeys them. */
+    private void awaitRecovery(CompletableFuture<Void> recovery) {
+        recovery.whenComplete((_, _) -> LockSupport.unpark(thread));
+        while (!stopped && !recovery.isDone()) {
+            obeyCommands();
+            finishDrains();
+            statistics.gauges(planner, pool);
+            if (!stopped && commands.isEmpty() && !recovery.isDone()) {
+                LockSupport.park(this);
+            }
+        }
+        if (!stopped) {
+            recovery.join();
+        }
+    }
+
+    /** Null, or why it is not. */
+    private @Nullable ComputeException resumed() {
+        try {
+            stepper.resume();
+        } catch (ComputeException again) {
+            return again;
+        }
+        watch();
+        log.info("engine=recovered sequences={}", active.size());
+        return null;
+    }
+
+    // The end
 
     private void end(@Nullable Throwable reason) {
         state = State.CLOSED;
@@ -282,14 +345,25 @@ public final class Engine implements StepLoop {
         }
     }
 
+    // A turn
+
+    /** @throws ComputeException if steps fail for good */
     private void turn() {
         obeyCommands();
+        checkUsable();
         boolean began = underWay.size() < most() && begin();
         if (underWay.size() == most() || !began && !underWay.isEmpty()) {
             finish();
         } else if (!began && !stopped && commands.isEmpty()) {
             finishDrains();
             LockSupport.park(this);
+        }
+    }
+
+    private void checkUsable() {
+        ComputeException reason = broken.getNow(null);
+        if (reason != null) {
+            throw reason;
         }
     }
 
@@ -409,15 +483,15 @@ public final class Engine implements StepLoop {
     }
 
     private void failStep(Plan plan, ComputeException failed) {
+        if (failed.fatal()) {
+            throw failed;
+        }
         log.error("step=failed sequences={} tokens={}", plan.size(), plan.totalTokens(), failed);
         statistics.step(plan.totalTokens());
         count(plan, -1);
         planner.failed(plan);
         for (int i = 0; i < plan.size(); i++) {
             fail((Generation) plan.sequence(i), new EngineException(Code.INTERNAL, "the step failed; try again"));
-        }
-        if (failed.fatal()) {
-            throw failed;
         }
     }
 

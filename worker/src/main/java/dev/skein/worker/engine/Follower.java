@@ -7,6 +7,7 @@ import dev.skein.compute.ComputeException;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.StepOutputs;
 import dev.skein.compute.collective.Collective;
+import dev.skein.compute.collective.CollectiveException;
 import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Architecture.LoadProgress;
 import dev.skein.worker.model.Shard;
@@ -36,13 +37,25 @@ public final class Follower implements AutoCloseable {
     }
 
     /**
-     * Computes step after step until the leader says that there are no more.
+     * Computes step after step until the leader says that there are no more. May be called again with other links.
      *
-     * @param links closed with the follower
-     * @throws ComputeException if another rank is gone, or this one cannot go on
+     * @param links closed in any case
+     * @throws CollectiveException if another rank is gone; this one has its weights still
+     * @throws ComputeException if this one cannot go on
      */
     public void run(Links links) {
         part.join(links);
+        try {
+            computeAll(links);
+        } catch (ComputeException broken) {
+            links.abort(String.valueOf(broken.getMessage()));
+            throw broken;
+        } finally {
+            part.leave();
+        }
+    }
+
+    private void computeAll(Links links) {
         Shard shard = part.shard();
         Collective told = requireNonNull(shard.firstStage() ? links.tensor() : links.previous());
         step.await(told);

@@ -14,8 +14,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -33,7 +33,7 @@ public final class GroupStepper implements Stepper {
 
     private final EngineOptions options;
     private final RankPart part;
-    private final Supplier<Links> joining;
+    private final Assembly assembly;
     private final Duration limit;
     private final int depth;
     private final StepMessage step = new StepMessage();
@@ -52,18 +52,14 @@ public final class GroupStepper implements Stepper {
 
     /**
      * @param backend closed with the stepper
-     * @param joining called when the weights are loaded; returns when all other ranks have come
+     * @param assembly first asked when the weights are loaded
      * @param limit how long to wait for a step's results
      */
     public GroupStepper(
-            EngineOptions options,
-            Architecture architecture,
-            Backend backend,
-            Supplier<Links> joining,
-            Duration limit) {
+            EngineOptions options, Architecture architecture, Backend backend, Assembly assembly, Duration limit) {
         this.options = options;
         this.part = new RankPart(architecture, backend);
-        this.joining = joining;
+        this.assembly = assembly;
         this.limit = limit;
         depth = architecture.shard().count().pipeline();
         // One more is with the thread that waits, one with whoever reads it.
@@ -80,13 +76,50 @@ public final class GroupStepper implements Stepper {
     @Override
     public void load(LoadProgress progress) {
         part.load(options.stepLimits(), options.blocks(), progress);
-        Links joined = joining.get();
-        links = joined;
-        part.join(joined);
-        if (joined.results() != null) {
-            Collective last = joined.results();
+        meet();
+    }
+
+    private void meet() {
+        Links met = assembly.meet();
+        links = met;
+        part.join(met);
+        if (met.results() != null) {
+            Collective last = met.results();
             receiver = Thread.ofPlatform().name("skein-results").daemon(true).start(() -> receive(last));
         }
+    }
+
+    @Override
+    public CompletableFuture<ComputeException> broken() {
+        return assembly.broken().thenApply(loss -> loss);
+    }
+
+    /** The loss of another rank is no failure of this one. */
+    @Override
+    public CompletableFuture<Void> recover(ComputeException failure) {
+        if (failure instanceof CollectiveException loss) {
+            leave(String.valueOf(loss.getMessage()));
+            return assembly.regather(loss);
+        }
+        return CompletableFuture.failedFuture(failure);
+    }
+
+    private void leave(String reason) {
+        if (links != null) {
+            links.abort(reason);
+            endReceiver();
+            part.leave();
+            links = null;
+        }
+        results.clear();
+        spare.clear();
+        spare.addAll(messages);
+        taken = null;
+    }
+
+    @Override
+    public void resume() {
+        meet();
     }
 
     @Override
@@ -129,9 +162,9 @@ public final class GroupStepper implements Stepper {
         try {
             Result result = results.poll(limit.toNanos(), TimeUnit.NANOSECONDS);
             if (result == null) {
-                throw new ComputeException(
-                        "the last of %d stages brought no result within %d ms".formatted(depth, limit.toMillis()),
-                        true);
+                throw new CollectiveException(
+                        depth - 1,
+                        "the last of %d stages brought no result within %d ms".formatted(depth, limit.toMillis()));
             }
             return result;
         } catch (InterruptedException stop) {
@@ -166,6 +199,7 @@ public final class GroupStepper implements Stepper {
             }
         }
         endReceiver();
+        messages.forEach(ResultMessage::close);
         part.close();
         step.close();
     }
@@ -184,7 +218,7 @@ public final class GroupStepper implements Stepper {
         if (thread != null) {
             thread.interrupt();
             ThreadEnd.await(thread);
+            receiver = null;
         }
-        messages.forEach(ResultMessage::close);
     }
 }

@@ -3,6 +3,7 @@ package dev.skein.worker.engine;
 import dev.skein.compute.collective.Collective;
 import dev.skein.worker.model.RankCount;
 import dev.skein.worker.model.Shard;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
 import java.util.stream.IntStream;
@@ -35,14 +36,26 @@ public record Links(
      * Joins all circles that a rank is in. All ranks of a group do so at the same time, in an order that lets none wait in
      * vain.
      *
-     * @param joining makes this rank's end of a circle, and returns when all have joined it
+     * @param joining makes this rank's end of a circle, and returns when all have joined it. If it throws, the ends that it
+     *     has made are closed
      */
     public static Links join(Shard shard, Function<Circle, Collective> joining) {
-        return new Links(
-                join(tensor(shard), joining),
-                join(previous(shard), joining),
-                join(next(shard), joining),
-                join(results(shard), joining));
+        List<Collective> joined = new ArrayList<>();
+        Function<Circle, Collective> noting = circle -> {
+            Collective end = joining.apply(circle);
+            joined.add(end);
+            return end;
+        };
+        try {
+            return new Links(
+                    join(tensor(shard), noting),
+                    join(previous(shard), noting),
+                    join(next(shard), noting),
+                    join(results(shard), noting));
+        } catch (RuntimeException failed) {
+            joined.forEach(Collective::close);
+            throw failed;
+        }
     }
 
     private static @Nullable Collective join(@Nullable Circle circle, Function<Circle, Collective> joining) {

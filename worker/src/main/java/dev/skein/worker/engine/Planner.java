@@ -281,6 +281,17 @@ final class Planner {
         step.filled().clear();
     }
 
+    /**
+     * The cache and all steps under way are lost: running sequences wait to be computed anew, and nothing is found of what
+     * was remembered.
+     */
+    void startAnew() {
+        while (!running.isEmpty()) {
+            preempt(running.size() - 1);
+        }
+        pool.forgetAll();
+    }
+
     private void planRunning() {
         for (next = 0; next < running.size() && room(); ) {
             Sequence sequence = running.get(next++);

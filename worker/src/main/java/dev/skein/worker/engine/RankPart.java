@@ -33,10 +33,19 @@ final class RankPart implements AutoCloseable {
         model = architecture.load(backend, limits, progress);
     }
 
-    /** @param others closed with the part */
+    /** @param others closed when the part leaves them or is closed */
     void join(Links others) {
         links = others;
         backend.join(others.tensor(), others.previous(), others.next());
+    }
+
+    /** Lets go of the others, and keeps the weights. */
+    void leave() {
+        if (links != null) {
+            links.close();
+            links = null;
+            backend.join(null, null, null);
+        }
     }
 
     /** Computes what comes before the head, or enqueues it where nobody has to wait for it. */
@@ -63,9 +72,7 @@ final class RankPart implements AutoCloseable {
 
     @Override
     public void close() {
-        if (links != null) {
-            links.close();
-        }
+        leave();
         backend.close();
     }
 }

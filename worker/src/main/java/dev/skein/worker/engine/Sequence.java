@@ -194,10 +194,12 @@ class Sequence {
         computed = Math.min(computed, known() - 1 + underWay);
     }
 
+    /** Nothing of it is computed any more, nor will be by a step under way. */
     void forget() {
         draft.clear();
         computed = 0;
         remembered = 0;
+        underWay = 0;
         preemptions++;
     }
 

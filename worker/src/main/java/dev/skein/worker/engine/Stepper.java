@@ -4,6 +4,7 @@ import dev.skein.compute.ComputeException;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.StepOutputs;
 import dev.skein.worker.model.Architecture.LoadProgress;
+import java.util.concurrent.CompletableFuture;
 
 /**
  * Computes what the engine planned: on this rank alone, or on all ranks of a group. The step loop's thread makes all
@@ -20,6 +21,32 @@ public interface Stepper extends AutoCloseable {
 
     /** Loads the model; the first call. */
     void load(LoadProgress progress);
+
+    /**
+     * Done, on any thread, with the reason when steps would fail for good, also while none is under way that would say so.
+     * Never failed. One future for each {@link #load} and {@link #resume}.
+     */
+    default CompletableFuture<ComputeException> broken() {
+        return new CompletableFuture<>();
+    }
+
+    /**
+     * Gives up all steps under way and all that the cache holds after a fatal failure, but not the weights.
+     *
+     * @return done, on any thread, when {@link #resume} may be called; failed if there is no way on
+     */
+    default CompletableFuture<Void> recover(ComputeException failure) {
+        return CompletableFuture.failedFuture(failure);
+    }
+
+    /**
+     * Takes steps again, with an empty cache.
+     *
+     * @throws ComputeException if that fails too; {@link #recover} may be called with it
+     */
+    default void resume() {
+        throw new IllegalStateException("nothing was recovered");
+    }
 
     /**
      * Starts a step. The inputs may be changed again when it returns.

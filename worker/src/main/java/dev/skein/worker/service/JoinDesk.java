@@ -21,33 +21,118 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Where the other ranks of a group come to their leader, and where it sees that they are still there. Seats belong to the
- * event loop; the rest may be called from any thread.
+ * Where the other ranks of a group come to their leader, and where it sees that they are still there. A rank that is lost
+ * once all have started leaves its seat to its next process, if the group may wait for that; a loss before breaks the group.
+ *
+ * <p>Seats belong to the event loop; the rest may be called from any thread.
  */
 public final class JoinDesk {
     private static final Logger log = LoggerFactory.getLogger(JoinDesk.class);
+    private static final String WAITING = "waiting for the others";
 
     private final Vertx vertx;
     private final String version;
+    private final boolean patient;
     private final Consumer<String> progress;
     private final @Nullable Seat[] seats;
-    private final CompletableFuture<List<RankHello>> met = new CompletableFuture<>();
-    private final CompletableFuture<List<RankLoaded>> loaded = new CompletableFuture<>();
     private final CompletableFuture<String> lost = new CompletableFuture<>();
+    private final Gathering first = new Gathering("");
+    private Gathering latest = first;
+    private boolean started;
     private boolean over;
+
+    /** All ranks on their way to one meeting. Once a rank is lost, there is another gathering. */
+    public final class Gathering {
+        private final String reason;
+        private final CompletableFuture<List<RankHello>> met = new CompletableFuture<>();
+        private final CompletableFuture<List<RankLoaded>> loaded = new CompletableFuture<>();
+        private final CompletableFuture<Gathering> next = new CompletableFuture<>();
+        private String session = "";
+
+        private Gathering(String reason) {
+            this.reason = reason;
+        }
+
+        /** What was lost before it; empty for the first. */
+        public String reason() {
+            return reason;
+        }
+
+        /** Done when all have come: what they said, in the order of ranks from 1 on. Failed if one is lost before. */
+        public CompletableFuture<List<RankHello>> met() {
+            return met.copy();
+        }
+
+        /** Tells each rank what to do; who has been welcomed before hears only where to meet anew. */
+        public void welcome(String name, IntFunction<RankWelcome> welcome) {
+            vertx.runOnContext(_ -> {
+                session = name;
+                say(rank -> JoinResponse.newBuilder()
+                        .setWelcome(welcome.apply(rank))
+                        .build());
+            });
+        }
+
+        /** Done when all have loaded: what they said, in the order of ranks from 1 on. Failed if one is lost before. */
+        public CompletableFuture<List<RankLoaded>> loaded() {
+            return loaded.copy();
+        }
+
+        /** Tells all that all have loaded. */
+        public void start(RankStart start) {
+            JoinResponse all = JoinResponse.newBuilder().setStart(start).build();
+            vertx.runOnContext(_ -> {
+                started |= latest == this;
+                say(_ -> all);
+            });
+        }
+
+        /** They did not meet, or not for long, for a reason that the desk may not have seen: they are to come together anew. */
+        public void giveUp(String why) {
+            vertx.runOnContext(_ -> {
+                if (latest == this) {
+                    lose(why);
+                }
+            });
+        }
+
+        /** Done with what comes after it when a rank is lost for which the group may wait; never failed. */
+        public CompletableFuture<Gathering> next() {
+            return next.copy();
+        }
+
+        /** Ranks of a later gathering are told nothing of this one. */
+        private void say(IntFunction<JoinResponse> what) {
+            if (latest == this) {
+                seated().forEach(seat -> seat.response.write(what.apply(seat.rank)));
+            }
+        }
+
+        private void fail(String why) {
+            IllegalStateException broken = new IllegalStateException(why);
+            met.completeExceptionally(broken);
+            loaded.completeExceptionally(broken);
+        }
+    }
 
     /** A rank that came. */
     private static final class Seat {
         private final int rank;
         private final RankHello hello;
         private final GrpcServerResponse<JoinRequest, JoinResponse> response;
-        private String doing = "waiting for the others";
+        private String doing = WAITING;
         private @Nullable RankLoaded loaded;
 
         Seat(int rank, RankHello hello, GrpcServerResponse<JoinRequest, JoinResponse> response) {
             this.rank = rank;
             this.hello = hello;
             this.response = response;
+        }
+
+        /** It has to say again that it has loaded. */
+        void waitAgain() {
+            doing = WAITING;
+            loaded = null;
         }
 
         String name() {
@@ -63,54 +148,32 @@ public final class JoinDesk {
     /**
      * @param size ranks of the group, the leader's included
      * @param version that all must have
+     * @param patient whether the group may wait for a lost rank
      * @param progress hears what the others do, for people; on the event loop
      */
-    public JoinDesk(Vertx vertx, int size, String version, Consumer<String> progress) {
+    public JoinDesk(Vertx vertx, int size, String version, boolean patient, Consumer<String> progress) {
         this.vertx = vertx;
         this.version = version;
+        this.patient = patient;
         this.progress = progress;
         seats = new Seat[size];
     }
 
-    /** Done when all have come: what they said, in the order of ranks from 1 on. Failed if one is lost before. */
-    public CompletableFuture<List<RankHello>> met() {
-        return met.copy();
+    /** Of all ranks when the group begins. */
+    public Gathering first() {
+        return first;
     }
 
-    /** Tells each rank what to do. */
-    public void welcome(IntFunction<RankWelcome> welcome) {
-        say(rank -> JoinResponse.newBuilder().setWelcome(welcome.apply(rank)).build());
-    }
-
-    /** Done when all have loaded: what they said, in the order of ranks from 1 on. Failed if one is lost before. */
-    public CompletableFuture<List<RankLoaded>> loaded() {
-        return loaded.copy();
-    }
-
-    /** Tells all that all have loaded. */
-    public void start(RankStart start) {
-        JoinResponse all = JoinResponse.newBuilder().setStart(start).build();
-        say(_ -> all);
-    }
-
-    /** Done with the reason when the first rank is lost. */
+    /** Done with the reason when a rank is lost for which the group does not wait. */
     public CompletableFuture<String> lost() {
         return lost.copy();
     }
 
     /** From now on ranks may go, and nobody waits for any. */
     public void close() {
-        vertx.runOnContext(_ -> over = true);
-        end("the leader is closing");
-    }
-
-    private void say(IntFunction<JoinResponse> what) {
         vertx.runOnContext(_ -> {
-            for (Seat seat : seats) {
-                if (seat != null) {
-                    seat.response.write(what.apply(seat.rank));
-                }
-            }
+            over = true;
+            latest.fail("the leader is closing");
         });
     }
 
@@ -152,13 +215,13 @@ public final class JoinDesk {
         }
 
         private void ready(RankLoaded what) {
-            if (seat != null) {
+            if (seat != null && what.getSession().equals(latest.session)) {
                 log.info("rank={} loaded backend=\"{}\"", seat.rank, what.getBackend());
                 seat.loaded = what;
                 doing("loaded");
                 List<RankLoaded> all = all(each -> each.loaded);
                 if (all.size() == seats.length - 1) {
-                    loaded.complete(all);
+                    latest.loaded.complete(all);
                 }
             }
         }
@@ -166,7 +229,10 @@ public final class JoinDesk {
         void gone(String why) {
             Seat left = seat;
             seat = null;
-            if (left != null && !over) {
+            if (left != null && !over && seats[left.rank] == left) {
+                if (waits()) {
+                    seats[left.rank] = null;
+                }
                 lose("%s is lost: %s".formatted(left.name(), why));
             }
         }
@@ -187,13 +253,18 @@ public final class JoinDesk {
             return null;
         }
         Seat seat = new Seat(wanted(hello), hello, response);
+        replace(seats[seat.rank]);
         seats[seat.rank] = seat;
         log.info("rank={} joined process={} host=\"{}\"", seat.rank, hello.getProcessId(), hello.getHost());
         progress.accept(picture());
-        if (free() < 0) {
-            met.complete(all(each -> each.hello));
-        }
+        completeIfAllAreHere();
         return seat;
+    }
+
+    private void completeIfAllAreHere() {
+        if (free() < 0) {
+            latest.met.complete(all(each -> each.hello));
+        }
     }
 
     private @Nullable String objection(RankHello hello) {
@@ -210,7 +281,19 @@ public final class JoinDesk {
             return "the group has %d ranks and all of them have come".formatted(seats.length);
         }
         Seat there = seats[wanted];
-        return there == null ? null : "%s has come already".formatted(there.name());
+        return there == null || waits() && hello.hasRank() ? null : "%s has come already".formatted(there.name());
+    }
+
+    /** Of two processes of a rank the later one counts: the end of the other's connection may take long to be seen. */
+    private void replace(@Nullable Seat there) {
+        if (there != null) {
+            seats[there.rank] = null;
+            lose("%s is lost: another process came in its place".formatted(there.name()));
+            there.response
+                    .status(GrpcStatus.ABORTED)
+                    .statusMessage("another process came in this one's place")
+                    .end();
+        }
     }
 
     /** The rank that it asks for, or the first that is free, or -1. */
@@ -231,8 +314,8 @@ public final class JoinDesk {
     /** What those who have come said, as far as they have. */
     private <T> List<T> all(Function<Seat, @Nullable T> what) {
         List<T> said = new ArrayList<>();
-        for (Seat seat : seats) {
-            T each = seat == null ? null : what.apply(seat);
+        for (Seat seat : seated()) {
+            T each = what.apply(seat);
             if (each != null) {
                 said.add(each);
             }
@@ -240,9 +323,19 @@ public final class JoinDesk {
         return said;
     }
 
+    private List<Seat> seated() {
+        List<Seat> seated = new ArrayList<>();
+        for (Seat seat : seats) {
+            if (seat != null) {
+                seated.add(seat);
+            }
+        }
+        return seated;
+    }
+
     /** What all do, for people. */
     private String picture() {
-        StringBuilder picture = new StringBuilder();
+        StringBuilder picture = new StringBuilder(latest.reason.isEmpty() ? "" : latest.reason + "; now ");
         for (int rank = 1; rank < seats.length; rank++) {
             Seat seat = seats[rank];
             picture.append(rank == 1 ? "" : "; ")
@@ -254,15 +347,24 @@ public final class JoinDesk {
         return picture.toString();
     }
 
-    private void lose(String reason) {
-        log.warn("group=broken reason=\"{}\"", reason);
-        lost.complete(reason);
-        end(reason);
+    /** Whether a rank that is lost now may come back. */
+    private boolean waits() {
+        return patient && started;
     }
 
-    private void end(String reason) {
-        IllegalStateException broken = new IllegalStateException(reason);
-        met.completeExceptionally(broken);
-        loaded.completeExceptionally(broken);
+    private void lose(String reason) {
+        log.warn("group=broken reason=\"{}\"", reason);
+        Gathering broken = latest;
+        if (!waits()) {
+            lost.complete(reason);
+            broken.fail(reason);
+            return;
+        }
+        latest = new Gathering(reason);
+        seated().forEach(Seat::waitAgain);
+        progress.accept(picture());
+        broken.fail(reason);
+        broken.next.complete(latest);
+        completeIfAllAreHere();
     }
 }

@@ -61,6 +61,8 @@ public final class WorkerServer {
     private final Promise<Served> served = Promise.promise();
     // Written by the thread that starts the worker, read by the event loop.
     private volatile HealthResponse health = health(HealthState.HEALTH_STATE_STARTING, "starting");
+    // Written by the step loop's thread, read by the event loop: why no steps are made for now.
+    private volatile @Nullable String recovering;
     private volatile @Nullable StepLoop engine;
 
     /**
@@ -104,6 +106,16 @@ public final class WorkerServer {
         health = health(HealthState.HEALTH_STATE_READY, "");
     }
 
+    /** Says that another rank is awaited, and why; what is admitted meanwhile goes on when it is back. */
+    public void recovering(String reason) {
+        recovering = reason;
+    }
+
+    /** All ranks are there again. */
+    public void recovered() {
+        recovering = null;
+    }
+
     /** Admits nothing more; calls that wait for the model fail. */
     public void failed(String reason) {
         health = health(HealthState.HEALTH_STATE_FAILED, reason);
@@ -125,6 +137,13 @@ public final class WorkerServer {
         return grace.toMillis() > 0 ? server.shutdown(grace.toMillis(), TimeUnit.MILLISECONDS) : server.close();
     }
 
+    private HealthResponse health() {
+        String reason = recovering;
+        return reason != null && health.getState() == HealthState.HEALTH_STATE_READY
+                ? health(HealthState.HEALTH_STATE_RECOVERING, reason)
+                : health;
+    }
+
     private static HealthResponse health(HealthState state, String detail) {
         return HealthResponse.newBuilder().setState(state).setDetail(detail).build();
     }
@@ -134,7 +153,7 @@ public final class WorkerServer {
         calls.callHandler(WorkerGrpcService.Generate, this::generate);
         calls.callHandler(WorkerGrpcService.Embed, this::embed);
         calls.callHandler(WorkerGrpcService.Join, this::join);
-        answer(calls, WorkerGrpcService.Health, () -> Future.succeededFuture(health));
+        answer(calls, WorkerGrpcService.Health, () -> Future.succeededFuture(health()));
         answer(calls, WorkerGrpcService.Model, this::model);
         answer(calls, WorkerGrpcService.Tokenizer, this::tokenizer);
         answer(calls, WorkerGrpcService.Statistics, this::statistics);

@@ -57,6 +57,9 @@ final class PlannerTest {
         private final boolean priorities;
         private final int failures;
         private final int toCome;
+        /** Times that the cache is yet to be lost. */
+        private int losses;
+
         private long arrivals;
         private long lastPreemptions;
         private long lastHits;
@@ -73,6 +76,7 @@ final class PlannerTest {
             priorities = random.nextInt(3) == 0;
             failures = random.nextInt(4) == 0 ? 20 : Integer.MAX_VALUE;
             toCome = 1 + random.nextInt(12);
+            losses = random.nextInt(4);
         }
 
         private void run() {
@@ -156,6 +160,8 @@ final class PlannerTest {
             checkBlocks();
             if (plan.size() > 0 && random.nextInt(failures) == 0) {
                 fail(plan);
+            } else if (losses > 0 && random.nextInt(20) == 0) {
+                lose();
             } else {
                 compute(plan);
             }
@@ -170,6 +176,17 @@ final class PlannerTest {
             for (int i = 0; i < plan.size(); i++) {
                 end(plan.sequence(i));
             }
+        }
+
+        /** The step computes nothing, and what was computed before it is gone. */
+        private void lose() {
+            losses--;
+            planner.startAnew();
+            for (long[] block : contents) {
+                Arrays.fill(block, -1);
+            }
+            require(pool.free() == pool.total(), "all blocks are free when the cache is lost", pool.free());
+            require(planner.running() == 0, "all wait when the cache is lost", planner.running());
         }
 
         private void compute(Plan plan) {
