@@ -1,20 +1,16 @@
 """Several groups behind one gateway: losses that no client notices, updates and scaling under load, several models."""
 
-import concurrent.futures
 import json
-import os
-import signal
 import threading
 import time
 
 import httpx
 import pytest
 
-from server import Skein, events, kill, run_skein, until
+from server import Skein, kill, run_skein, until
+from streams import PATH, Recovery, body, disturbed, measured, stop, streams
 
-PATH = "/v1/completions"
 STREAMS = 20
-TOKENS = 48
 
 
 @pytest.fixture(scope="module")
@@ -30,115 +26,32 @@ def name(pair):
     return pair.status()["deployments"][0]["name"]
 
 
-def body(number):
-    """Half of them greedy, half drawn by chance with penalties; each with a beginning of its own."""
-    drawn = {"temperature": 0.8, "seed": number, "frequency_penalty": 0.3, "presence_penalty": 0.2}
-    return {"prompt": f"Tale {number}. Once upon a time", "max_tokens": TOKENS, "ignore_eos": True, "stream": True,
-            "stream_options": {"include_usage": True}} | (drawn if number % 2 else {"temperature": 0})
-
-
-def stream(skein, number, received):
-    """The text of one stream that must end as it should, and the longest time between two of its chunks."""
-    text, longest, last, usage, reason = "", 0.0, None, None, None
-    with httpx.stream("POST", skein.url + PATH, json=body(number), timeout=300) as response:
-        for payload in events(response):
-            now = time.monotonic()
-            longest = max(longest, now - (last or now))
-            last = now
-            if payload == "[DONE]":
-                break
-            chunk = json.loads(payload)
-            assert "error" not in chunk, chunk
-            usage = chunk.get("usage") or usage
-            for choice in chunk["choices"]:
-                text += choice["text"]
-                reason = choice["finish_reason"] or reason
-                received.append(number)
-        assert payload == "[DONE]"
-    assert reason == "length"
-    assert usage["completion_tokens"] == TOKENS
-    return text, longest
-
-
-def streams(skein, disturb=lambda: None, after=0):
-    """All streams at once; calls `disturb` when so many chunks have come."""
-    received = []
-    with concurrent.futures.ThreadPoolExecutor(STREAMS) as threads:
-        calls = [threads.submit(stream, skein, number, received) for number in range(STREAMS)]
-        assert until(lambda: len(received) >= after or all(call.done() for call in calls), 120)
-        disturb()
-        return [call.result() for call in calls]
-
-
-def measured(record_property, what, seconds):
-    record_property(what, f"{seconds:.2f} s")
-    print(f"measured: {what}: {seconds:.2f} s")
-
-
 def back(skein, count=2):
     """Waits until so many groups are ready."""
     assert until(lambda: len(skein.groups()) == count, 120)
 
 
-class Recovery(threading.Thread):
-    """Seconds from a disturbance until both groups are ready again with other processes."""
-
-    def __init__(self, skein, disturb, victims=1):
-        super().__init__()
-        self.skein, self.victims, self.disturb, self.seconds = skein, skein.workers()[:victims], disturb, None
-
-    def start(self):
-        self.begun = time.monotonic()
-        for victim in self.victims:
-            self.disturb(victim)
-        super().start()
-
-    def healed(self):
-        workers = self.skein.workers()
-        return len(workers) == 2 and not set(workers) & set(self.victims) and len(self.skein.groups()) == 2
-
-    def run(self):
-        until(self.healed, 180)
-        self.seconds = time.monotonic() - self.begun
-
-    def end(self):
-        self.join(180)
-        assert self.healed()
-        return self.seconds
-
-
-def disturbed(pair, disturb, what, record_property, victims=1):
-    """Streams that are disturbed must have the texts of those that were not."""
-    undisturbed = [text for text, _ in streams(pair)]
-    assert until(pair.idle)
-    recovery = Recovery(pair, disturb, victims)
-    ends = streams(pair, recovery.start, after=5 * STREAMS)
-    assert [text for text, _ in ends] == undisturbed
-    measured(record_property, f"{what}: longest pause of a stream", max(pause for _, pause in ends))
-    measured(record_property, f"{what}: both groups ready", recovery.end())
-
-
 def test_requests_go_to_both_groups(pair):
-    streams(pair)
+    streams(pair, STREAMS)
     assert all(group["statistics"]["generation_tokens"] > 0 for group in pair.status()["groups"])
 
 
 def test_a_worker_killed_under_streams_is_not_noticed(pair, record_property):
-    disturbed(pair, kill, "one of two groups killed", record_property)
+    disturbed(pair, STREAMS, kill, pair.workers()[:1], "one of two groups killed", record_property)
 
 
 def test_both_workers_killed_under_streams(pair, record_property):
     """Nobody is left to go on at once: the streams wait for the groups."""
-    disturbed(pair, kill, "both groups killed", record_property, victims=2)
+    disturbed(pair, STREAMS, kill, pair.workers(), "both groups killed", record_property)
 
 
 def test_a_stopped_worker_is_found_by_its_silence(pair, record_property):
     """Its sockets stay open; only its heartbeat stops."""
-    disturbed(pair, lambda worker: os.kill(worker, signal.SIGSTOP), "a worker stopped", record_property)
+    disturbed(pair, STREAMS, stop, pair.workers()[:1], "a worker stopped", record_property)
 
 
 def test_an_idle_worker_killed(pair, record_property):
-    recovery = Recovery(pair, kill)
+    recovery = Recovery(pair, kill, pair.workers()[:1])
     recovery.start()
     assert httpx.post(pair.url + PATH, json=body(0) | {"stream": False, "stream_options": None}, timeout=60).status_code == 200
     measured(record_property, "an idle group killed: both groups ready", recovery.end())
