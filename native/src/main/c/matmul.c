@@ -324,11 +324,16 @@ static void floats_tile(const product *p, const skein_weight *weight, int group,
     }
 }
 
+/* Where 16 results of one row belong. */
+INLINE float *place(const product *p, int unit, int row) {
+    return p->out + (size_t)row * p->weight->stride + p->weight->first + unit * LANES;
+}
+
 /* Puts 16 results of one row where they belong; u is up's if gated. */
 INLINE void put(const product *p, int unit, int row, const float *g, const float *u) {
     int from = unit * LANES;
     int count = p->weight->rows - from < LANES ? p->weight->rows - from : LANES;
-    float *out = p->out + (size_t)row * p->weight->stride + p->weight->first + from;
+    float *out = place(p, unit, row);
     float some[LANES];
     for (int part = 0; part < PARTS; part++) {
         vf value = f_load(g + part * W);
@@ -351,6 +356,10 @@ static void quantised_units(const product *p, int from, int to, int row, int row
     _Alignas(64) float u[TILE_ROWS * LANES];
     int gated = p->kind == SKEIN_OP_GATED_MATMUL;
     for (int unit = from; unit < to; unit++) {
+        /* What is added to is read after the product, and lies far away: a line in each row. */
+        for (int r = 0; p->kind == SKEIN_OP_MATMUL_ADD && r < rows; r++) {
+            _mm_prefetch((const char *)place(p, unit, row + r), _MM_HINT_T0);
+        }
         quantised_tile(p, p->weight, gated ? 2 * unit : unit, row, rows, g);
         if (gated) quantised_tile(p, p->weight, 2 * unit + 1, row, rows, u);
         for (int r = 0; r < rows; r++) put(p, unit, row + r, g + r * LANES, u + r * LANES);
