@@ -263,7 +263,7 @@ static void build(model *m, skein_cpu *cpu, int type) {
     add(m, (skein_op){.kind = SKEIN_OP_EMBED, .number = 1, .columns = HIDDEN, .type = SKEIN_Q8_0, .bound = VOCABULARY, .weight = embeddings.data, .out = x});
     for (int layer = 0; layer < LAYERS; layer++) {
         skein_op heads = {.columns = FUSED, .query_heads = QUERY_HEADS, .kv_heads = KV_HEADS, .head_size = HEAD, .layer = layer,
-                          .cache = m->cache};
+                          .group = QUERY_HEADS / KV_HEADS, .cache = m->cache};
         add(m, (skein_op){.kind = SKEIN_OP_RMS_NORM, .columns = HIDDEN, .number = 1e-5f, .weight = norm, .x = x, .out = h});
         add(m, (skein_op){.kind = SKEIN_OP_MATMUL, .columns = HIDDEN, .weight = counted(m, weight(cpu, type, FUSED, HIDDEN, 0)), .x = h, .out = qkv});
         skein_op *rope = add(m, heads);

@@ -282,7 +282,7 @@ static void see(walk *walk) {
     walk->least = INT32_MAX;
     const skein_op *op = walk->op;
     attention_unit unit = walk->unit;
-    walk->kv_head = unit.head / (op->query_heads / op->kv_heads);
+    walk->kv_head = kv_head_of(op, unit.head);
     walk->table = walk->step->block_table + walk->step->block_start[walk->step->sequence[unit.first]];
     for (int token = unit.first; token < unit.first + unit.count; token++) {
         for (int head = unit.head; head < unit.head + unit.heads; head++) {

@@ -142,6 +142,20 @@ extern const skein_kernels kernels_avx2, kernels_avx512, kernels_vnni;
 
 static inline int chunks_of(int tokens) { return (tokens + ATTENTION_CHUNK - 1) / ATTENTION_CHUNK; }
 
+/* The key and value head that a query head reads. */
+static inline int kv_head_of(const skein_op *op, int query_head) { return (op->skipped + query_head) / op->group; }
+
+/* The query heads that read a key and value head: the first, and the one behind the last. */
+static inline int first_query_of(const skein_op *op, int kv_head) {
+    int first = kv_head * op->group - op->skipped;
+    return first > 0 ? first : 0;
+}
+
+static inline int end_query_of(const skein_op *op, int kv_head) {
+    int end = (kv_head + 1) * op->group - op->skipped;
+    return end < op->query_heads ? end : op->query_heads;
+}
+
 /* The first token that one at a position sees. */
 static inline int first_seen(const skein_op *op, int position) {
     return op->window > 0 && position >= op->window ? position - op->window + 1 : 0;

@@ -62,45 +62,46 @@ static int plan_product(skein_cpu *cpu, const skein_op *norm, const skein_op *op
     return SKEIN_OK;
 }
 
-/* All pieces of a step's attention, which are the same in every layer with the same heads. */
-static int plan_units(skein_cpu *cpu, const skein_op *op, int by_chunk) {
-    const skein_step *step = cpu->step;
-    int group = op->query_heads / op->kv_heads;
-    int heads = group < UNIT_QUERIES ? group : UNIT_QUERIES;
-    int tokens = by_chunk || UNIT_QUERIES / heads < 1 ? 1 : UNIT_QUERIES / heads;
-    size_t most = 0;
-    for (int pass = 0; pass < 2; pass++) {
-        size_t count = 0;
-        attention_unit *units = (attention_unit *)cpu->units.data + cpu->unit_count;
-        for (int first = 0, taken; first < step->tokens; first += taken) {
-            taken = 1;
-            while (taken < tokens && first + taken < step->tokens &&
-                   step->sequence[first + taken] == step->sequence[first] &&
-                   step->positions[first + taken] > step->positions[first + taken - 1]) {
-                taken++;
-            }
-            int begin = by_chunk ? first_seen(op, step->positions[first]) / ATTENTION_CHUNK : 0;
-            int chunks = by_chunk ? chunks_of(seen_until(op, step, first)) : 1;
-            for (int head = 0, here; head < op->query_heads; head += here) {
-                int left = group - head % group; /* of those that share a key head */
-                here = heads < left ? heads : left;
-                for (int chunk = begin; chunk < chunks; chunk++, count++) {
-                    if (pass) units[count] = (attention_unit){first, taken, head, here, by_chunk ? chunk : -1};
-                }
-            }
+/* Pieces of the attention of the query heads that share a key and value head, written where there is room. Returns how many. */
+static int units_of(const skein_op *op, const skein_step *step, int by_chunk, int kv_head, attention_unit *units) {
+    int from = first_query_of(op, kv_head);
+    int end = end_query_of(op, kv_head);
+    int heads = end - from < UNIT_QUERIES ? end - from : UNIT_QUERIES;
+    int tokens = by_chunk ? 1 : UNIT_QUERIES / heads;
+    int count = 0;
+    for (int first = 0, taken; first < step->tokens; first += taken) {
+        taken = 1;
+        while (taken < tokens && first + taken < step->tokens && step->sequence[first + taken] == step->sequence[first] &&
+               step->positions[first + taken] > step->positions[first + taken - 1]) {
+            taken++;
         }
-        most = count;
-        if (!pass) {
-            room old = cpu->units;
-            size_t bytes = ((size_t)cpu->unit_count + count) * sizeof(attention_unit);
-            if (old.bytes < bytes) {
-                void *data = realloc(old.data, bytes * 2);
-                if (!data) return SKEIN_NO_MEMORY;
-                cpu->units = (room){data, bytes * 2};
+        int begin = by_chunk ? first_seen(op, step->positions[first]) / ATTENTION_CHUNK : 0;
+        int chunks = by_chunk ? chunks_of(seen_until(op, step, first)) : 1;
+        for (int head = from, here; head < end; head += here) {
+            here = heads < end - head ? heads : end - head;
+            for (int chunk = begin; chunk < chunks; chunk++, count++) {
+                if (units) units[count] = (attention_unit){first, taken, head, here, by_chunk ? chunk : -1};
             }
         }
     }
-    cpu->unit_count += (int)most;
+    return count;
+}
+
+/* All pieces of a step's attention, which are the same in every layer with the same heads. */
+static int plan_units(skein_cpu *cpu, const skein_op *op, int by_chunk) {
+    size_t count = (size_t)cpu->unit_count;
+    for (int head = 0; head < op->kv_heads; head++) count += (size_t)units_of(op, cpu->step, by_chunk, head, NULL);
+    room old = cpu->units;
+    size_t bytes = count * sizeof(attention_unit);
+    if (old.bytes < bytes) {
+        void *data = realloc(old.data, bytes * 2);
+        if (!data) return SKEIN_NO_MEMORY;
+        cpu->units = (room){data, bytes * 2};
+    }
+    for (int head = 0; head < op->kv_heads; head++) {
+        attention_unit *units = (attention_unit *)cpu->units.data + cpu->unit_count;
+        cpu->unit_count += units_of(op, cpu->step, by_chunk, head, units);
+    }
     return SKEIN_OK;
 }
 
@@ -112,15 +113,14 @@ static int plan_attention(skein_cpu *cpu, const skein_op *op, int index) {
         int here = chunks_of(step->positions[i] + 1);
         chunks = here > chunks ? here : chunks;
     }
-    int group = op->query_heads / op->kv_heads;
-    int together = group >= UNIT_QUERIES ? 1 : UNIT_QUERIES / group;
+    int together = op->group >= UNIT_QUERIES ? 1 : UNIT_QUERIES / op->group;
     int by_chunk = chunks > 1 && threads > 1 &&
                    (int64_t)(step->tokens + together - 1) / together * op->kv_heads < (int64_t)UNITS_PER_THREAD * threads;
     stage *before = NULL;
     for (int i = cpu->stage_count - 1; i >= 0 && !before; i--) {
         stage *each = (stage *)cpu->stages.data + i;
         if (each->kind == STAGE_ATTENTION && each->op->query_heads == op->query_heads && each->op->kv_heads == op->kv_heads &&
-            each->op->window == op->window) {
+            each->op->skipped == op->skipped && each->op->window == op->window) {
             before = each;
         }
     }

@@ -150,14 +150,12 @@ static void rotate(float *head, const float *cosines, int pairs, int interleaved
 /* The query heads of one key and value head, and that head itself. */
 void KERNEL(rope_store)(const skein_op *op, const skein_step *step, int row, int head) {
     int size = op->head_size;
-    int group = op->query_heads / op->kv_heads;
     const float *angles = (const float *)op->weight + (size_t)step->positions[row] * 2 * op->rope_pairs;
     float *all = op->out + (size_t)row * op->columns;
     float *key = all + (op->query_heads + head) * size;
     float *value = key + op->kv_heads * size;
-    for (int q = head * group; q < (head + 1) * group; q++) {
-        rotate(all + q * size, angles, op->rope_pairs, op->rope_interleaved);
-    }
+    int end = end_query_of(op, head);
+    for (int q = first_query_of(op, head); q < end; q++) rotate(all + q * size, angles, op->rope_pairs, op->rope_interleaved);
     rotate(key, angles, op->rope_pairs, op->rope_interleaved);
     const skein_cache *cache = op->cache;
     int slot = step->slots[row];

@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this file changes its meaning. */
-#define SKEIN_ABI 5
+#define SKEIN_ABI 6
 
 enum skein_status {
     SKEIN_OK = 0,
@@ -114,6 +114,8 @@ typedef struct {
     int32_t activation; /* GATED_MATMUL, ACTIVATE: skein_activation */
     int32_t chosen;     /* EXPERTS: for each row */
     int32_t normalised; /* EXPERTS: whether the chosen ones' weights are made to sum to 1 */
+    int32_t group;      /* query heads that share a key and value head */
+    int32_t skipped;    /* of the first group, those that are not here */
     /* EMBED, ADD_POSITIONS: table; norms, BIAS: floats; HEAD_NORM: floats of queries; products: skein_weight; ROPE_STORE: cosines and sines
        by position; EXPERTS: an array of skein_weight *, all gated ones first, then all that lead back */
     const void *weight;

@@ -104,13 +104,13 @@ static void prepare_heads(skein_cpu *cpu, const stage *stage, const float *norm,
 /* Units are key and value heads of rows, with their query heads. */
 static void run_heads(skein_cpu *cpu, const stage *stage, int from, int to) {
     const skein_op *op = stage->op;
-    int group = op->query_heads / op->kv_heads;
     const float *query_norm = stage->norm ? stage->norm->weight : NULL;
     const float *key_norm = stage->norm ? stage->norm->other : NULL;
     for (int unit = from; unit < to; unit++) {
         int row = unit / op->kv_heads;
         int head = unit % op->kv_heads;
-        prepare_heads(cpu, stage, query_norm, row, head * group * op->head_size, group);
+        int first = first_query_of(op, head);
+        prepare_heads(cpu, stage, query_norm, row, first * op->head_size, end_query_of(op, head) - first);
         prepare_heads(cpu, stage, key_norm, row, (op->query_heads + head) * op->head_size, 1);
         prepare_heads(cpu, stage, NULL, row, (op->query_heads + op->kv_heads + head) * op->head_size, 1);
         if (stage->rope) cpu->kernels->rope_store(stage->rope, cpu->step, row, head);

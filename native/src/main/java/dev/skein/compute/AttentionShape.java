@@ -4,18 +4,29 @@ package dev.skein.compute;
  * The heads of an attention layer of this rank. A fused row is all query heads, then all key heads, then all value
  * heads: {@code (queryHeads + 2 * kvHeads) * headSize} elements.
  *
+ * <p>Query heads that share a key and value head are a group. A rank's first and last group may be incomplete: other ranks
+ * have the rest of them, and the same key and value head.
+ *
  * @param scale multiplies the dot products before the softmax
  * @param window how many positions a token attends to, its own and those before it (Mistral, Gemma 3); 0: all; {@link
  *     #WHOLE}: also those after it (BERT), which must all be in the same step
+ * @param group query heads that share a key and value head, those of other ranks included
+ * @param skipped how many of the first group's come before this rank's
  */
-public record AttentionShape(int queryHeads, int kvHeads, int headSize, float scale, int window) {
+public record AttentionShape(
+        int queryHeads, int kvHeads, int headSize, float scale, int window, int group, int skipped) {
     /** A window that is the whole sequence, in both directions. */
     public static final int WHOLE = -1;
 
     public AttentionShape {
-        if (queryHeads <= 0 || kvHeads <= 0 || headSize <= 0 || queryHeads % kvHeads != 0) {
-            throw new IllegalArgumentException("%d query heads do not share %d key/value heads of %d evenly"
-                    .formatted(queryHeads, kvHeads, headSize));
+        if (queryHeads <= 0 || kvHeads <= 0 || headSize <= 0) {
+            throw new IllegalArgumentException(
+                    "%d query heads, %d key/value heads of %d".formatted(queryHeads, kvHeads, headSize));
+        }
+        if (group <= 0 || skipped < 0 || skipped >= group || Math.ceilDiv(skipped + queryHeads, group) != kvHeads) {
+            throw new IllegalArgumentException(
+                    "%d query heads after %d others do not share %d key/value heads by groups of %d"
+                            .formatted(queryHeads, skipped, kvHeads, group));
         }
         if (window < WHOLE) {
             throw new IllegalArgumentException(
@@ -24,9 +35,43 @@ public record AttentionShape(int queryHeads, int kvHeads, int headSize, float sc
         }
     }
 
-    /** Without a window. */
+    /** Of whole groups. */
+    public AttentionShape(int queryHeads, int kvHeads, int headSize, float scale, int window) {
+        this(queryHeads, kvHeads, headSize, scale, window, group(queryHeads, kvHeads, headSize), 0);
+    }
+
+    private static int group(int queryHeads, int kvHeads, int headSize) {
+        if (kvHeads <= 0 || queryHeads % kvHeads != 0) {
+            throw new IllegalArgumentException("%d query heads do not share %d key/value heads of %d evenly"
+                    .formatted(queryHeads, kvHeads, headSize));
+        }
+        return queryHeads / kvHeads;
+    }
+
+    /** Of whole groups, without a window. */
     public AttentionShape(int queryHeads, int kvHeads, int headSize, float scale) {
         this(queryHeads, kvHeads, headSize, scale, 0);
+    }
+
+    /** Some of these heads, which are all of a model's, for a rank that has no others. */
+    public AttentionShape part(int firstQuery, int queries) {
+        int first = kvHead(firstQuery);
+        int last = kvHead(firstQuery + queries - 1);
+        // Where there is one group only it may be as large as what is here of it: its heads are computed together.
+        return first == last
+                ? new AttentionShape(queries, 1, headSize, scale, window)
+                : new AttentionShape(
+                        queries, last + 1 - first, headSize, scale, window, group, (skipped + firstQuery) % group);
+    }
+
+    /** The key and value head that a query head reads. */
+    public int kvHead(int queryHead) {
+        return (skipped + queryHead) / group;
+    }
+
+    /** Whether this rank has all of each group. */
+    public boolean hasWholeGroups() {
+        return queryHeads == group * kvHeads;
     }
 
     /** Whether a token attends to those after it too. */

@@ -30,7 +30,7 @@ final class CpuOps {
         ACTIVATE
     }
 
-    private static final int OP_BYTES = 120;
+    private static final int OP_BYTES = 128;
     private static final int KIND = 0;
     private static final int ROWS = 4;
     private static final int COLUMNS = 8;
@@ -47,13 +47,15 @@ final class CpuOps {
     private static final int ACTIVATION = 52;
     private static final int CHOSEN = 56;
     private static final int NORMALISED = 60;
-    private static final int WEIGHT = 64;
-    private static final int OTHER = 72;
-    private static final int X = 80;
-    private static final int OUT = 88;
-    private static final int CACHE = 96;
-    private static final int RESULTS = 104;
-    private static final int TOPS = 112;
+    private static final int GROUP = 64;
+    private static final int SKIPPED = 68;
+    private static final int WEIGHT = 72;
+    private static final int OTHER = 80;
+    private static final int X = 88;
+    private static final int OUT = 96;
+    private static final int CACHE = 104;
+    private static final int RESULTS = 112;
+    private static final int TOPS = 120;
     private static final int FIRST_CAPACITY = 1024;
     private static final Kind[] KINDS = Kind.values();
 
@@ -198,6 +200,8 @@ final class CpuOps {
     private void heads(long op, AttentionShape shape) {
         set(op, QUERY_HEADS, shape.queryHeads());
         set(op, KV_HEADS, shape.kvHeads());
+        set(op, GROUP, shape.group());
+        set(op, SKIPPED, shape.skipped());
         set(op, HEAD_SIZE, shape.headSize());
     }
 

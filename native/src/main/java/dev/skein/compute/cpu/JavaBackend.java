@@ -277,7 +277,6 @@ public final class JavaBackend extends HostBackend {
     @Override
     void onAttention(HostBuffer qkv, AttentionShape shape, KvCache cache, int layer, HostBuffer out) {
         run(() -> {
-            int group = shape.queryHeads() / shape.kvHeads();
             for (int token = 0; token < rows(qkv); token++) {
                 float[] row = qkv.row(token);
                 float[] seen = new float[out.columns()];
@@ -286,7 +285,7 @@ public final class JavaBackend extends HostBackend {
                 for (int head = 0; head < shape.queryHeads(); head++) {
                     int at = head * shape.headSize();
                     float[] query = Arrays.copyOfRange(row, at, at + shape.headSize());
-                    JavaAttention.Cached cached = cached((JavaKvCache) cache, layer, slots, head / group);
+                    JavaAttention.Cached cached = cached((JavaKvCache) cache, layer, slots, shape.kvHead(head));
                     float[] part = JavaAttention.attend(cached, query, shape.scale(), first, slots.length);
                     System.arraycopy(part, 0, seen, at, part.length);
                 }

@@ -531,6 +531,10 @@ public final class CudaBackend implements Backend {
 
     private CudaKvCache checkAttention(CudaBuffer qkv, AttentionShape shape, KvCache cache, int layer) {
         CudaKvCache held = own(cache, CudaKvCache.class);
+        if (!shape.hasWholeGroups()) {
+            throw new IllegalArgumentException(
+                    "%s: on a GPU, %d heads must share each key/value head".formatted(shape, shape.group()));
+        }
         checkColumns("qkv", qkv.columns(), "attention", shape.fusedColumns());
         if (held.shape().heads() != shape.kvHeads() || held.shape().headSize() != shape.headSize()) {
             throw new IllegalArgumentException("attention has %d heads of %d, the cache %d of %d"

@@ -127,7 +127,7 @@ class SameBitsTest {
     @Test
     void rows() {
         for (int size : new int[] {16, 33, 64, 100}) {
-            AttentionShape shape = new AttentionShape(6, 3, size, 1f);
+            AttentionShape shape = new AttentionShape(9, 3, size, 1f).part(2, 6);
             float[][] x = lab.rows(9, shape.fusedColumns());
             float[][] residual = lab.rows(9, shape.fusedColumns());
             HostMatrix wide = lab.matrix(ElementType.F32, 1, shape.fusedColumns());
@@ -323,6 +323,49 @@ class SameBitsTest {
         }
         attention(new AttentionShape(12, 12, 32, 0.125f, AttentionShape.WHOLE), new int[] {3, 300, 64}, 0);
         attention(new AttentionShape(1, 1, 64, 0.125f, AttentionShape.WHOLE), new int[] {700}, 0);
+    }
+
+    /** What a rank computes of some heads is what one rank computes of all, also where groups are parted. */
+    @Test
+    void attentionOfSomeHeads() {
+        for (int window : new int[] {0, 40}) {
+            AttentionShape whole = new AttentionShape(9, 3, 32, 0.3f, window);
+            int[] lengths = {70, 33};
+            float[][] rows = lab.rows(103, whole.fusedColumns());
+            long seed = lab.random().nextLong();
+            float[][] expected = attention(oracle, whole, lengths, 10, rows, seed, 0);
+            for (int from = 0; from < 9; from++) {
+                for (int to = from + 1; to <= 9; to++) {
+                    AttentionShape part = whole.part(from, to - from);
+                    float[][] here = ofHeads(rows, whole, from, part);
+                    for (HostBackend on : List.of(backend, oracle)) {
+                        assertThat(attention(on, part, lengths, 10, here, seed, 2))
+                                .as("%s of %s, heads from %d, seed %d", part, on.description(), from, lab.seed())
+                                .isDeepEqualTo(columns(expected, 32 * from, 32 * to));
+                    }
+                }
+            }
+        }
+    }
+
+    /** The columns of fused rows that a rank has. */
+    private static float[][] ofHeads(float[][] rows, AttentionShape whole, int firstQuery, AttentionShape part) {
+        int size = whole.headSize();
+        int keys = (whole.queryHeads() + whole.kvHead(firstQuery)) * size;
+        int values = keys + whole.kvHeads() * size;
+        float[][] here = new float[rows.length][part.fusedColumns()];
+        for (int row = 0; row < rows.length; row++) {
+            int at = part.queryHeads() * size;
+            int count = part.kvHeads() * size;
+            System.arraycopy(rows[row], firstQuery * size, here[row], 0, at);
+            System.arraycopy(rows[row], keys, here[row], at, count);
+            System.arraycopy(rows[row], values, here[row], at + count, count);
+        }
+        return here;
+    }
+
+    private static float[][] columns(float[][] rows, int from, int to) {
+        return Arrays.stream(rows).map(row -> Arrays.copyOfRange(row, from, to)).toArray(float[][]::new);
     }
 
     /** Prompts but for their last tokens, then those, in one step or in a step for each. */

@@ -8,7 +8,7 @@ import java.util.List;
  *
  * @param tensorRank which of the ranks that share these layers
  * @param stage which part of the layers
- * @param keyValueHeads of keys and of values; where there are fewer than ranks, several ranks have the same
+ * @param keyValueHeads of keys and of values, some of which other ranks may have too
  * @param queryHeads those that read these keys and values
  * @param feedForward columns between the halves of a feed-forward layer
  * @param expertFeedForward the same of each expert; empty where there are none
@@ -77,8 +77,6 @@ public record Shard(
     }
 
     AttentionShape attention(ModelConfig config, int layer) {
-        AttentionShape whole = config.attention(layer);
-        return new AttentionShape(
-                queryHeads.size(), keyValueHeads.size(), whole.headSize(), whole.scale(), whole.window());
+        return config.attention(layer).part(queryHeads.from(), queryHeads.size());
     }
 }

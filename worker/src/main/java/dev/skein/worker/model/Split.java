@@ -17,10 +17,11 @@ import java.util.stream.Stream;
  * ranks.
  *
  * <p>Each layer is split over the tensor ranks: attention by groups of query heads that share keys and values, so that no
- * head is cut and nothing of the cache is held twice, as long as there are as many groups as ranks. With fewer, several
- * ranks hold the same keys and values, and each has some of the query heads that read them. Columns of the
- * feed-forward layer are shared out evenly, also where groups of heads do not come out even (three for two ranks): ranks
- * meet after each half of a layer, so that columns cannot make up for heads. The head is split by rows of the vocabulary.
+ * head is cut and nothing of the cache is held twice. Where groups do not come out even (three for two ranks), query heads
+ * are shared out evenly instead, if that leaves less to the rank that has most: then several ranks hold the same keys and
+ * values, and each has some of the query heads that read them. So it is with fewer groups than ranks. Columns of the
+ * feed-forward layer are shared out evenly: ranks meet after each half of a layer, so that columns cannot make up for
+ * heads. The head is split by rows of the vocabulary.
  *
  * <p>What leaves a half of a layer is multiplied by columns, and columns are cut at the borders of quantised blocks only.
  *
@@ -81,26 +82,42 @@ final class Split {
 
     // Heads
 
-    private record Heads(Span keyValues, Span queries) {}
+    private record Heads(Span keyValues, Span queries) {
+        /** Each query head has two matrices, keys and values have one each, and all of these are of one size. */
+        static int cost(List<Heads> ranks) {
+            return ranks.stream()
+                    .mapToInt(rank -> rank.queries.size() + rank.keyValues.size())
+                    .max()
+                    .orElseThrow();
+        }
+    }
 
     private List<Heads> heads() {
         ModelConfig.Heads all = config.heads();
-        int columns = all.size();
         int border = border(config.layers(), i -> Attention.output(config, i));
         int shared = all.queries() / all.keyValues();
-        List<Heads> heads = new ArrayList<>();
-        int together = unit(border, shared * columns);
-        if (count.tensor() <= all.keyValues()) {
-            for (Span groups : evenly("groups of heads", all.keyValues(), together, count.tensor())) {
-                heads.add(new Heads(groups, groups.times(shared)));
-            }
-            return heads;
+        int together = unit(border, shared * all.size());
+        int unit = unit(border, all.size());
+        if (count.tensor() > all.keyValues()) {
+            return ranksOfGroups(all, shared, together, unit);
         }
+        List<Heads> whole = evenly("groups of heads", all.keyValues(), together, count.tensor()).stream()
+                .map(groups -> new Heads(groups, groups.times(shared)))
+                .toList();
+        List<Heads> parted = evenly("query heads", all.queries(), unit, count.tensor()).stream()
+                .map(queries ->
+                        new Heads(new Span(queries.from() / shared, Math.ceilDiv(queries.to(), shared)), queries))
+                .toList();
+        return Heads.cost(parted) < Heads.cost(whole) ? parted : whole;
+    }
+
+    /** Several ranks for each group. */
+    private List<Heads> ranksOfGroups(ModelConfig.Heads all, int shared, int together, int unit) {
         if (together > 1 && all.keyValues() > 1) {
             int units = Math.ceilDiv(all.keyValues(), together);
             requireEnough("groups of heads", all.keyValues(), together, units, count.tensor());
         }
-        int unit = unit(border, columns);
+        List<Heads> heads = new ArrayList<>();
         for (int group = 0; group < all.keyValues(); group++) {
             int ranks = (group + 1) * count.tensor() / all.keyValues() - group * count.tensor() / all.keyValues();
             for (Span queries : evenly("query heads of a group", shared, unit, ranks)) {

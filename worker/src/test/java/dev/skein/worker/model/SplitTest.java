@@ -3,6 +3,7 @@ package dev.skein.worker.model;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.skein.compute.AttentionShape;
 import dev.skein.compute.ElementType;
 import dev.skein.compute.Rope;
 import dev.skein.compute.StepInputs;
@@ -52,16 +53,17 @@ final class SplitTest {
         return Split.of(config, _ -> type, new RankCount(tensor, pipeline));
     }
 
-    /** Whole groups of heads; what does not come out even is nothing to the columns of the feed-forward layer. */
+    /** The group in the middle is parted: both ranks hold its keys and values. */
     @Test
     void threeGroupsOfHeadsForTwoRanks() {
         List<Shard> shards = split(smol(), ElementType.Q4_1, 2, 1);
         Shard first = shards.getFirst();
         Shard second = shards.getLast();
         assertThat(first.keyValueHeads()).isEqualTo(new Span(0, 2));
-        assertThat(first.queryHeads()).isEqualTo(new Span(0, 6));
-        assertThat(second.keyValueHeads()).isEqualTo(new Span(2, 3));
-        assertThat(second.queryHeads()).isEqualTo(new Span(6, 9));
+        assertThat(first.queryHeads()).isEqualTo(new Span(0, 5));
+        assertThat(second.keyValueHeads()).isEqualTo(new Span(1, 3));
+        assertThat(second.queryHeads()).isEqualTo(new Span(5, 9));
+        assertThat(second.attention(smol(), 0)).isEqualTo(new AttentionShape(4, 2, 64, 0.125f, 0, 3, 2));
         assertThat(first.feedForward()).isEqualTo(new Span(0, 768));
         assertThat(second.feedForward()).isEqualTo(new Span(768, 1536));
         assertThat(first.vocabularies()).containsExactly(new Span(0, 24_576), new Span(24_576, 49_152));
@@ -98,6 +100,16 @@ final class SplitTest {
         assertThat(shards)
                 .extracting(Shard::queryHeads)
                 .containsExactly(new Span(0, 2), new Span(2, 4), new Span(4, 6), new Span(6, 8));
+    }
+
+    /** Eight groups for three ranks: 3 + 12 heads are no more than 4 + 11. */
+    @Test
+    void groupsStayWholeWherePartingThemWinsNothing() {
+        ModelConfig config = config(2, 2048, 4096, new Heads(32, 8, 64, 1), null);
+        List<Shard> shards = split(config, ElementType.Q4_1, 3, 1);
+        assertThat(shards)
+                .extracting(Shard::keyValueHeads)
+                .containsExactly(new Span(0, 3), new Span(3, 6), new Span(6, 8));
     }
 
     /** Blocks of 256 are not cut: heads of 64 stay together by fours. */
@@ -242,8 +254,9 @@ final class SplitTest {
             List<Architecture> four = whole.split(new RankCount(2, 2));
             assertThat(four.stream().mapToLong(Architecture::weightBytes).sum()).isBetween(all, all + all / 50);
             assertThat(four).allSatisfy(part -> assertThat(part.weightBytes()).isLessThan(2 * all / 5));
+            // Of three heads of keys and values two ranks hold the one in the middle.
             assertThat(four.stream().mapToLong(part -> part.cache(1).bytes()).sum())
-                    .isEqualTo(whole.cache(1).bytes());
+                    .isEqualTo(whole.cache(1).bytes() * 4 / 3);
         }
     }
 }
