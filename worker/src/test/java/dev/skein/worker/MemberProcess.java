@@ -37,6 +37,19 @@ final class MemberProcess implements AutoCloseable {
         process.destroyForcibly().waitFor();
     }
 
+    /** It does nothing more until {@link #goOn}, and keeps its connections. */
+    void stop() throws Exception {
+        signal("STOP");
+    }
+
+    void goOn() throws Exception {
+        signal("CONT");
+    }
+
+    private void signal(String name) throws Exception {
+        new ProcessBuilder("kill", "-" + name, Long.toString(pid())).start().waitFor();
+    }
+
     /** Waits for its end; 0 if its leader said that there was no more to do. */
     int end() throws InterruptedException {
         return process.waitFor();

@@ -37,6 +37,8 @@ final class RecoveryTest {
     private static final String HERE = Host.here().id();
     private static final int IDS = 60;
     private static final long LIMIT_SECONDS = 120;
+    private static final Duration LONG_STEP = Duration.ofSeconds(60);
+    private static final Duration SHORT_STEP = Duration.ofSeconds(3);
 
     @TempDir
     private Path folder;
@@ -96,6 +98,23 @@ final class RecoveryTest {
         }
     }
 
+    /** Its process lives and its connection too; when it goes on it finds that the others have given it up, and meets them. */
+    @Test
+    void aRankThatStandsStillForAWhileIsMetAgain() throws Exception {
+        try (Group group = new Group(new RankCount(2, 1), Duration.ofSeconds(LIMIT_SECONDS), SHORT_STEP, HERE)) {
+            Streams undisturbed = group.streams();
+            undisturbed.end();
+            Streams disturbed = group.streams();
+            disturbed.await(100);
+            MemberProcess still = group.members.getFirst();
+            still.stop();
+            group.awaitPicture("rank 1: waiting for the others");
+            still.goOn();
+            assertThat(disturbed.end()).isEqualTo(undisturbed.end());
+            group.endsWell();
+        }
+    }
+
     /** Nobody computes, so only the end of the rank's call tells; what is asked meanwhile waits. */
     @Test
     void anIdleGroupRecoversAndTellsHowItIs() throws Exception {
@@ -144,6 +163,10 @@ final class RecoveryTest {
 
         /** @param hosts of the ranks beside the leader */
         Group(RankCount count, Duration recovery, String... hosts) throws Exception {
+            this(count, recovery, LONG_STEP, hosts);
+        }
+
+        Group(RankCount count, Duration recovery, Duration stepTimeout, String... hosts) throws Exception {
             this.hosts = List.of(hosts);
             Path model = TinyLlama.untied(ElementType.Q8_0, 3).write(folder.resolve("tiny.gguf"));
             leader = Worker.start(
@@ -163,7 +186,7 @@ final class RecoveryTest {
                             null,
                             20,
                             1,
-                            new GroupOptions(count, Duration.ofSeconds(60), recovery),
+                            new GroupOptions(count, stepTimeout, recovery),
                             "127.0.0.1",
                             0,
                             TOKEN),

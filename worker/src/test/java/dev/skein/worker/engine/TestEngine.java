@@ -17,6 +17,7 @@ import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** An engine over a model file, for tests. */
@@ -44,6 +45,15 @@ public final class TestEngine implements AutoCloseable {
     public TestEngine(Path model, Size size, int maxModelLen, Backend backend, @Nullable PromptLookup lookup) {
         checkpoint = Checkpoint.open(model);
         engine = Engine.start(options(size, maxModelLen, lookup), Architecture.of(checkpoint), backend, (_, _) -> {});
+    }
+
+    /** One that computes its steps through something. */
+    TestEngine(Path model, Size size, int maxModelLen, UnaryOperator<Stepper> through) {
+        checkpoint = Checkpoint.open(model);
+        EngineOptions options = options(size, maxModelLen, null);
+        Architecture architecture = Architecture.of(checkpoint);
+        Stepper stepper = through.apply(new LocalStepper(options, architecture, new JavaBackend()));
+        engine = Engine.start(options, architecture.vocabularySize(), stepper, (_, _) -> {});
     }
 
     /** One whose ranks are threads of this process. */
