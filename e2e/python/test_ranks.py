@@ -42,6 +42,18 @@ def test_a_follower_of_each_group_killed(split, record_property):
     assert processes(split, 0) == leaders
 
 
+def test_a_follower_killed_again_before_it_is_back(split, record_property):
+    """Then its group is started anew."""
+    before = {0, *processes(split, 1)}
+
+    def kill_twice(follower):
+        kill(follower)
+        assert until(lambda: {*processes(split, 1)} - before)
+        kill(({*processes(split, 1)} - before).pop())
+
+    disturbed(split, STREAMS, kill_twice, processes(split, 1)[:1], "a follower killed twice", record_property)
+
+
 def test_a_leader_killed_ends_its_group(split, record_property):
     disturbed(split, STREAMS, kill, processes(split, 0)[:1], "a leader killed", record_property)
 
