@@ -57,8 +57,8 @@ public final class EmbedCall extends LeaderCall<EmbedRequest, EmbedResponse> {
     }
 
     @Override
-    long cost(Leader chosen) {
-        return wanted.prefix().tokens();
+    Work work(Leader chosen) {
+        return new Work(wanted.prefix().tokens(), 0);
     }
 
     @Override
@@ -72,6 +72,7 @@ public final class EmbedCall extends LeaderCall<EmbedRequest, EmbedResponse> {
             GrpcClientResponse<EmbedRequest, EmbedResponse> response) {
         response.handler(message -> {
             if (goesOn(opened)) {
+                promptComputed();
                 answer = message;
             }
         });

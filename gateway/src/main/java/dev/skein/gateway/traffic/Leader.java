@@ -24,8 +24,10 @@ public final class Leader {
     // What each call in hand does when nobody hears of the leader any more. Changed on the calls' event loops, run on
     // the fleet's context.
     private final Set<Runnable> inHand = ConcurrentHashMap.newKeySet();
-    // Written by the event loops that send to it, read by all of them when they choose.
-    private final AtomicLong outstanding = new AtomicLong();
+    // Tokens to do, written by the event loops that send to it, read by all of them when they choose.
+    private final AtomicLong prompts = new AtomicLong();
+    private final AtomicLong answers = new AtomicLong();
+    private final PromptRate rate = new PromptRate();
 
     Leader(Group group, Rank rank) {
         this.group = group.getName();
@@ -54,7 +56,12 @@ public final class Leader {
     }
 
     Routing.Candidate candidate(Prefix prefix, boolean failed) {
-        return new Routing.Candidate(outstanding(), memory.seen(prefix), lastTaken.get(), failed);
+        return new Routing.Candidate(
+                prompts.get() + answers.get(),
+                memory.seen(prefix),
+                lastTaken.get(),
+                failed,
+                rate.sums(System.nanoTime()));
     }
 
     /** It is given a request. */
@@ -72,12 +79,25 @@ public final class Leader {
         return "Bearer " + token;
     }
 
-    long outstanding() {
-        return outstanding.get();
+    /** Tokens of this prompt that it has not seen lately. */
+    long unseen(Prefix prefix) {
+        return prefix.tokens() - memory.seen(prefix);
     }
 
-    void take(long cost) {
-        outstanding.addAndGet(cost);
+    /** There is something to do, where something else was to be done before. */
+    void take(Work work, Work before) {
+        prompts.addAndGet(work.prompt() - before.prompt());
+        answers.addAndGet(work.answer() - before.answer());
+    }
+
+    /** Tokens of prompts that it has to compute. */
+    long ahead() {
+        return prompts.get();
+    }
+
+    /** So many tokens of prompts took it so long. */
+    void computed(long ahead, long nanos) {
+        rate.note(ahead, nanos, System.nanoTime());
     }
 
     /** It has a call in hand, which {@code forsaken} tells that the leader is gone without a word. */

@@ -42,7 +42,10 @@ abstract sealed class LeaderCall<Q, A> permits EmbedCall, SequenceCall {
     private @Nullable GrpcClientRequest<Q, A> call;
     private @Nullable Leader leader;
     private Runnable forsaken = () -> {};
-    private long charged;
+    private Work charged = Work.NONE;
+    // Tokens of prompts, its own with them, that its leader had to compute when it was chosen.
+    private long ahead;
+    private long chosenAt;
     private int losses;
     private long pause;
     private boolean over;
@@ -69,8 +72,8 @@ abstract sealed class LeaderCall<Q, A> permits EmbedCall, SequenceCall {
 
     // What differs
 
-    /** Tokens that a leader will have to do for it. */
-    abstract long cost(Leader chosen);
+    /** What a leader will have to do for it. */
+    abstract Work work(Leader chosen);
 
     /** What is to be asked now. */
     abstract Q question();
@@ -132,9 +135,11 @@ abstract sealed class LeaderCall<Q, A> permits EmbedCall, SequenceCall {
         Context loop = requireNonNull(Vertx.currentContext(), "a call lives on an event loop");
         forsaken = () -> loop.runOnContext(_ -> forsaken(chosen));
         chosen.takeInHand(forsaken);
-        long cost = cost(chosen);
+        Work work = work(chosen);
         chosen.chosen(wanted.prefix());
-        charge(chosen, cost);
+        charge(chosen, work);
+        ahead = chosen.ahead();
+        chosenAt = System.nanoTime();
         calls.client().request(chosen.address(), method).onComplete(opened -> {
             if (opened.failed()) {
                 refused(chosen, String.valueOf(opened.cause().getMessage()));
@@ -291,19 +296,22 @@ abstract sealed class LeaderCall<Q, A> permits EmbedCall, SequenceCall {
         pause = SHORTEST_PAUSE;
     }
 
-    /** What is left to do of it at its leader. */
-    final void charge(long tokens) {
-        charge(chosen(), tokens);
+    /** The prompt's part is done when the first of the answer comes, and how long that took tells how fast the leader is. */
+    final void promptComputed() {
+        if (charged.prompt() > 0) {
+            chosen().computed(ahead, System.nanoTime() - chosenAt);
+            charge(chosen(), new Work(0, charged.answer()));
+        }
     }
 
-    private void charge(Leader at, long tokens) {
-        at.take(tokens - charged);
-        charged = tokens;
+    private void charge(Leader at, Work work) {
+        at.take(work, charged);
+        charged = work;
     }
 
     private void leave() {
         Leader left = chosen();
-        charge(left, 0);
+        charge(left, Work.NONE);
         left.handOver(forsaken);
         failed.add(left);
         leader = null;
@@ -331,7 +339,7 @@ abstract sealed class LeaderCall<Q, A> permits EmbedCall, SequenceCall {
     private void over() {
         over = true;
         if (leader != null) {
-            charge(leader, 0);
+            charge(leader, Work.NONE);
             leader.handOver(forsaken);
             leader = null;
         }

@@ -78,11 +78,8 @@ public final class SequenceCall extends LeaderCall<GenerateRequest, GenerateResp
     }
 
     @Override
-    long cost(Leader chosen) {
-        int unseen = wanted.prefix().tokens()
-                + count
-                - chosen.candidate(wanted.prefix(), false).seen();
-        return Math.max(0, unseen) + Routing.answerCost(request.getMaxTokens());
+    Work work(Leader chosen) {
+        return new Work(chosen.unseen(wanted.prefix()) + count, Routing.answerCost(request.getMaxTokens()));
     }
 
     /** The request, or what is left of it. */
@@ -114,8 +111,7 @@ public final class SequenceCall extends LeaderCall<GenerateRequest, GenerateResp
                 finished |= message.hasFinish();
                 scored |= message.getPromptLogprobsCount() > 0;
                 note(message);
-                // The prompt's part is done when the first ids come.
-                charge(Routing.answerCost(request.getMaxTokens()));
+                promptComputed();
                 sink.response(message);
             }
         });

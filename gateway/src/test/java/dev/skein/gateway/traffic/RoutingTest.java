@@ -16,14 +16,19 @@ class RoutingTest {
         System.out.println("RoutingTest -Dskein.seed=" + SEED);
     }
 
+    /** Of which nothing is known. */
+    private static Routing.Candidate candidate(long outstanding, int seen, long lastTaken, boolean failed) {
+        return new Routing.Candidate(outstanding, seen, lastTaken, failed, PromptRate.Sums.NONE);
+    }
+
     @Test
     void thePickHasNotFailedAndNobodyHasLessToDo() {
         Random random = new Random(SEED);
         for (int i = 0; i < 10_000; i++) {
             List<Routing.Candidate> candidates = new ArrayList<>();
             for (int j = random.nextInt(6); j > 0; j--) {
-                candidates.add(new Routing.Candidate(
-                        random.nextInt(5), random.nextInt(4), random.nextInt(9), random.nextInt(3) == 0));
+                candidates.add(
+                        candidate(random.nextInt(5), random.nextInt(4), random.nextInt(9), random.nextInt(3) == 0));
             }
             int prompt = random.nextInt(4);
             List<Routing.Candidate> willing =
@@ -32,25 +37,108 @@ class RoutingTest {
             assertThat(pick.isPresent()).isEqualTo(!willing.isEmpty());
             if (pick.isPresent()) {
                 Routing.Candidate picked = candidates.get(pick.getAsInt());
-                assertThat(willing).contains(picked).noneMatch(other -> other.cost(prompt) < picked.cost(prompt));
+                assertThat(willing).contains(picked).noneMatch(other -> other.tokens(prompt) < picked.tokens(prompt));
             }
         }
     }
 
     @Test
     void whoHasSeenThePromptIsWorthAWaitButNoLongerOneThanComputingItAnew() {
-        Routing.Candidate knows = new Routing.Candidate(900, 1000, 7, false);
-        Routing.Candidate idle = new Routing.Candidate(0, 0, 3, false);
+        Routing.Candidate knows = candidate(900, 1000, 7, false);
+        Routing.Candidate idle = candidate(0, 0, 3, false);
         assertThat(Routing.choose(List.of(idle, knows), 1000)).hasValue(1);
-        assertThat(Routing.choose(List.of(idle, new Routing.Candidate(1001, 1000, 7, false)), 1000))
+        assertThat(Routing.choose(List.of(idle, candidate(1001, 1000, 7, false)), 1000))
                 .hasValue(0);
     }
 
     @Test
     void ofEqualsTheOneThatWaitedLongest() {
-        assertThat(Routing.choose(
-                        List.of(new Routing.Candidate(5, 0, 9, false), new Routing.Candidate(5, 0, 2, false)), 10))
+        assertThat(Routing.choose(List.of(candidate(5, 0, 9, false), candidate(5, 0, 2, false)), 10))
                 .hasValue(1);
+    }
+
+    @Test
+    void whoIsTwiceAsFastHasTwiceAsMuchToDo() {
+        Routing.Candidate fast = new Routing.Candidate(1900, 0, 9, false, new PromptRate.Sums(20_000, 10));
+        Routing.Candidate slow = new Routing.Candidate(500, 0, 2, false, new PromptRate.Sums(10_000, 10));
+        assertThat(Routing.choose(List.of(slow, fast), 1000)).hasValue(1);
+        assertThat(Routing.choose(List.of(fast, slow), 3000)).hasValue(0);
+        assertThat(Routing.choose(List.of(fast, slow), 100)).hasValue(1);
+    }
+
+    @Test
+    void aLittleFasterIsNoReason() {
+        Routing.Candidate faster = new Routing.Candidate(1001, 0, 2, false, new PromptRate.Sums(11_000, 10));
+        Routing.Candidate slower = new Routing.Candidate(1000, 0, 9, false, new PromptRate.Sums(10_000, 10));
+        assertThat(Routing.choose(List.of(faster, slower), 1000)).hasValue(1);
+    }
+
+    @Test
+    void whoIsNewCountsAsTheMeanDoes() {
+        Routing.Candidate slow = new Routing.Candidate(0, 0, 9, false, new PromptRate.Sums(1_000, 1));
+        Routing.Candidate fast = new Routing.Candidate(0, 0, 9, false, new PromptRate.Sums(9_000, 1));
+        Routing.Candidate fresh = candidate(0, 0, 2, false);
+        assertThat(Routing.choose(List.of(slow, fresh, fast), 1000)).hasValue(2);
+        assertThat(Routing.choose(List.of(slow, fresh), 1000)).hasValue(1);
+    }
+
+    @Test
+    void oldTimesCountForLittle() {
+        PromptRate rate = new PromptRate();
+        rate.note(255, 1, 0);
+        assertThat(rate.sums(0)).isEqualTo(PromptRate.Sums.NONE);
+        rate.note(1000, 2_000_000_000L, 5_000_000_000L);
+        assertThat(rate.sums(5_000_000_000L)).isEqualTo(new PromptRate.Sums(1000, 2));
+        assertThat(rate.sums(65_000_000_000L)).isEqualTo(new PromptRate.Sums(500, 1));
+    }
+
+    /** Prompts come as they like to two machines, of which one computes four times as fast; both one after the other. */
+    @Test
+    void onUnequalMachinesFirstTokensComeSoonerOnceTheirRatesAreKnown() {
+        double blind = longTimeToFirstToken(new double[] {8000, 2000}, false);
+        double learned = longTimeToFirstToken(new double[] {8000, 2000}, true);
+        assertThat(learned).isLessThan(0.6 * blind);
+        double even = longTimeToFirstToken(new double[] {5000, 5000}, false);
+        assertThat(longTimeToFirstToken(new double[] {5000, 5000}, true)).isLessThan(1.1 * even);
+    }
+
+    /** Seconds in which nine of ten first tokens came. */
+    private static double longTimeToFirstToken(double[] tokensPerSecond, boolean learning) {
+        Random random = new Random(SEED);
+        int machines = tokensPerSecond.length;
+        double[] freeAt = new double[machines];
+        long[] lastTaken = new long[machines];
+        List<PromptRate> rates = new ArrayList<>();
+        List<List<double[]>> inHand = new ArrayList<>();
+        for (int i = 0; i < machines; i++) {
+            rates.add(new PromptRate());
+            inHand.add(new ArrayList<>());
+        }
+        List<Double> times = new ArrayList<>();
+        double now = 0;
+        for (int turn = 1; turn <= 5000; turn++) {
+            now -= Math.log(1 - random.nextDouble()) / 6.5;
+            int prompt = 256 + random.nextInt(1500);
+            List<Routing.Candidate> candidates = new ArrayList<>();
+            for (int i = 0; i < machines; i++) {
+                double seen = now;
+                inHand.get(i).removeIf(request -> request[0] <= seen);
+                long ahead = inHand.get(i).stream()
+                        .mapToLong(request -> (long) request[1])
+                        .sum();
+                PromptRate.Sums rate = learning ? rates.get(i).sums((long) (now * 1e9)) : PromptRate.Sums.NONE;
+                candidates.add(new Routing.Candidate(ahead, 0, lastTaken[i], false, rate));
+            }
+            int pick = Routing.choose(candidates, prompt).orElseThrow();
+            lastTaken[pick] = turn;
+            freeAt[pick] = Math.max(now, freeAt[pick]) + prompt / tokensPerSecond[pick];
+            double time = freeAt[pick] - now;
+            // Heard when it is done; noted here at once, as the sums forget slowly.
+            rates.get(pick).note(candidates.get(pick).tokens(prompt), (long) (time * 1e9), (long) (now * 1e9));
+            inHand.get(pick).add(new double[] {freeAt[pick], prompt});
+            times.add(time);
+        }
+        return times.stream().sorted().toList().get(times.size() * 9 / 10);
     }
 
     @Test
