@@ -1,5 +1,7 @@
 package dev.skein.gateway;
 
+import static java.util.Objects.requireNonNull;
+
 import dev.skein.gateway.json.JsonWriter;
 import dev.skein.gateway.metrics.EngineLog;
 import dev.skein.gateway.metrics.ModelMetrics;
@@ -17,6 +19,7 @@ import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.vertx.core.Future;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -31,6 +34,10 @@ final class Desk {
     private static final byte[] NOTHING = {};
     private static final String EXPOSITION = "text/plain; version=0.0.4; charset=utf-8";
     private static final long STATISTICS_MILLIS = 500;
+    private static final String PAGE_POLICY =
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline';"
+                    + " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    private static final byte[] PAGE = read("status.html");
 
     private final Shared shared;
     private final WorkerCalls calls;
@@ -79,7 +86,21 @@ final class Desk {
                 statistics()
                         .onComplete(all ->
                                 exchange.guard(() -> exchange.json(200, status(front.writer(), all.result()))));
+            case PAGE -> page(exchange);
             default -> throw new IllegalStateException(route + " has a body");
+        }
+    }
+
+    private static void page(Exchange exchange) {
+        exchange.response().putHeader("content-security-policy", PAGE_POLICY);
+        exchange.text(200, "text/html; charset=utf-8", PAGE);
+    }
+
+    private static byte[] read(String resource) {
+        try (InputStream page = requireNonNull(Desk.class.getResourceAsStream(resource), resource)) {
+            return page.readAllBytes();
+        } catch (IOException e) {
+            throw new UncheckedIOException(resource + " cannot be read", e);
         }
     }
 

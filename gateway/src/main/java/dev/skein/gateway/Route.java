@@ -22,6 +22,8 @@ enum Route {
     DETOKENIZE("/detokenize", "POST"),
     LOAD("/load", "GET"),
     STATUS("/skein/status", "GET"),
+    /** A page that shows what {@link #STATUS} says; it says nothing itself, so it needs no key. */
+    PAGE("/skein", "GET"),
     HEALTH("/health", "GET"),
     PING("/ping", "GET", "POST"),
     VERSION("/version", "GET"),
@@ -60,12 +62,16 @@ enum Route {
     }
 
     boolean open() {
+        return machines() || this == PAGE;
+    }
+
+    private boolean machines() {
         return this == HEALTH || this == PING || this == VERSION || this == METRICS;
     }
 
     /** Whether it is left out of the web layer's metrics: what machines ask every few seconds. */
     boolean probe() {
-        return open() || this == LOAD;
+        return machines() || this == LOAD;
     }
 
     /** The NAME in {@code /v1/models/NAME}. */

@@ -317,7 +317,7 @@ class ServerTest {
     void withAKeyEverythingNeedsItButSignsOfLife() throws Exception {
         try (Stage locked = new Stage(access(List.of("sk-other", KEY), List.of()))) {
             locked.worker.says("served");
-            for (String open : List.of("/health", "/ping", "/version", "/metrics")) {
+            for (String open : List.of("/health", "/ping", "/version", "/metrics", "/skein")) {
                 assertThat(locked.get(open).statusCode()).as(open).isEqualTo(200);
             }
             for (String shut : List.of("/v1/models", "/v1/models/tiny", "/load", "/skein/status", "/nothing", "/")) {
@@ -492,6 +492,15 @@ class ServerTest {
         assertThat(status.at("/groups/0/statistics/kv_blocks_total").asInt()).isEqualTo(64);
         assertThat(status.at("/groups/0/ranks/0/pid").asInt()).isEqualTo(4711);
         assertThat(status.at("/groups/0/ranks/0/state").asString()).isEqualTo("ready");
+    }
+
+    @Test
+    void theStatusPageLoadsNothingFromElsewhere() throws Exception {
+        HttpResponse<String> page = stage.get("/skein");
+        assertThat(page.headers().firstValue("content-type")).hasValue("text/html; charset=utf-8");
+        assertThat(page.headers().firstValue("content-security-policy").orElseThrow())
+                .contains("default-src 'none'", "connect-src 'self'");
+        assertThat(page.body()).contains("skein/status").doesNotContain("://", "innerHTML");
     }
 
     @Test
