@@ -23,8 +23,7 @@ import tools.jackson.dataformat.yaml.YAMLFactory;
 import tools.jackson.dataformat.yaml.YAMLMapper;
 
 /// Reads the file of `skein apply`: a list `models`, each a mapping of what [DeploymentFile#OWN] names and of settings
-/// of
-/// `skein serve` that concern a model and its engine.
+/// of `skein serve` that concern a model and its engine.
 final class DeploymentFile {
     private static final Set<String> OWN = Set.of(
             "name",
@@ -129,6 +128,9 @@ final class DeploymentFile {
                 .setParameters(made.template().parameters())
                 .setThreads(made.template().needs().threads())
                 .setBytes(made.template().needs().bytes())
+                .setTensor(made.template().tensor())
+                .setGpus(made.template().needs().gpus())
+                .setGpuBytes(made.template().needs().gpuBytes())
                 .setMaxUnavailable(or(text(model, "max-unavailable"), ""))
                 .setMaxSurge(or(text(model, "max-surge"), ""))
                 .setPartition((int) number(model, "partition"))

@@ -25,21 +25,32 @@ final class Deployments {
         return new Deployment(
                 name(served.getFirst()),
                 served,
-                template(worker),
+                template(worker, settings.get(ServeSettings.THREADS)),
                 settings.get(ServeSettings.REPLICAS),
                 settings.get(ServeSettings.SCALE_TO_ZERO_AFTER).toMillis(),
                 Strategy.DEFAULT,
                 false);
     }
 
-    static Template template(WorkerParameters worker) {
-        Policy policy = Policy.DEFAULT.withRestart(Policy.DEFAULT.restart(), worker.recoverMillis());
-        return new Template(worker.model().toString(), worker.ranks(), worker.encode(), needs(worker), policy);
+    /// @param threads of each rank as they were asked for; 0 where they were not
+    private static Template template(WorkerParameters worker, int threads) {
+        return new Template(
+                worker.model().toString(),
+                worker.ranks(),
+                worker.tensorParallel(),
+                worker.encode(),
+                needs(worker, threads),
+                Policy.DEFAULT.withRestart(Policy.DEFAULT.restart(), worker.recoverMillis()));
     }
 
-    private static Needs needs(WorkerParameters worker) {
+    /// A rank on a GPU takes it whole, and its memory in place of the machine's; a core steers it.
+    private static Needs needs(WorkerParameters worker, int threads) {
+        int ranks = worker.ranks();
         long weights = worker.loadFormat().equals("dummy") ? 0 : bytes(worker.model());
-        return new Needs(worker.ranks() * worker.threads(), weights + worker.ranks() * worker.kvCacheBytes());
+        long bytes = weights + ranks * worker.kvCacheBytes();
+        return worker.device().equals("cuda")
+                ? new Needs(ranks * Math.max(1, threads), 0, ranks, bytes)
+                : new Needs(ranks * worker.threads(), bytes);
     }
 
     /// Of a model file, or of all the files in its folder.

@@ -3,8 +3,11 @@ package dev.skein.cli;
 import dev.skein.cli.client.Arguments;
 import dev.skein.cli.control.Target;
 import dev.skein.cli.model.SkeinHome;
+import dev.skein.compute.cuda.CudaDevice;
+import dev.skein.compute.cuda.CudaProbe;
 import dev.skein.scheduler.LocalSubstrate;
 import dev.skein.scheduler.agent.Devices;
+import dev.skein.scheduler.agent.Gpu;
 import dev.skein.scheduler.agent.Machine;
 import dev.skein.scheduler.agent.Times;
 import dev.skein.scheduler.cluster.Member;
@@ -21,6 +24,8 @@ import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 
 /// `skein scheduler`: joins this machine to a cluster, until a signal comes.
@@ -30,6 +35,7 @@ import picocli.CommandLine;
         separator = " ",
         header = "join this machine to a cluster; docs/machines.md tells how")
 final class SchedulerCommand {
+    private static final Logger log = LoggerFactory.getLogger(SchedulerCommand.class);
     private static final int SIGNALLED = 128;
     private static final long SECOND = 1_000;
 
@@ -70,6 +76,13 @@ final class SchedulerCommand {
     private @Nullable Integer cores;
 
     @CommandLine.Option(
+            names = "--gpus",
+            paramLabel = "N|ids=ID,ID",
+            description = "GPUs that groups may own: so many, or those that CUDA_VISIBLE_DEVICES calls so; default: all"
+                    + " that Skein can use")
+    private String gpus = GpuChoice.ALL;
+
+    @CommandLine.Option(
             names = "--keep-seconds",
             paramLabel = "N",
             defaultValue = "10",
@@ -106,9 +119,9 @@ final class SchedulerCommand {
                 host, JavaCommand.worker(host, options.mark()), 0, FreeMemory::bytes, System.err::println);
         Runtime.getRuntime().addShutdownHook(new Thread(local::close, "end-children"));
         Member member = member(options, local);
-        System.out.println(
-                "skein: " + listen + " is one of " + options.machines().size() + " machines, with "
-                        + options.machine().devices().cores() + " cores");
+        System.out.println("skein: " + listen + " is one of " + options.machines().size() + " machines, with "
+                + options.machine().devices().cores() + " cores and "
+                + options.machine().devices().gpus().size() + " GPUs");
         CompletableFuture<Integer> end = new CompletableFuture<>();
         Signals.handle(
                 signal -> {
@@ -143,7 +156,7 @@ final class SchedulerCommand {
         try {
             Times times =
                     new Times(usual.promiseMillis(), keepSeconds * SECOND, usual.reserveMillis(), usual.beatMillis());
-            Machine machine = new Machine(listen, labels, new Devices(numa(), FreeMemory.bytes()));
+            Machine machine = new Machine(listen, labels, new Devices(numa(), FreeMemory.bytes(), gpus()));
             return new Member.Options(machine, machines, Target.token(tokenFile), file(), times);
         } catch (IllegalArgumentException e) {
             throw CommandException.usage(e.getMessage());
@@ -154,6 +167,18 @@ final class SchedulerCommand {
         return state != null
                 ? state
                 : SkeinHome.of(System.getenv()).machines().resolve(listen.replace(':', '_') + ".json");
+    }
+
+    private List<Gpu> gpus() {
+        GpuChoice choice = GpuChoice.of(gpus);
+        return switch (CudaProbe.probe()) {
+            case CudaProbe.Absent(String reason) -> {
+                log.info("gpus=none reason=\"{}\"", reason);
+                yield choice.of(List.of());
+            }
+            case CudaProbe.Present(List<CudaDevice> devices, int _) ->
+                choice.of(GpuChoice.named(devices, System.getenv().getOrDefault("CUDA_VISIBLE_DEVICES", "")));
+        };
     }
 
     /// By core, its node; as many cores as were given, which need not be there.

@@ -72,6 +72,34 @@ class DeploymentFileTest {
     }
 
     @Test
+    void aRankOnAGpuTakesItWholeAndACore() throws Exception {
+        DeploymentSpec spec = read("""
+                models:
+                  - model: "%1$s"
+                    device: cuda
+                    kv-cache-memory-bytes: 1G
+                """).getFirst();
+        assertThat(spec.getGpus()).isEqualTo(1);
+        assertThat(spec.getGpuBytes()).isEqualTo((1L << 30) + 1000);
+        assertThat(spec.getThreads()).isEqualTo(1);
+        assertThat(spec.getBytes()).isZero();
+    }
+
+    @Test
+    void theRanksOfAStageBelongOnOneHost() throws Exception {
+        DeploymentSpec spec = read("""
+                models:
+                  - model: "%1$s"
+                    tensor-parallel-size: 2
+                    pipeline-parallel-size: 3
+                    threads: 1
+                """).getFirst();
+        assertThat(spec.getSize()).isEqualTo(6);
+        assertThat(spec.getTensor()).isEqualTo(2);
+        assertThat(spec.getGpus()).isZero();
+    }
+
+    @Test
     void saysWhatIsWrongAndWhere() {
         refuses("models: []", "holds no list 'models'");
         refuses("- model: x", "holds no list 'models'");

@@ -31,8 +31,8 @@ final class Entry {
         this.index = index;
         this.revision = revision;
         this.template = template;
-        this.desired = Desired.serving(
-                new GroupSpec(deployment + "-" + index, template.model(), template.size(), template.parameters()));
+        this.desired = Desired.serving(new GroupSpec(
+                deployment + "-" + index, template.model(), template.size(), template.tensor(), template.parameters()));
         this.observed = Observed.nothing(template.size());
     }
 

@@ -146,7 +146,13 @@ final class Line {
         Template made = newest.key().equals(key)
                 ? newest
                 : new Template(
-                        key, newest.model(), newest.size(), newest.parameters(), newest.needs(), newest.policy());
+                        key,
+                        newest.model(),
+                        newest.size(),
+                        newest.tensor(),
+                        newest.parameters(),
+                        newest.needs(),
+                        newest.policy());
         Entry entry = new Entry(deployment.name(), index, revision, made);
         groups.put(index, entry);
         return entry;

@@ -70,17 +70,25 @@ public final class LocalSubstrate implements Substrate, AutoCloseable {
 
     @Override
     public void start(GroupSpec spec, int rank, long incarnation, Consumer<Event> events) {
-        start(spec, rank, incarnation, leaders.get(spec.name()), events);
+        start(spec, rank, incarnation, leaders.get(spec.name()), Map.of(), events);
     }
 
     /// Starts a rank whose leader may be on another machine.
     ///
     /// @param leader null for the leader itself
-    public void start(GroupSpec spec, int rank, long incarnation, @Nullable Leader leader, Consumer<Event> events) {
+    /// @param variables of its environment, beside those of this process
+    public void start(
+            GroupSpec spec,
+            int rank,
+            long incarnation,
+            @Nullable Leader leader,
+            Map<String, String> variables,
+            Consumer<Event> events) {
         Key key = new Key(spec.name(), rank, incarnation);
         RankOrder order = order(spec, rank, incarnation, leader);
         try {
             ProcessBuilder builder = new ProcessBuilder(command);
+            builder.environment().putAll(variables);
             builder.environment().put(NAME, spec.name() + "/" + rank);
             Process process = builder.start();
             events.accept(new Event.Spawned(rank, incarnation, process.pid(), order.token()));

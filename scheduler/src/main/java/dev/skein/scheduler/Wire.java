@@ -59,8 +59,9 @@ final class Wire {
         Template template = new Template(
                 spec.getModel(),
                 spec.getSize(),
+                Math.max(1, spec.getTensor()),
                 spec.getParameters(),
-                new Needs(spec.getThreads(), spec.getBytes()),
+                new Needs(spec.getThreads(), spec.getBytes(), spec.getGpus(), spec.getGpuBytes()),
                 policy);
         return new Deployment(
                 spec.getName(),
@@ -86,6 +87,9 @@ final class Wire {
                 .setParameters(template.parameters())
                 .setThreads(template.needs().threads())
                 .setBytes(template.needs().bytes())
+                .setTensor(template.tensor())
+                .setGpus(template.needs().gpus())
+                .setGpuBytes(template.needs().gpuBytes())
                 .setMaxUnavailable(strategy.maxUnavailable().toString())
                 .setMaxSurge(strategy.maxSurge().toString())
                 .setPartition(strategy.partition())

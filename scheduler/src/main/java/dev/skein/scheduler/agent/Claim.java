@@ -7,10 +7,18 @@ import java.util.List;
 /// @param epoch of the decision that put it there
 /// @param ranks that are here
 /// @param cores that they own
+/// @param gpus ids of those that they own: as many for the first rank as for the next, in this order
 /// @param bytes of memory that they own
 /// @param until when a reservation ends, by the agent's clock; without meaning once it is committed
 public record Claim(
-        String group, long epoch, List<Integer> ranks, List<Integer> cores, long bytes, State state, long until) {
+        String group,
+        long epoch,
+        List<Integer> ranks,
+        List<Integer> cores,
+        List<String> gpus,
+        long bytes,
+        State state,
+        long until) {
 
     public enum State {
         RESERVED,
@@ -22,6 +30,7 @@ public record Claim(
     public Claim {
         ranks = List.copyOf(ranks);
         cores = List.copyOf(cores);
+        gpus = List.copyOf(gpus);
     }
 
     /// Whether ranks have their place by it.
@@ -29,7 +38,14 @@ public record Claim(
         return state == State.COMMITTED;
     }
 
+    /// Those of a rank that is here.
+    List<String> gpusOf(int rank) {
+        int each = gpus.size() / ranks.size();
+        int from = ranks.indexOf(rank) * each;
+        return gpus.subList(from, from + each);
+    }
+
     Claim in(State next) {
-        return new Claim(group, epoch, ranks, cores, bytes, next, until);
+        return new Claim(group, epoch, ranks, cores, gpus, bytes, next, until);
     }
 }

@@ -113,7 +113,9 @@ public final class Driver {
                 .forEach(claim -> {
                     int here = claim.ranks().size();
                     int size = sizes.merge(claim.group(), here, Integer::sum);
-                    Needs rank = new Needs(claim.cores().size() / here, claim.bytes() / here);
+                    Needs all = new Needs(
+                            claim.cores().size(), claim.bytes(), claim.gpus().size(), 0);
+                    Needs rank = all.each(here);
                     found.put(claim.group(), new Shape(size, size, rank, false));
                 });
         return found;
@@ -508,26 +510,20 @@ public final class Driver {
 
     /// What nobody has of the machines that answer; what this driver just gave away and has not seen yet counts as
     /// taken.
-    private List<Placement.Free> free(long now) {
-        List<Placement.Free> free = new ArrayList<>();
+    private List<Free> free(long now) {
+        List<Free> free = new ArrayList<>();
         peers.forEach((agent, peer) -> {
             Answer answer = peer.answer;
             if (answer != null && peer.known && now < peer.heardAt + times.holdMillis()) {
-                int cores = answer.machine().devices().cores();
-                long bytes = answer.machine().devices().bytes();
-                for (Claim claim : answer.claims()) {
-                    cores -= claim.cores().size();
-                    bytes -= claim.bytes();
-                }
+                Free left = Free.of(answer.machine(), answer.claims());
                 for (Map.Entry<String, Decision> entry : decisions.entrySet()) {
                     List<Integer> ranks = entry.getValue().ranks().getOrDefault(agent, List.of());
                     Shape shape = wants.get(entry.getKey());
                     if (claim(peer, entry.getKey()) == null && shape != null) {
-                        cores -= shape.rank().threads() * ranks.size();
-                        bytes -= shape.rank().bytes() * ranks.size();
+                        left = left.without(shape.rank(), ranks.size());
                     }
                 }
-                free.add(new Placement.Free(answer.machine(), Math.max(0, cores), Math.max(0, bytes)));
+                free.add(left);
             }
         });
         return free;

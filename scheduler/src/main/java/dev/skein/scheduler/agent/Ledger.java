@@ -1,5 +1,6 @@
 package dev.skein.scheduler.agent;
 
+import dev.skein.scheduler.rollout.Needs;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Comparator;
@@ -18,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Properties, whatever calls come, in whatever order:
 ///
-/// 1. A core has one owner; memory is never given twice. Devices of a claim are free only after [#ended].
+/// 1. A core and a GPU have one owner; memory is never given twice. Devices of a claim are free only after [#ended].
 /// 2. A call of an older term than the highest ever heard, or of a second driver of that term, changes nothing.
 /// 3. Of a group there is one epoch at a time: devices are given only for the one that the last beat names, and
 ///    to no group that it does not name. So what comes late or twice gives nothing.
@@ -116,6 +117,12 @@ public final class Ledger {
         return leased(now) ? "" : "no driver with a majority was heard for too long";
     }
 
+    /// Ids of the GPUs that a rank of a group owns here, as `CUDA_VISIBLE_DEVICES` names them.
+    public List<String> gpus(String group, int rank) {
+        Claim claim = claims.get(group);
+        return claim == null || !claim.ranks().contains(rank) ? List.of() : claim.gpusOf(rank);
+    }
+
     /// Whether a driver with a majority was heard lately.
     public boolean steered(long now) {
         return now < renewed + times.promiseMillis();
@@ -180,14 +187,12 @@ public final class Ledger {
     }
 
     private String give(Call.Reserve call, long now) {
-        int count = call.rank().threads() * call.ranks().size();
-        long bytes = call.rank().bytes() * call.ranks().size();
-        List<Integer> cores = free();
-        long memory = machine.devices().bytes()
-                - claims.values().stream().mapToLong(Claim::bytes).sum();
-        if (count > cores.size() || bytes > memory) {
-            return "needs " + count + " cores and " + bytes + " bytes; " + cores.size() + " and " + memory
-                    + " are free";
+        int ranks = call.ranks().size();
+        Needs all = call.rank().times(ranks);
+        Free free = Free.of(machine, claims.values());
+        if (free.holds(call.rank()) < ranks) {
+            return "needs " + all.threads() + " cores, " + all.bytes() + " bytes and " + all.gpus() + " GPUs; "
+                    + free.cores() + ", " + free.bytes() + " and " + free.large(call.rank()) + " are free";
         }
         claims.put(
                 call.group(),
@@ -195,8 +200,11 @@ public final class Ledger {
                         call.group(),
                         call.epoch(),
                         call.ranks(),
-                        nearest(cores, count),
-                        bytes,
+                        nearest(freeCores(), all.threads()),
+                        Gpu.tightest(free.gpus(), all.gpus(), call.rank().bytesOfGpu()).stream()
+                                .map(Gpu::id)
+                                .toList(),
+                        all.bytes(),
                         Claim.State.RESERVED,
                         now + times.reserveMillis()));
         return "";
@@ -242,7 +250,7 @@ public final class Ledger {
         claims.replaceAll((group, claim) -> over.test(claim) ? claim.in(Claim.State.ENDING) : claim);
     }
 
-    private List<Integer> free() {
+    private List<Integer> freeCores() {
         BitSet taken = new BitSet();
         claims.values().forEach(claim -> claim.cores().forEach(taken::set));
         return IntStream.range(0, machine.devices().cores())

@@ -2,6 +2,7 @@ package dev.skein.scheduler.agent;
 
 import dev.skein.scheduler.rollout.Needs;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -10,145 +11,163 @@ import java.util.stream.Collectors;
 
 /// Finds places for all ranks of a group, or for none. A pure function.
 ///
-/// Ranks are placed in units: the ranks that exchange data in every layer, on one host, where any host has room for
-/// such a unit; else one by one. The group goes into the lowest domain that holds all units - a host, else a rack,
-/// a block, a zone, the cluster - and of those into the one where least is left over, so that what is large stays
-/// large. Inside it goes down level by level: into the tightest domain that takes all that is left, else into the
-/// largest.
-public final class Placement {
+/// The ranks of a stage exchange data in every layer, so as many stages as the cluster has room for go on one host
+/// each; where it has none for the others, and these may part, their ranks go one by one. The group goes into the
+/// lowest domain that holds it so - a host, else a rack, a block, a zone, the cluster - and of those into the one where
+/// least is left over, so that what is large stays large; a group without GPUs first of all where fewest GPUs are free.
+/// Inside it goes down level by level: into the tightest domain that takes all that is left, else into the largest.
+final class Placement {
     private static final long MEBIBYTE = 1 << 20;
 
-    private Placement() {}
+    private final Shape shape;
+    private final Needs rank;
 
-    /// A machine and what nobody owns of it.
-    public record Free(Machine machine, int cores, long bytes) {
-        int holds(Needs rank) {
-            long byCores = rank.threads() == 0 ? Integer.MAX_VALUE : cores / rank.threads();
-            long byBytes = rank.bytes() == 0 ? Integer.MAX_VALUE : bytes / rank.bytes();
-            return (int) Math.max(0, Math.min(byCores, byBytes));
-        }
+    /// So many stages go on one host each.
+    private final int whole;
+
+    private Placement(Shape shape, List<Free> machines) {
+        this.shape = shape;
+        this.rank = shape.rank();
+        this.whole = shape.mayPart() ? Math.min(shape.stages(), units(machines, shape.tensor())) : shape.stages();
     }
 
     /// @param hosts by rank; empty where there is no room for all
     /// @param reasons for people: by level the best domain, and what it lacks
-    public record Found(List<String> hosts, List<String> reasons) {
-        public Found {
+    record Found(List<String> hosts, List<String> reasons) {
+        Found {
             hosts = List.copyOf(hosts);
             reasons = List.copyOf(reasons);
         }
     }
 
-    /// Machines of one domain, and how many units they hold together.
-    private record Domain(String path, List<Free> machines, int units) {}
+    private record Domain(String path, List<Free> machines) {}
 
-    public static Found place(Shape shape, List<Free> machines) {
-        boolean whole =
-                !shape.mayPart() || machines.stream().anyMatch(free -> free.holds(shape.rank()) >= shape.tensor());
-        int unit = whole ? shape.tensor() : 1;
-        Found found = place(shape, unit, machines);
-        return found.hosts().isEmpty() && unit > 1 && shape.mayPart()
-                ? merged(found, place(shape, 1, machines))
-                : found;
+    static Found place(Shape shape, List<Free> machines) {
+        return new Placement(shape, machines).place(machines);
     }
 
-    /// The reasons of the better try are told, unless the other one found places.
-    private static Found merged(Found whole, Found split) {
-        return split.hosts().isEmpty() ? whole : split;
-    }
-
-    private static Found place(Shape shape, int unit, List<Free> machines) {
-        int wanted = shape.size() / unit;
-        List<String> reasons = new ArrayList<>();
-        reasons.add("needs " + shape.size() + " x " + amount(shape.rank())
-                + (shape.tensor() > 1
-                        ? ", "
-                                + (unit > 1
-                                        ? "each " + unit + " on one host"
-                                        : "ranks on several hosts, which no single one has room for")
-                        : ""));
+    private Found place(List<Free> machines) {
+        List<String> reasons = new ArrayList<>(List.of(wish()));
         for (int level = Machine.LEVELS.size(); level >= -1; level--) {
-            List<Domain> domains = domains(machines, level, shape.rank(), unit);
+            List<Domain> domains = domains(machines, level);
             Domain tightest = domains.stream()
-                    .filter(domain -> domain.units() >= wanted)
-                    .min(Comparator.comparingInt(Domain::units).thenComparing(Domain::path))
+                    .filter(domain -> held(domain) == shape.size())
+                    .min(tightest(1))
                     .orElse(null);
             if (tightest != null) {
-                List<String> units = new ArrayList<>();
-                fill(tightest, level, wanted, shape.rank(), unit, units);
+                List<String> hosts = hosts(tightest, level);
                 reasons.add(name(level) + " " + title(tightest) + " holds all: "
-                        + units.stream().distinct().collect(Collectors.joining(", ")));
-                return new Found(hosts(units, unit), reasons);
+                        + hosts.stream().distinct().collect(Collectors.joining(", ")));
+                return new Found(hosts, reasons);
             }
-            reasons.add(shortage(level, domains, shape, unit));
+            reasons.add(shortage(level, domains));
         }
         return new Found(List.of(), reasons);
     }
 
-    private static List<String> hosts(List<String> units, int unit) {
-        return units.stream()
-                .flatMap(host -> java.util.Collections.nCopies(unit, host).stream())
+    /// Whole stages first, then the ranks of the others.
+    private List<String> hosts(Domain domain, int level) {
+        List<String> hosts = new ArrayList<>();
+        fill(domain, level, whole, shape.tensor(), hosts);
+        List<Free> left = domain.machines().stream()
+                .map(free -> free.without(
+                        rank, Collections.frequency(hosts, free.machine().name())))
                 .toList();
+        fill(new Domain(domain.path(), left), level, shape.size() - hosts.size(), 1, hosts);
+        return hosts;
     }
 
-    /// Takes the domain's machines for so many units, which it holds.
-    private static void fill(Domain domain, int level, int wanted, Needs rank, int unit, List<String> units) {
+    /// Takes the domain's machines for so many units of so many ranks, which it holds.
+    private void fill(Domain domain, int level, int wanted, int unit, List<String> hosts) {
         if (level == Machine.LEVELS.size()) {
-            for (int i = 0; i < wanted; i++) {
-                units.add(domain.machines().getFirst().machine().name());
-            }
+            hosts.addAll(Collections.nCopies(
+                    wanted * unit, domain.machines().getFirst().machine().name()));
             return;
         }
-        List<Domain> parts = new ArrayList<>(domains(domain.machines(), level + 1, rank, unit));
+        List<Domain> parts = new ArrayList<>(domains(domain.machines(), level + 1));
         for (int left = wanted; left > 0; ) {
-            Domain next = next(parts, left);
-            int taken = Math.min(left, next.units());
-            fill(next, level + 1, taken, rank, unit, units);
+            Domain next = next(parts, left, unit);
+            int taken = Math.min(left, units(next.machines(), unit));
+            fill(next, level + 1, taken, unit, hosts);
             parts.remove(next);
             left -= taken;
         }
     }
 
-    private static Domain next(List<Domain> parts, int left) {
-        Comparator<Domain> bySize = Comparator.comparingInt(Domain::units);
+    private Domain next(List<Domain> parts, int left, int unit) {
         return parts.stream()
-                .filter(part -> part.units() >= left)
-                .min(bySize.thenComparing(Domain::path))
+                .filter(part -> units(part.machines(), unit) >= left)
+                .min(tightest(unit))
                 .orElseGet(() -> parts.stream()
-                        .max(bySize.thenComparing(
-                                Comparator.comparing(Domain::path).reversed()))
+                        .max(Comparator.<Domain>comparingInt(part -> units(part.machines(), unit))
+                                .thenComparing(
+                                        Comparator.comparing(Domain::path).reversed()))
                         .orElseThrow());
     }
 
-    private static List<Domain> domains(List<Free> machines, int level, Needs rank, int unit) {
+    /// Where least is left over comes first.
+    private Comparator<Domain> tightest(int unit) {
+        Comparator<Domain> byGpus = Comparator.comparingInt(domain -> rank.gpus() > 0
+                ? 0
+                : domain.machines().stream()
+                        .mapToInt(free -> free.gpus().size())
+                        .sum());
+        return byGpus.thenComparingInt(domain -> units(domain.machines(), unit)).thenComparing(Domain::path);
+    }
+
+    /// How many times so many ranks have room, on one host each time.
+    private int units(List<Free> machines, int unit) {
+        return machines.stream().mapToInt(free -> free.holds(rank) / unit).sum();
+    }
+
+    private static List<Domain> domains(List<Free> machines, int level) {
         Map<String, List<Free>> byPath = new TreeMap<>();
         machines.forEach(free -> byPath.computeIfAbsent(free.machine().domain(level), path -> new ArrayList<>())
                 .add(free));
         return byPath.entrySet().stream()
-                .map(entry -> new Domain(
-                        entry.getKey(),
-                        entry.getValue(),
-                        entry.getValue().stream()
-                                .mapToInt(free -> free.holds(rank) / unit)
-                                .sum()))
+                .map(entry -> new Domain(entry.getKey(), entry.getValue()))
                 .toList();
     }
 
-    private static String shortage(int level, List<Domain> domains, Shape shape, int unit) {
+    private String wish() {
+        String each = "needs " + shape.size() + " x " + amount(rank.threads(), rank.bytes(), rank.gpus());
+        if (shape.tensor() == 1) {
+            return each;
+        }
+        return whole == shape.stages()
+                ? each + ", each " + shape.tensor() + " on one host"
+                : each + ", " + whole + " of " + shape.stages() + " stages of " + shape.tensor()
+                        + " ranks on one host each: there is no room for more so";
+    }
+
+    private String shortage(int level, List<Domain> domains) {
         return domains.stream()
-                .max(Comparator.comparingInt(Domain::units))
-                .map(best -> name(level) + " " + title(best) + ", the best, holds " + best.units() * unit + " of "
-                        + shape.size() + " ranks; free there: " + free(best.machines()))
+                .max(Comparator.comparingInt(this::held))
+                .map(best -> name(level) + " " + title(best) + ", the best, holds " + held(best) + " of " + shape.size()
+                        + " ranks; free there: " + free(best.machines()))
                 .orElse("no machine answers");
     }
 
-    private static String free(List<Free> machines) {
-        return amount(new Needs(
-                machines.stream().mapToInt(Free::cores).sum(),
-                machines.stream().mapToLong(Free::bytes).sum()));
+    /// Ranks that find a place in it as they should: of whole stages on one host each, of the others anywhere.
+    private int held(Domain domain) {
+        int inStages = Math.min(whole, units(domain.machines(), shape.tensor())) * shape.tensor();
+        int others = shape.size() - whole * shape.tensor();
+        return inStages + Math.min(others, units(domain.machines(), 1) - inStages);
     }
 
-    private static String amount(Needs needs) {
-        return "%d cores and %,d MiB".formatted(needs.threads(), needs.bytes() / MEBIBYTE);
+    private String free(List<Free> machines) {
+        return amount(
+                machines.stream().mapToInt(Free::cores).sum(),
+                machines.stream().mapToLong(Free::bytes).sum(),
+                machines.stream().mapToInt(free -> free.large(rank)).sum());
+    }
+
+    /// GPUs only where the group needs some; then those that are large enough count.
+    private String amount(int cores, long bytes, int gpus) {
+        return rank.gpus() == 0
+                ? "%d cores and %,d MiB".formatted(cores, bytes / MEBIBYTE)
+                : "%d cores, %,d MiB and %d GPUs of %,d MiB or more"
+                        .formatted(cores, bytes / MEBIBYTE, gpus, rank.bytesOfGpu() / MEBIBYTE);
     }
 
     private static String name(int level) {

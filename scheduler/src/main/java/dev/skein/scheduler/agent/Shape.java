@@ -2,12 +2,13 @@ package dev.skein.scheduler.agent;
 
 import dev.skein.scheduler.rollout.Needs;
 
-/// What a group takes: so many ranks, all alike.
+/// What a group takes: so many ranks, all alike, in stages.
 ///
 /// @param size ranks
-/// @param tensor so many consecutive ranks exchange data in every layer and belong on one host; divides the size
+/// @param tensor ranks of a stage: so many consecutive ones exchange data in every layer and belong on one host;
+///     divides the size
 /// @param rank what each takes
-/// @param mayPart whether those ranks may go on several hosts where none has room for them
+/// @param mayPart whether the ranks of a stage may go on several hosts where none has room for them
 public record Shape(int size, int tensor, Needs rank, boolean mayPart) {
 
     public Shape(int size, int tensor, Needs rank) {
@@ -19,5 +20,9 @@ public record Shape(int size, int tensor, Needs rank, boolean mayPart) {
             throw new IllegalArgumentException(
                     "size " + size + " and tensor " + tensor + ": both at least 1, and the second divides the first");
         }
+    }
+
+    public int stages() {
+        return size / tensor;
     }
 }

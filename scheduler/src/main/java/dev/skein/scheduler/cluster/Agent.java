@@ -30,6 +30,9 @@ public final class Agent implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(Agent.class);
     private static final long TICK_MILLIS = 50;
 
+    /// What CUDA shows a process; nothing where it is empty. So a rank sees no GPU that it does not own.
+    private static final String VISIBLE = "CUDA_VISIBLE_DEVICES";
+
     private final Ledger ledger;
     private final KeptFile file;
     private final LocalSubstrate substrate;
@@ -129,6 +132,7 @@ public final class Agent implements AutoCloseable {
                 order.rank(),
                 order.incarnation(),
                 order.leader(),
+                Map.of(VISIBLE, String.join(",", ledger.gpus(place.group(), place.rank()))),
                 event -> thread.execute(() -> seen(life, event)));
         return "";
     }

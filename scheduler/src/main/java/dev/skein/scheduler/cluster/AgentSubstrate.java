@@ -150,9 +150,7 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
     @Override
     public Place place(GroupSpec spec, Needs needs, Needs others) {
         String group = spec.name();
-        int size = spec.size();
-        Shape shape = new Shape(
-                size, size, new Needs(Math.ceilDiv(needs.threads(), size), Math.ceilDiv(needs.bytes(), size)));
+        Shape shape = new Shape(spec.size(), spec.tensor(), needs.each(spec.size()));
         run(() -> driver.want(group, shape));
         Decision decision = released.contains(group) ? null : placed.get(group);
         if (decision == null) {

@@ -4,6 +4,7 @@ import dev.skein.protocol.v1.AgentAnswer;
 import dev.skein.protocol.v1.AgentBeat;
 import dev.skein.protocol.v1.AgentClaim;
 import dev.skein.protocol.v1.AgentCommit;
+import dev.skein.protocol.v1.AgentGpu;
 import dev.skein.protocol.v1.AgentRelease;
 import dev.skein.protocol.v1.AgentReserve;
 import dev.skein.protocol.v1.ClaimState;
@@ -18,6 +19,7 @@ import dev.skein.scheduler.agent.Answer;
 import dev.skein.scheduler.agent.Call;
 import dev.skein.scheduler.agent.Claim;
 import dev.skein.scheduler.agent.Devices;
+import dev.skein.scheduler.agent.Gpu;
 import dev.skein.scheduler.agent.Machine;
 import dev.skein.scheduler.lifecycle.Event;
 import dev.skein.scheduler.rollout.Needs;
@@ -60,6 +62,8 @@ final class Wire {
                 .addAllRanks(reserve.ranks())
                 .setThreads(reserve.rank().threads())
                 .setBytes(reserve.rank().bytes())
+                .setGpus(reserve.rank().gpus())
+                .setGpuBytes(reserve.rank().gpuBytes())
                 .build();
     }
 
@@ -71,7 +75,7 @@ final class Wire {
                 reserve.getGroup(),
                 reserve.getEpoch(),
                 reserve.getRanksList(),
-                new Needs(reserve.getThreads(), reserve.getBytes()));
+                new Needs(reserve.getThreads(), reserve.getBytes(), reserve.getGpus(), reserve.getGpuBytes()));
     }
 
     static AgentCommit message(Call.Commit commit) {
@@ -110,6 +114,7 @@ final class Wire {
                 .setClock(answer.clock())
                 .setTerm(answer.term())
                 .setDriver(answer.driver());
+        answer.machine().devices().gpus().forEach(gpu -> message.addGpus(message(gpu)));
         answer.claims().forEach(claim -> message.addClaims(message(claim)));
         return message.build();
     }
@@ -120,7 +125,10 @@ final class Wire {
                 new Machine(
                         message.getMachine(),
                         message.getLabelsMap(),
-                        new Devices(message.getNumaList(), message.getBytes())),
+                        new Devices(
+                                message.getNumaList(),
+                                message.getBytes(),
+                                message.getGpusList().stream().map(Wire::gpu).toList())),
                 message.getBoot(),
                 message.getRevision(),
                 message.getClock(),
@@ -129,12 +137,25 @@ final class Wire {
                 message.getClaimsList().stream().map(Wire::claim).toList());
     }
 
+    private static AgentGpu message(Gpu gpu) {
+        return AgentGpu.newBuilder()
+                .setId(gpu.id())
+                .setName(gpu.name())
+                .setBytes(gpu.bytes())
+                .build();
+    }
+
+    private static Gpu gpu(AgentGpu message) {
+        return new Gpu(message.getId(), message.getName(), message.getBytes());
+    }
+
     private static AgentClaim message(Claim claim) {
         return AgentClaim.newBuilder()
                 .setGroup(claim.group())
                 .setEpoch(claim.epoch())
                 .addAllRanks(claim.ranks())
                 .addAllCores(claim.cores())
+                .addAllGpus(claim.gpus())
                 .setBytes(claim.bytes())
                 .setState(
                         switch (claim.state()) {
@@ -156,6 +177,7 @@ final class Wire {
                 message.getEpoch(),
                 message.getRanksList(),
                 message.getCoresList(),
+                message.getGpusList(),
                 message.getBytes(),
                 state,
                 0);

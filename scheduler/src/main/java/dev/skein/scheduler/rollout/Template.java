@@ -11,24 +11,37 @@ import java.util.HexFormat;
 /// @param key the revision: the same for templates that are alike, whenever they were given
 /// @param model names the model for people
 /// @param size ranks of a group
+/// @param tensor ranks of a stage: so many consecutive ones belong on one host; divides the size
 /// @param parameters what each rank is told at its start; only the rank itself reads it
 /// @param needs what a group takes of the machine
 /// @param policy how patient its lifecycle is
-public record Template(String key, String model, int size, String parameters, Needs needs, Policy policy) {
+public record Template(String key, String model, int size, int tensor, String parameters, Needs needs, Policy policy) {
     private static final int KEY_DIGITS = 10;
 
     public Template {
-        if (size < 1) {
-            throw new IllegalArgumentException("size is " + size + "; a group has at least 1 rank");
+        if (size < 1 || tensor < 1 || size % tensor != 0) {
+            throw new IllegalArgumentException("size is " + size + " with stages of " + tensor
+                    + " ranks; a group has at least 1 rank, and a whole number of stages");
         }
     }
 
+    /// A group whose ranks are a stage each.
     public Template(String model, int size, String parameters, Needs needs, Policy policy) {
+        this(model, size, 1, parameters, needs, policy);
+    }
+
+    public Template(String model, int size, int tensor, String parameters, Needs needs, Policy policy) {
         this(
                 digest(String.join(
-                        "\n", model, Integer.toString(size), parameters, needs.toString(), policy.toString())),
+                        "\n",
+                        model,
+                        size + " in stages of " + tensor,
+                        parameters,
+                        needs.toString(),
+                        policy.toString())),
                 model,
                 size,
+                tensor,
                 parameters,
                 needs,
                 policy);

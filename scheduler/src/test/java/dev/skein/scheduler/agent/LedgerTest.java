@@ -17,7 +17,8 @@ class LedgerTest {
         assertThat(reserve(ledger, "a", 7, 3).reason()).isEmpty();
         assertThat(reserve(ledger, "a", 7, 3).reason()).isEmpty();
         assertThat(reserve(ledger, "a", 8, 3).reason()).isEqualTo("epoch 8 of a is not the current one, 7");
-        assertThat(reserve(ledger, "b", 8, 3).reason()).isEqualTo("needs 3 cores and 30 bytes; 2 and 70 are free");
+        assertThat(reserve(ledger, "b", 8, 3).reason())
+                .isEqualTo("needs 3 cores, 30 bytes and 0 GPUs; 2, 70 and 0 are free");
         assertThat(ledger.answer(new Call.Commit("m", "d", 1, "b", 8), 10).reason())
                 .isEqualTo("nothing is reserved for b at epoch 8");
     }
@@ -27,6 +28,32 @@ class LedgerTest {
         Ledger ledger = steered(Map.of("a", 1L, "b", 2L));
         assertThat(reserve(ledger, "a", 1, 2).claims().getFirst().cores()).containsExactly(3, 4);
         assertThat(reserve(ledger, "b", 2, 3).claims().getLast().cores()).containsExactly(0, 1, 2);
+    }
+
+    @Test
+    void givesEachRankGpusOfItsOwnTheSmallestThatDo() {
+        Devices devices = new Devices(
+                List.of(0, 0),
+                100,
+                List.of(new Gpu("7", "large", 80), new Gpu("5", "small", 16), new Gpu("6", "mid", 40), gpu("8")));
+        Ledger ledger = new Ledger(new Machine("m", Map.of(), devices), TIMES, Ledger.Kept.NOTHING, 0);
+        ledger.answer(new Call.Beat("m", "d", 1, true, 1, 1, 5, Map.of("a", 1L, "b", 2L)), 6);
+        Needs rank = new Needs(0, 0, 1, 20);
+        assertThat(ledger.answer(new Call.Reserve("m", "d", 1, "a", 1, List.of(3, 2), rank), 10)
+                        .claims()
+                        .getFirst()
+                        .gpus())
+                .containsExactly("6", "8");
+        assertThat(ledger.gpus("a", 2)).containsExactly("8");
+        assertThat(ledger.gpus("a", 3)).containsExactly("6");
+        assertThat(ledger.gpus("a", 1)).isEmpty();
+        assertThat(ledger.answer(new Call.Reserve("m", "d", 1, "b", 2, List.of(0, 1), rank), 10)
+                        .reason())
+                .isEqualTo("needs 0 cores, 0 bytes and 2 GPUs; 2, 100 and 1 are free");
+    }
+
+    private static Gpu gpu(String id) {
+        return new Gpu(id, "mid", 40);
     }
 
     @Test
