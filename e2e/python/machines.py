@@ -95,21 +95,23 @@ class Host:
 
 
 class Machine(Host):
-    """A member of the cluster."""
+    """One of the cluster; not all vote."""
 
     @property
     def address(self):
         return f"{self.ip}:{PORT}"
 
     def start(self):
-        others = [machine.address for machine in self.network.machines if machine is not self]
+        others = [machine.address for machine in self.network.voters if machine is not self]
+        followers = [machine.address for machine in self.network.followers]
         self.launch(
-            "scheduler", "--listen", self.address, "--join", *others, "--token-file", str(self.network.token),
-            "--state", str(self.network.folder / f"{self.name}.json"), "--cores", str(CORES),
-            "--label", f"rack=r{self.number % 2}", "--keep-seconds", str(self.network.keep))
+            "scheduler", "--listen", self.address, "--join", *others, "--agents", *followers,
+            "--token-file", str(self.network.token), "--state", str(self.network.folder / f"{self.name}.json"),
+            "--cores", str(CORES), "--label", f"rack=r{self.number % 2}",
+            "--keep-seconds", str(self.network.keep))
 
     def skein(self, command, *words, seconds=90):
-        """A command that asks this member: exit code and output."""
+        """A command that asks this machine: exit code and output."""
         return self.run(
             str(ROOT / "skein"), command, *words, "--scheduler", self.address, "--token-file",
             str(self.network.token), seconds=seconds)
@@ -170,13 +172,14 @@ class Rank:
 class Network:
     """Machines that reach each other; leaving the block ends all that runs on them."""
 
-    def __init__(self, folder, count, keep):
+    def __init__(self, folder, voters, followers, keep):
         self.folder, self.keep = pathlib.Path(folder), keep
         self.hub = "skein-hub"
         self.token = self.folder / "token"
         self.token.write_text(TOKEN + "\n")
         self.token.chmod(0o600)
-        self.machines = [Machine(self, number) for number in range(1, count + 1)]
+        self.machines = [Machine(self, number) for number in range(1, voters + followers + 1)]
+        self.voters, self.followers = self.machines[:voters], self.machines[voters:]
         self.edge = Edge(self, 100)
 
     def __enter__(self):
@@ -229,19 +232,20 @@ class Owners(threading.Thread):
     """Looks all the time whether a rank runs twice, or a machine runs more ranks of one core each than it has cores.
 
     A process that was killed takes a moment to go, and one that stood still takes a moment to be ended: `longest` is
-    how long anything was seen to have two owners.
+    how long anything was seen to have two owners, `doubles` how many looks saw that.
     """
 
     def __init__(self, network):
         super().__init__(daemon=True)
         self.network, self.over = network, threading.Event()
-        self.longest, self.what, self.looks = 0.0, "", 0
+        self.longest, self.what, self.looks, self.doubles = 0.0, "", 0, 0
         self.since = {}
 
     def run(self):
         while not self.over.wait(0.05):
             now, shared = time.monotonic(), self.shared()
             self.looks += 1
+            self.doubles += bool(shared)
             self.since = {what: self.since.get(what, now) for what in shared}
             for what, since in self.since.items():
                 if now - since > self.longest:

@@ -51,9 +51,18 @@ final class SchedulerCommand {
             names = "--join",
             paramLabel = "HOST:PORT",
             arity = "1..*",
-            description = "where all other machines of the cluster listen, running or not: more than half of all must"
-                    + " answer for anything to be placed")
+            description = "where the other machines listen that vote, running or not: more than half of all that vote"
+                    + " must answer for anything to be placed")
     private List<String> join = List.of();
+
+    @CommandLine.Option(
+            names = "--agents",
+            paramLabel = "HOST:PORT",
+            arity = "1..*",
+            description =
+                    "where machines listen that only run ranks, and neither vote nor keep what is wanted; the same"
+                            + " list on all machines: one that finds itself in it is such a machine")
+    private List<String> agents = List.of();
 
     @CommandLine.Option(
             names = "--label",
@@ -92,6 +101,16 @@ final class SchedulerCommand {
     private int keepSeconds;
 
     @CommandLine.Option(
+            names = "--promise-seconds",
+            paramLabel = "N",
+            defaultValue = "3",
+            description =
+                    "how long a machine that listens to who decides listens to no other: who decides may be silent"
+                            + " for as long, and when it is lost, it takes as long until another does; the same on all"
+                            + " machines, at most --keep-seconds; default ${DEFAULT-VALUE}")
+    private int promiseSeconds;
+
+    @CommandLine.Option(
             names = "--state",
             paramLabel = "FILE",
             description = "keeps what this machine has promised; default: a file in Skein's folder")
@@ -119,7 +138,9 @@ final class SchedulerCommand {
                 host, JavaCommand.worker(host, options.mark()), 0, FreeMemory::bytes, System.err::println);
         Runtime.getRuntime().addShutdownHook(new Thread(local::close, "end-children"));
         Member member = member(options, local);
-        System.out.println("skein: " + listen + " is one of " + options.machines().size() + " machines, with "
+        System.out.println("skein: " + listen + " is one of "
+                + (options.voters().size() + options.followers().size()) + " machines"
+                + (options.votes() ? "" : " and does not vote") + ", with "
                 + options.machine().devices().cores() + " cores and "
                 + options.machine().devices().gpus().size() + " GPUs");
         CompletableFuture<Integer> end = new CompletableFuture<>();
@@ -143,8 +164,18 @@ final class SchedulerCommand {
     private Member.Options options() {
         Target.checked("--listen", listen);
         join.forEach(address -> Target.checked("--join", address));
-        List<String> machines = new ArrayList<>(
-                new TreeSet<>(Stream.concat(Stream.of(listen), join.stream()).toList()));
+        agents.forEach(address -> Target.checked("--agents", address));
+        join.stream().filter(agents::contains).findFirst().ifPresent(address -> {
+            throw CommandException.usage("--agents " + address + " is in --join, too: a machine votes or does not");
+        });
+        TreeSet<String> voters = new TreeSet<>(join);
+        if (!agents.contains(listen)) {
+            voters.add(listen);
+        }
+        if (voters.isEmpty()) {
+            throw CommandException.usage("--agents names " + listen
+                    + " itself, so it does not vote, and --join names no machine that does; name all that vote there");
+        }
         labels.keySet().stream()
                 .filter(label -> !Machine.LEVELS.contains(label))
                 .findFirst()
@@ -155,9 +186,15 @@ final class SchedulerCommand {
         Times usual = Times.DEFAULT;
         try {
             Times times =
-                    new Times(usual.promiseMillis(), keepSeconds * SECOND, usual.reserveMillis(), usual.beatMillis());
+                    new Times(promiseSeconds * SECOND, keepSeconds * SECOND, usual.reserveMillis(), usual.beatMillis());
             Machine machine = new Machine(listen, labels, new Devices(numa(), FreeMemory.bytes(), gpus()));
-            return new Member.Options(machine, machines, Target.token(tokenFile), file(), times);
+            return new Member.Options(
+                    machine,
+                    List.copyOf(voters),
+                    List.copyOf(new TreeSet<>(agents)),
+                    Target.token(tokenFile),
+                    file(),
+                    times);
         } catch (IllegalArgumentException e) {
             throw CommandException.usage(e.getMessage());
         }

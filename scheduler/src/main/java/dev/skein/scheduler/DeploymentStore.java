@@ -11,6 +11,7 @@ import com.hazelcast.map.IMap;
 import com.hazelcast.map.listener.EntryAddedListener;
 import com.hazelcast.map.listener.EntryUpdatedListener;
 import com.hazelcast.spi.merge.LatestUpdateMergePolicy;
+import dev.skein.protocol.v1.KeptDeployment;
 import dev.skein.protocol.v1.KeptDeployments;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -19,6 +20,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Collection;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -35,15 +37,17 @@ import org.slf4j.LoggerFactory;
 /// of each, so that it is there again when all members start anew.
 ///
 /// Hazelcast is available before it is consistent: a part of the cluster that is cut off, or a member that was down,
-/// may bring an older wish. So each wish has a version, each member keeps the highest that it has heard, and puts it
-/// back where it finds a lower one. Where groups really are is the agents' to say, and who decides as well: whether
-/// Hazelcast's members see each other decides only when a group that nobody seems to want may end ([#whole]).
+/// may bring an older wish. So each wish has a version, higher for a later driver's, each member keeps the highest that
+/// it has heard, and puts it back where it finds a lower one. Where groups really are is the agents' to say, and who
+/// decides as well: whether Hazelcast's members see each other decides only when a group that nobody seems to want may
+/// end ([#whole]).
 ///
 /// All methods may be called from any thread. None waits for the network.
 public final class DeploymentStore implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(DeploymentStore.class);
     private static final String MAP = "deployments";
     private static final int MOST_BACKUPS = 6;
+    private static final int TERM_SHIFT = 20;
 
     private final Path file;
     private final int members;
@@ -112,14 +116,43 @@ public final class DeploymentStore implements AutoCloseable {
         }
     }
 
+    /// What is wanted of one deployment.
+    public KeptDeployments all(String name) {
+        return message(all().stream().filter(wish -> wish.name().equals(name)).toList());
+    }
+
+    /// Keeps what is newer than what is known here, and tells the others. Returns all that is known, when this machine
+    /// has it on its disk.
+    ///
+    /// @throws IllegalArgumentException if another version of this program wrote what this one cannot read
+    public KeptDeployments exchange(KeptDeployments others) {
+        for (KeptDeployment other : others.getDeploymentsList()) {
+            Wish wish = Wish.of(other);
+            if (learn(wish)) {
+                spread(wish);
+            }
+        }
+        return message(all());
+    }
+
+    /// Whether among these is this wish, or one that the same driver put after it.
+    public static boolean keeps(KeptDeployments all, KeptDeployment wish) {
+        return all.getDeploymentsList().stream()
+                .anyMatch(kept -> kept.getSpec().getName().equals(wish.getSpec().getName())
+                        && kept.getVersion() >= wish.getVersion()
+                        && kept.getVersion() >> TERM_SHIFT == wish.getVersion() >> TERM_SHIFT);
+    }
+
     /// Wants this from now on; the same again changes nothing. Returns when this machine has it on its disk.
-    public void put(Wish wish) {
+    ///
+    /// @param term of the driver that puts it: of two wishes, that of the later driver counts
+    public void put(Wish wish, long term) {
         lock.lock();
         try {
             Wish before = known.get(wish.name());
             long version = before == null ? 0 : before.version();
             if (before == null || !before.equals(wish.at(version))) {
-                Wish next = wish.at(version + 1);
+                Wish next = wish.at(Math.max(version + 1, term << TERM_SHIFT));
                 keep(next);
                 spread(next);
             }
@@ -130,16 +163,23 @@ public final class DeploymentStore implements AutoCloseable {
 
     /// Another member has put this, or has just shown it.
     void learn(byte[] message) {
-        Wish wish = Wish.of(message);
+        learn(Wish.of(message));
+    }
+
+    /// Whether it is news.
+    private boolean learn(Wish wish) {
         lock.lock();
         try {
             Wish mine = known.get(wish.name());
             if (mine == null || mine.version() < wish.version()) {
                 keep(wish);
                 listener.accept(wish);
-            } else if (mine.version() > wish.version()) {
+                return true;
+            }
+            if (mine.version() > wish.version()) {
                 spread(mine);
             }
+            return false;
         } finally {
             lock.unlock();
         }
@@ -156,9 +196,13 @@ public final class DeploymentStore implements AutoCloseable {
 
     private void keep(Wish wish) {
         known.put(wish.name(), wish);
-        KeptDeployments.Builder all = KeptDeployments.newBuilder();
-        known.values().forEach(each -> all.addDeployments(each.message()));
-        DurableFile.write(file, all.build().toByteArray());
+        DurableFile.write(file, message(known.values()).toByteArray());
+    }
+
+    private static KeptDeployments message(Collection<Wish> wishes) {
+        return KeptDeployments.newBuilder()
+                .addAllDeployments(wishes.stream().map(Wish::message).toList())
+                .build();
     }
 
     private void read() {

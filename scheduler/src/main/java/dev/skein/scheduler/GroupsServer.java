@@ -18,6 +18,7 @@ import io.vertx.grpc.server.GrpcServerResponse;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /// Serves `skein.v1.Scheduler` on the loopback address. A call must carry `authorization: Bearer TOKEN`; without it the
@@ -25,11 +26,20 @@ import org.jspecify.annotations.Nullable;
 public final class GroupsServer {
     private final Vertx vertx;
     private final Scheduler scheduler;
+    private final Function<String, CompletableFuture<Void>> keeper;
     private final byte[] expected;
 
     public GroupsServer(Vertx vertx, Scheduler scheduler, String token) {
+        this(vertx, scheduler, token, name -> CompletableFuture.completedFuture(null));
+    }
+
+    /// @param keeper by a deployment's name; completes when what is wanted of it outlives this process: before that
+    ///     nobody who changed it is answered
+    public GroupsServer(
+            Vertx vertx, Scheduler scheduler, String token, Function<String, CompletableFuture<Void>> keeper) {
         this.vertx = vertx;
         this.scheduler = scheduler;
+        this.keeper = keeper;
         this.expected = ("Bearer " + token).getBytes(StandardCharsets.UTF_8);
     }
 
@@ -49,10 +59,12 @@ public final class GroupsServer {
         UnaryCalls calls = new UnaryCalls(vertx, grpc, GroupsServer::refusal);
         calls.answer(
                 SchedulerGrpcService.Apply,
-                wish -> scheduler.apply(Wire.deployment(wish.getDeployment())).thenApply(Wire::deployment));
+                wish -> kept(scheduler.apply(Wire.deployment(wish.getDeployment())))
+                        .thenApply(Wire::deployment));
         calls.answer(
                 SchedulerGrpcService.Scale,
-                wish -> scheduler.scale(wish.getName(), wish.getReplicas()).thenApply(Wire::deployment));
+                wish -> kept(scheduler.scale(wish.getName(), wish.getReplicas()))
+                        .thenApply(Wire::deployment));
         calls.answer(
                 SchedulerGrpcService.Wake,
                 wish -> scheduler.wake(wish.getName()).thenApply(Wire::deployment));
@@ -93,12 +105,17 @@ public final class GroupsServer {
 
     private CompletableFuture<DeploymentStatus> rollout(RolloutRequest wish) {
         return switch (wish.getAction()) {
-            case ROLLOUT_ACTION_PAUSE -> scheduler.pause(wish.getName(), true);
-            case ROLLOUT_ACTION_RESUME -> scheduler.pause(wish.getName(), false);
-            case ROLLOUT_ACTION_UNDO -> scheduler.undo(wish.getName());
+            case ROLLOUT_ACTION_PAUSE -> kept(scheduler.pause(wish.getName(), true));
+            case ROLLOUT_ACTION_RESUME -> kept(scheduler.pause(wish.getName(), false));
+            case ROLLOUT_ACTION_UNDO -> kept(scheduler.undo(wish.getName()));
             case ROLLOUT_ACTION_RETRY -> scheduler.retry(wish.getName());
             case ROLLOUT_ACTION_STATUS, UNRECOGNIZED -> scheduler.status(wish.getName());
         };
+    }
+
+    private CompletableFuture<DeploymentStatus> kept(CompletableFuture<DeploymentStatus> changed) {
+        return changed.thenCompose(
+                status -> keeper.apply(status.deployment().name()).thenApply(done -> status));
     }
 
     private static UnaryCalls.Refusal refusal(Throwable cause) {
@@ -116,6 +133,7 @@ public final class GroupsServer {
             case NOT_FOUND -> GrpcStatus.NOT_FOUND;
             case INVALID -> GrpcStatus.INVALID_ARGUMENT;
             case NOT_NOW -> GrpcStatus.FAILED_PRECONDITION;
+            case UNSURE -> GrpcStatus.UNAVAILABLE;
         };
     }
 
@@ -128,8 +146,7 @@ public final class GroupsServer {
     }
 
     /// One watcher. What it cannot take yet is replaced by what is newer: it may miss pictures, never the last one.
-    /// Lives
-    /// on its event loop; only [#offer] comes from elsewhere.
+    /// Lives on its event loop; only [#offer] comes from elsewhere.
     private static final class Watch {
         private final Context context;
         private final GrpcServerResponse<WatchGroupsRequest, Groups> response;

@@ -29,8 +29,7 @@ import org.slf4j.LoggerFactory;
 ///
 /// One thread owns all state. Whatever happens becomes a task on it: the task changes what is wanted or what was seen,
 /// asks [dev.skein.scheduler.rollout.Rollout] which groups there should be and [Lifecycle] what is due for each, hands
-/// that
-/// to the [Substrate] and tells the watchers. All methods may be called from any thread and return at once.
+/// that to the [Substrate] and tells the watchers. All methods may be called from any thread and return at once.
 public final class Scheduler implements AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(Scheduler.class);
 
@@ -273,12 +272,18 @@ public final class Scheduler implements AutoCloseable {
         CompletableFuture<T> answer = new CompletableFuture<>();
         run(() -> {
             try {
-                answer.complete(question.get());
+                T said = question.get();
+                // One of the watchers may keep what is wanted: it hears of it before who asked is answered.
+                tell();
+                answer.complete(said);
             } catch (SchedulerException refused) {
                 answer.completeExceptionally(refused);
             } catch (IllegalArgumentException wrong) {
                 answer.completeExceptionally(
                         new SchedulerException(SchedulerException.Kind.INVALID, String.valueOf(wrong.getMessage())));
+            } catch (RuntimeException broken) {
+                answer.completeExceptionally(broken);
+                throw broken;
             }
         });
         return answer;

@@ -10,7 +10,9 @@ public final class SchedulerException extends RuntimeException {
         /// It can never be met.
         INVALID,
         /// It cannot be met now.
-        NOT_NOW
+        NOT_NOW,
+        /// It may have been met or not.
+        UNSURE
     }
 
     private static final long serialVersionUID = 1;
@@ -20,6 +22,11 @@ public final class SchedulerException extends RuntimeException {
     SchedulerException(Kind kind, String message) {
         super(message, null, false, false);
         this.kind = kind;
+    }
+
+    /// @param message says how to find out
+    public static SchedulerException unsure(String message) {
+        return new SchedulerException(Kind.UNSURE, message);
     }
 
     public Kind kind() {

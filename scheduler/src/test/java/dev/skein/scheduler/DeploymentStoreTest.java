@@ -3,6 +3,7 @@ package dev.skein.scheduler;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.skein.protocol.v1.KeptDeployments;
 import dev.skein.scheduler.lifecycle.Policy;
 import dev.skein.scheduler.rollout.Deployment;
 import dev.skein.scheduler.rollout.Needs;
@@ -29,11 +30,36 @@ class DeploymentStoreTest {
     void readsBackWhatWasWantedWithWhatItCanGoBackTo() {
         Wish wish = new Wish(wanted("chat", 2).withPaused(true), 7, List.of(OLD), 0);
         try (DeploymentStore store = alone()) {
-            store.put(wish);
-            store.put(wish);
+            store.put(wish, 3);
+            store.put(wish, 3);
         }
         try (DeploymentStore store = alone()) {
-            assertThat(store.follow(news -> {})).containsExactly(wish.at(1));
+            assertThat(store.follow(news -> {})).containsExactly(wish.at(3 << 20));
+        }
+    }
+
+    @Test
+    void ofTwoWishesThatOfTheLaterDriverCounts() {
+        try (DeploymentStore store = alone()) {
+            store.put(new Wish(wanted("chat", 1), 1, List.of(), 0), 3);
+            KeptDeployments first = store.all("chat");
+            assertThat(DeploymentStore.keeps(store.exchange(first), first.getDeployments(0)))
+                    .isTrue();
+            store.put(new Wish(wanted("chat", 2), 1, List.of(), 0), 3);
+            KeptDeployments second = store.all("chat");
+            assertThat(DeploymentStore.keeps(second, first.getDeployments(0)))
+                    .as("put after it by the same driver")
+                    .isTrue();
+            assertThat(DeploymentStore.keeps(first, second.getDeployments(0))).isFalse();
+            Wish later = new Wish(wanted("chat", 5), 1, List.of(), 4L << 20);
+            KeptDeployments third =
+                    KeptDeployments.newBuilder().addDeployments(later.message()).build();
+            assertThat(DeploymentStore.keeps(store.exchange(third), second.getDeployments(0)))
+                    .as("another driver's took its place")
+                    .isFalse();
+            assertThat(store.exchange(second)).isEqualTo(third);
+            store.put(new Wish(wanted("chat", 6), 1, List.of(), 0), 4);
+            assertThat(store.follow(news -> {})).extracting(Wish::version).containsExactly((4L << 20) + 1);
         }
     }
 
@@ -41,7 +67,7 @@ class DeploymentStoreTest {
     void hearsOfNewerWishesAndKeepsItsOwnAgainstOlderOnes() {
         List<Wish> news = new ArrayList<>();
         try (DeploymentStore store = alone()) {
-            store.put(new Wish(wanted("chat", 1), 1, List.of(), 0));
+            store.put(new Wish(wanted("chat", 1), 1, List.of(), 0), 0);
             store.follow(news::add);
             Wish newer = new Wish(wanted("chat", 3), 1, List.of(), 5);
             store.learn(newer.message().toByteArray());

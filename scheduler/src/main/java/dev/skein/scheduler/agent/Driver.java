@@ -12,10 +12,14 @@ import java.util.random.RandomGenerator;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
-/// Steers the agents of a cluster, while a majority of them listens to it: decides where groups go, reserves and
+/// Steers the agents of a cluster, while a majority of its voters listens to it: decides where groups go, reserves and
 /// commits there, and takes no device for granted. No clock, no thread, no I/O: the caller brings the time, carries
 /// the calls of [#due] and brings back what was answered. Each machine may run one; the agents' promises see to it
 /// that one drives.
+///
+/// A driver that loses its majority for a moment decides nothing, but goes on asking under its term; where it gets the
+/// majority back, no other has driven meanwhile, since that takes a higher term at a majority, which would refuse this
+/// one.
 ///
 /// What a group has is read from what agents answer, never only remembered: so a new driver finds groups where they
 /// are, and whatever was lost or came twice is set right with the next beat.
@@ -34,18 +38,22 @@ public final class Driver {
     private final List<Call> releases = new ArrayList<>();
     private boolean running;
     private boolean complete;
-    private boolean held;
+    /// Whether a majority has listened since this term began.
+    private boolean leads;
     private long term;
     private long highest;
     private long round;
     private long made;
     private long since;
     private long heldSince;
+    private long heldAt;
     private long runAt;
     private long beatAt;
 
     /// What the driver knows of one agent. All times are the driver's.
     private static final class Peer {
+        final boolean votes;
+
         /// The newest, whatever it was asked for.
         @Nullable
         Answer answer;
@@ -58,15 +66,22 @@ public final class Driver {
 
         Map<String, Long> acknowledged = Map.of();
         final Map<String, Long> asked = new HashMap<>();
+
+        Peer(boolean votes) {
+            this.votes = votes;
+        }
     }
 
     /// @param name unique to this life of this process
-    /// @param agents all of the cluster, answering or not: they are the majority that counts
-    public Driver(String name, List<String> agents, Times times, RandomGenerator random, long now) {
+    /// @param voters agents, answering or not, of which more than half must listen
+    /// @param others agents that follow whoever drives
+    public Driver(
+            String name, List<String> voters, List<String> others, Times times, RandomGenerator random, long now) {
         this.name = name;
         this.times = times;
         this.random = random;
-        agents.forEach(agent -> peers.put(agent, new Peer()));
+        voters.forEach(agent -> peers.put(agent, new Peer(true)));
+        others.forEach(agent -> peers.put(agent, new Peer(false)));
         this.runAt = now + random.nextLong(times.promiseMillis() + 1);
     }
 
@@ -126,12 +141,25 @@ public final class Driver {
         return peers.values().stream().allMatch(peer -> peer.known || fenced(peer, now));
     }
 
-    /// Whether a majority listens to this driver, and to no other.
+    /// Whether a majority of the voters listens to this driver, and to no other.
     public boolean holds(long now) {
+        long voters = peers.values().stream().filter(peer -> peer.votes).count();
         long granted = peers.values().stream()
-                .filter(peer -> now < peer.grantedAt + times.holdMillis())
+                .filter(peer -> peer.votes && now < peer.grantedAt + times.holdMillis())
                 .count();
-        return running && 2 * granted > peers.size();
+        return running && 2 * granted > voters;
+    }
+
+    /// Whether it has held in this term and not given up: while it does not hold, it may again.
+    public boolean leads() {
+        return leads;
+    }
+
+    /// Another one drives: that one is not to be disturbed by who would like to.
+    public void defer(long now) {
+        if (!running) {
+            runAt = Math.max(runAt, now + random.nextLong(times.promiseMillis() / 2));
+        }
     }
 
     public long term() {
@@ -150,8 +178,12 @@ public final class Driver {
 
     /// What an agent last said; null if it never did.
     public @Nullable Answer answer(String agent) {
-        Peer peer = peers.get(agent);
-        return peer == null ? null : peer.answer;
+        return peer(agent).answer;
+    }
+
+    /// How long ago that was, in milliseconds.
+    public long silence(String agent, long now) {
+        return now - peer(agent).heardAt;
     }
 
     /// What is to be said now. To be asked every few ten milliseconds, and after each answer.
@@ -165,10 +197,14 @@ public final class Driver {
             return calls;
         }
         boolean holds = holds(now);
-        if (holds && !held) {
-            heldSince = now;
+        if (holds) {
+            heldAt = now;
+            if (!leads) {
+                leads = true;
+                heldSince = now;
+                beatAt = now;
+            }
         }
-        held = holds;
         if (!holds && now >= Math.max(since, lastGranted()) + 2 * times.promiseMillis()) {
             rest(now);
             return calls;
@@ -179,18 +215,26 @@ public final class Driver {
         if (now >= beatAt) {
             beatAt = now + times.beatMillis();
             round++;
-            peers.forEach((agent, peer) -> calls.add(beat(agent, peer, holds)));
+            peers.forEach((agent, peer) -> {
+                if (holds || peer.votes) {
+                    calls.add(beat(agent, peer, holds));
+                }
+            });
         }
         return calls;
     }
 
     private long lastGranted() {
-        return peers.values().stream().mapToLong(peer -> peer.grantedAt).max().orElse(since);
+        return peers.values().stream()
+                .filter(peer -> peer.votes)
+                .mapToLong(peer -> peer.grantedAt)
+                .max()
+                .orElse(since);
     }
 
     private void run(long now) {
         running = true;
-        held = false;
+        leads = false;
         term = highest + 1;
         highest = term;
         round = 0;
@@ -212,7 +256,7 @@ public final class Driver {
     private void rest(long now) {
         peers.keySet().forEach(agent -> releases.add(new Call.Release(agent, name, term)));
         running = false;
-        held = false;
+        leads = false;
         decisions.clear();
         runAt = now + times.promiseMillis() / 4 + random.nextLong(times.promiseMillis());
     }
@@ -261,15 +305,18 @@ public final class Driver {
                 peer.acknowledged = beat.floors();
             }
         } else if (!answer.driver().equals(name)) {
-            contested(answer, now);
+            contested(peer, answer, now);
         }
     }
 
     /// Another driver has the ear of this agent. Where that one has no majority, a higher term brings the agent
-    /// back.
-    private void contested(Answer answer, long now) {
+    /// back. Who has lost its own for a moment only stays, since those who listened to it are not free for the
+    /// other yet.
+    private void contested(Peer peer, Answer answer, long now) {
         if (!holds(now)) {
-            rest(now);
+            if (peer.votes && !(leads && now < heldAt + times.promiseMillis())) {
+                rest(now);
+            }
         } else if (answer.term() >= term) {
             term = highest + 1;
             highest = term;

@@ -1,7 +1,7 @@
 /// Many machines: who owns which device, and who decides.
 ///
-/// Each machine has an agent. Its [Ledger] is the only arbiter of the machine's cores and memory. One [Driver]
-/// among the members of a cluster decides where groups go ([Placement]), asks every agent that it needs for a
+/// Each machine has an agent. Its [Ledger] is the only arbiter of the machine's cores, memory and GPUs. One
+/// [Driver] among the voters of a cluster decides where groups go ([Placement]), asks every agent that it needs for a
 /// reservation, and commits when all have given it. Nothing here has a clock, a thread or a network: time comes as
 /// a parameter, calls go out as records and answers come in as records, so that a hundred thousand histories of
 /// loss, delay, restart and partition can be played in seconds.
@@ -9,8 +9,8 @@
 /// The rules, with P = [Times#promiseMillis] and K = [Times#keepMillis]:
 ///
 /// 1. *One driver.* An agent that says yes to a driver's beat says no to all others for P on its own clock. A
-///    driver drives while a majority of all agents said yes to beats that it sent less than P less a tenth ago. Two
-///    majorities share an agent, so two drivers never drive at once. One that gives up says so, for good for
+///    driver drives while a majority of the voters' agents said yes to beats that it sent less than P less a tenth ago.
+///    Two majorities share an agent, so two drivers never drive at once. One that gives up says so, for good for
 ///    this term, and is not waited for.
 /// 2. *Terms and epochs.* A driver drives with a term that it alone has; agents refuse older ones. Every decision
 ///    about a group gets an epoch, higher than all before. Each beat names the epoch of every group: an agent ends

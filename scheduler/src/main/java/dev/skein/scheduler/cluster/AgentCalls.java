@@ -3,10 +3,12 @@ package dev.skein.scheduler.cluster;
 import dev.skein.protocol.v1.AgentAnswer;
 import dev.skein.protocol.v1.AgentGrpcClient;
 import dev.skein.protocol.v1.EndRank;
+import dev.skein.protocol.v1.KeptDeployments;
 import dev.skein.protocol.v1.RankAnswer;
 import dev.skein.protocol.v1.RankEvent;
 import dev.skein.protocol.v1.StartRank;
 import dev.skein.protocol.v1.WatchRanks;
+import dev.skein.protocol.v1.WishesGrpcClient;
 import dev.skein.scheduler.agent.Answer;
 import dev.skein.scheduler.agent.Call;
 import io.vertx.core.Future;
@@ -23,28 +25,28 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 
-/// Calls to one agent. A connection that gives no answer is given up soon: its machine may be cut off, and TCP would
-/// try again only long after it is reached again. All methods may be called from any thread.
+/// Calls to one machine of the cluster. A connection that gives no answer is given up soon: its machine may be cut off,
+/// and TCP would try again only long after it is reached again. All methods may be called from any thread.
 final class AgentCalls {
     private static final int CONNECT_MILLIS = 1_000;
-    private static final long ANSWER_MILLIS = 1_000;
-    private static final long SILENT_MILLIS = 2_000;
 
     private final Vertx vertx;
     private final AtomicReference<Line> line;
     private final SocketAddress address;
     private final String token;
+    private final long patienceMillis;
 
     /// A client with its connection.
     ///
     /// @param heard when it last answered, or was made
     private record Line(GrpcClient client, AtomicLong heard) {}
 
-    AgentCalls(Vertx vertx, String machine, String token) {
-        int colon = machine.lastIndexOf(':');
-        this.address = SocketAddress.inetSocketAddress(
-                Integer.parseInt(machine.substring(colon + 1)), machine.substring(0, colon));
+    /// @param patienceMillis how late an answer may come: one that comes later than a promise lasts says nothing any
+    ///     more, but an earlier one counts, also from a machine that is so busy
+    AgentCalls(Vertx vertx, String machine, String token, long patienceMillis) {
+        this.address = SocketAddress.inetSocketAddress(Member.Options.port(machine), Member.Options.host(machine));
         this.token = token;
+        this.patienceMillis = patienceMillis;
         this.vertx = vertx;
         this.line = new AtomicReference<>(fresh());
     }
@@ -77,6 +79,11 @@ final class AgentCalls {
         return ask(AgentGrpcClient.Kill, wish);
     }
 
+    /// Has what is wanted kept there, and tells what is kept.
+    Future<KeptDeployments> keep(KeptDeployments wishes) {
+        return ask(WishesGrpcClient.Keep, wishes);
+    }
+
     /// @param lost called once, when no more events will come
     void watch(Consumer<RankEvent> events, Consumer<String> lost) {
         request(line.get(), AgentGrpcClient.Watch)
@@ -96,17 +103,17 @@ final class AgentCalls {
     private <Q, A> Future<A> ask(ServiceMethod<A, Q> method, Q question) {
         Line now = line.get();
         return AgentCalls.<Q, A>answered(request(now, method).compose(request -> {
-                    request.timeout(ANSWER_MILLIS, TimeUnit.MILLISECONDS);
+                    request.timeout(patienceMillis, TimeUnit.MILLISECONDS);
                     return request.send(question);
                 }))
                 .onComplete(answer -> heard(now, answer.succeeded() || answer.cause() instanceof IllegalStateException))
-                .timeout(2 * ANSWER_MILLIS, TimeUnit.MILLISECONDS);
+                .timeout(patienceMillis + CONNECT_MILLIS, TimeUnit.MILLISECONDS);
     }
 
     private void heard(Line used, boolean answered) {
         if (answered) {
             used.heard().set(System.nanoTime());
-        } else if (System.nanoTime() - used.heard().get() > TimeUnit.MILLISECONDS.toNanos(SILENT_MILLIS)) {
+        } else if (System.nanoTime() - used.heard().get() > TimeUnit.MILLISECONDS.toNanos(patienceMillis)) {
             Line next = fresh();
             (line.compareAndSet(used, next) ? used : next).client().close();
         }

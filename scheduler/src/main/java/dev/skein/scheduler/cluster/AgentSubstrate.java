@@ -14,7 +14,6 @@ import dev.skein.scheduler.agent.Times;
 import dev.skein.scheduler.lifecycle.Event;
 import dev.skein.scheduler.lifecycle.GroupSpec;
 import dev.skein.scheduler.rollout.Needs;
-import io.vertx.core.Vertx;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -41,12 +40,12 @@ import org.slf4j.LoggerFactory;
 ///
 /// One thread owns the driver and what is known of the ranks; [#place] reads only what that thread has published.
 /// What the scheduler asks of a silent agent is asked again until it answers or the group has another place.
-public final class AgentSubstrate implements Substrate, AutoCloseable {
+final class AgentSubstrate implements Substrate, AutoCloseable {
     private static final Logger log = LoggerFactory.getLogger(AgentSubstrate.class);
     private static final long TICK_MILLIS = 25;
     private static final long AGAIN_MILLIS = 300;
 
-    private final Map<String, AgentCalls> agents = new LinkedHashMap<>();
+    private final Map<String, AgentCalls> agents;
     private final Driver driver;
     private final Steered steered;
     private final ScheduledThreadPoolExecutor thread;
@@ -70,9 +69,11 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
     private @Nullable Scheduler scheduler;
 
     /// Hears whether this member drives. Called on the substrate's thread; must not block.
-    public interface Steered {
+    interface Steered {
         /// It drives from now on, and these groups run already.
-        void drives(List<Found> running);
+        ///
+        /// @param term that no other driver has
+        void drives(long term, List<Found> running);
 
         /// Another one drives, or none can.
         void rests();
@@ -81,7 +82,7 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
     /// A group that was found running.
     ///
     /// @param incarnations by rank, of the processes that are known
-    public record Found(String group, String key, List<String> hosts, Map<Integer, Long> incarnations) {}
+    record Found(String group, String key, List<String> hosts, Map<Integer, Long> incarnations) {}
 
     private record Seat(String group, int rank) {}
 
@@ -106,10 +107,14 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
     }
 
     /// @param name of this member, unique to its life
-    /// @param machines all of the cluster, HOST:PORT of their agents
-    public AgentSubstrate(Vertx vertx, String name, List<String> machines, Times times, String token, Steered steered) {
-        machines.forEach(machine -> agents.put(machine, new AgentCalls(vertx, machine, token)));
-        this.driver = new Driver(name, machines, times, new SecureRandom(), now());
+    /// @param agents by machine, of all of the cluster; closed with the substrate
+    /// @param voters machines of which more than half must listen to this member for it to drive
+    AgentSubstrate(String name, Map<String, AgentCalls> agents, List<String> voters, Times times, Steered steered) {
+        this.agents = new LinkedHashMap<>(agents);
+        List<String> others = this.agents.keySet().stream()
+                .filter(machine -> !voters.contains(machine))
+                .toList();
+        this.driver = new Driver(name, voters, others, times, new SecureRandom(), now());
         this.steered = steered;
         this.patience = 2 * times.promiseMillis();
         this.thread = new ScheduledThreadPoolExecutor(
@@ -118,13 +123,18 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
     }
 
     /// Begins to steer.
-    public void open() {
+    void open() {
         agents.keySet().forEach(machine -> thread.execute(() -> watch(machine)));
         thread.scheduleWithFixedDelay(() -> guarded(this::tick), 0, TICK_MILLIS, TimeUnit.MILLISECONDS);
     }
 
+    /// Another member drives: this one does not try to, for a while.
+    void defer() {
+        run(() -> driver.defer(now()));
+    }
+
     /// Tells this scheduler what becomes of places.
-    public void serve(Scheduler next) {
+    void serve(Scheduler next) {
         pictured = false;
         run(() -> scheduler = next);
         next.watch(picture -> {
@@ -136,7 +146,7 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
     /// The scheduler has named all groups that it wants: what was found running and is none of them goes.
     ///
     /// @return whether it was heard of them; if not, nothing has changed
-    public boolean settle() {
+    boolean settle() {
         if (pictured) {
             run(() -> {
                 wanted.stream().filter(group -> !keys.containsKey(group)).forEach(driver::unwant);
@@ -223,13 +233,13 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
         boolean holds = driver.holds(now());
         if (holds != held) {
             held = holds;
-            heldSince = now();
-            log.info("term={} {}", driver.term(), holds ? "a majority listens to this member" : "it drives no more");
+            heldSince = drives ? heldSince : now();
+            log.info("term={} {} listens to this member", driver.term(), holds ? "a majority" : "no majority");
         }
         if (holds) {
             publish();
             takeOver();
-        } else if (drives) {
+        } else if (!driver.leads() && (drives || !wanted.isEmpty())) {
             rest();
         }
     }
@@ -261,7 +271,7 @@ public final class AgentSubstrate implements Substrate, AutoCloseable {
         });
         if (late || wanted.stream().allMatch(group -> driver.placed(group).isPresent())) {
             drives = true;
-            steered.drives(found());
+            steered.drives(driver.term(), found());
         }
     }
 
