@@ -83,6 +83,13 @@ def complete(network, model="chat"):
     return network.edge.ask("/v1/completions", {"model": model, "prompt": "Wild geese", "max_tokens": 4})
 
 
+def decider(network):
+    """The machine that decides, as the gateway was told; None while there is none."""
+    told = network.edge.ask("/skein/status")[1].get("machines", [])
+    names = [machine["name"] for machine in told if machine["decides"]]
+    return next((machine for machine in network.voters if machine.address in names), None)
+
+
 def apply(network, machine, text):
     file = network.folder / "wanted.yaml"
     file.write_text(text)
@@ -97,6 +104,10 @@ def test_any_machine_takes_what_is_wanted_and_a_gateway_elsewhere_serves_it(netw
     status, answer = complete(network)
     assert status == 200 and answer["choices"][0]["finish_reason"] == "length", answer
     assert "placed at 10.77.0." in second.skein("why", "chat-0")[1]
+    for machine in (second, network.followers[0]):
+        told = machine.skein("status")[1]
+        assert [told.count(word) for word in (" decides ", " votes ", " follows ")] == [1, 2, 2], told
+    assert len(network.edge.ask("/skein/status")[1]["machines"]) == 5
 
 
 def test_what_fits_nowhere_is_explained(network, owners):
@@ -154,6 +165,18 @@ def test_what_was_wanted_is_there_again_when_all_machines_start_anew(network, ow
     machines.waited(network, lambda: converged(network, 1), START_SECONDS)
     assert complete(network)[0] == 200
     machines.waited(network, lambda: network.machines[0].skein("scale", "chat=2")[0] == 0, MOVE_SECONDS)
+    machines.waited(network, lambda: converged(network, 2), MOVE_SECONDS)
+
+
+def test_a_wish_that_few_machines_hear_is_not_said_to_hold(network, owners):
+    """Who decides is cut off, and then asked for something that only its own disk can keep."""
+    machines.waited(network, lambda: decider(network), MOVE_SECONDS)
+    alone = decider(network)
+    alone.cut(True)
+    code, said = alone.skein("scale", "chat=1")
+    alone.cut(False)
+    assert code != 0, said
+    machines.waited(network, lambda: network.voters[0].skein("scale", "chat=2")[0] == 0, MOVE_SECONDS)
     machines.waited(network, lambda: converged(network, 2), MOVE_SECONDS)
 
 

@@ -10,7 +10,10 @@ import dev.skein.gateway.openai.ApiException;
 import dev.skein.gateway.traffic.Leader;
 import dev.skein.gateway.traffic.WorkerCalls;
 import dev.skein.protocol.v1.Deployment;
+import dev.skein.protocol.v1.Gpu;
 import dev.skein.protocol.v1.Group;
+import dev.skein.protocol.v1.Machine;
+import dev.skein.protocol.v1.Machines;
 import dev.skein.protocol.v1.ModelCard;
 import dev.skein.protocol.v1.Rank;
 import dev.skein.protocol.v1.StatisticsResponse;
@@ -34,6 +37,7 @@ final class Desk {
     private static final byte[] NOTHING = {};
     private static final String EXPOSITION = "text/plain; version=0.0.4; charset=utf-8";
     private static final long STATISTICS_MILLIS = 500;
+    private static final long MACHINES_MILLIS = 500;
     private static final String PAGE_POLICY =
             "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline';"
                     + " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -83,9 +87,13 @@ final class Desk {
             case MODEL -> model(front, exchange);
             case METRICS -> statistics().onComplete(all -> exchange.guard(() -> metrics(exchange, all.result())));
             case STATUS ->
-                statistics()
-                        .onComplete(all ->
-                                exchange.guard(() -> exchange.json(200, status(front.writer(), all.result()))));
+                Future.all(statistics(), shared.fleet().machines(MACHINES_MILLIS))
+                        .onComplete(all -> exchange.guard(() -> exchange.json(
+                                200,
+                                status(
+                                        front.writer(),
+                                        all.result().resultAt(0),
+                                        all.result().resultAt(1)))));
             case PAGE -> page(exchange);
             default -> throw new IllegalStateException(route + " has a body");
         }
@@ -174,7 +182,7 @@ final class Desk {
         exchange.text(200, EXPOSITION, text.toByteArray());
     }
 
-    private JsonWriter status(JsonWriter out, Map<Leader, StatisticsResponse> statistics) {
+    private JsonWriter status(JsonWriter out, Map<Leader, StatisticsResponse> statistics, Machines machines) {
         out.beginObject().field("version", shared.options().version()).field("ready", shared.ready());
         out.field("requests", shared.requests().get());
         out.name("model");
@@ -193,6 +201,8 @@ final class Desk {
         for (Group group : shared.fleet().picture().groups()) {
             group(out, group, statisticsOf(group, statistics));
         }
+        out.endArray().name("machines").beginArray();
+        machines.getMachinesList().forEach(machine -> machine(out, machine));
         return out.endArray().endObject();
     }
 
@@ -225,6 +235,32 @@ final class Desk {
         out.field("paused", deployment.getPaused()).field("complete", deployment.getComplete());
         out.field("stalled", deployment.getStalled());
         out.field("asleep", deployment.getAsleep()).endObject();
+    }
+
+    private static void machine(JsonWriter out, Machine machine) {
+        out.beginObject().field("name", machine.getName());
+        out.field("votes", machine.getVotes()).field("decides", machine.getDecides());
+        out.name("labels").beginObject();
+        machine.getLabelsMap().forEach(out::field);
+        out.endObject().name("silent_millis");
+        if (machine.hasSilentMillis()) {
+            out.value(machine.getSilentMillis());
+        } else {
+            out.nul();
+        }
+        out.field("cores", machine.getCores()).field("cores_owned", machine.getOwnedCores());
+        out.field("numa_nodes", machine.getNumaNodes());
+        out.field("memory_bytes", machine.getBytes()).field("memory_bytes_owned", machine.getOwnedBytes());
+        out.name("gpus").beginArray();
+        for (Gpu gpu : machine.getGpusList()) {
+            out.beginObject().field("id", gpu.getId()).field("name", gpu.getName());
+            out.field("memory_bytes", gpu.getBytes())
+                    .field("group", gpu.getGroup())
+                    .endObject();
+        }
+        out.endArray().name("groups").beginArray();
+        machine.getGroupsList().forEach(out::value);
+        out.endArray().endObject();
     }
 
     private static void group(JsonWriter out, Group group, @Nullable StatisticsResponse statistics) {

@@ -75,6 +75,9 @@ public final class GroupsServer {
                         .why(wish.getGroup())
                         .thenApply(lines ->
                                 WhyResponse.newBuilder().addAllLines(lines).build()));
+        calls.answer(
+                SchedulerGrpcService.ListMachines,
+                nothing -> scheduler.machines().thenApply(Wire::machines));
         return grpc;
     }
 

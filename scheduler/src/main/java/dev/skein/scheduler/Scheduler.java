@@ -138,9 +138,13 @@ public final class Scheduler implements AutoCloseable {
         });
     }
 
+    /// The machines that groups may run on; none where there is only this one.
+    public CompletableFuture<List<MachineStatus>> machines() {
+        return substrate.machines();
+    }
+
     /// Takes over groups that run already, before anything is wanted of this scheduler. What was seen of their
-    /// processes
-    /// comes as it does after a start.
+    /// processes comes as it does after a start.
     public CompletableFuture<DeploymentStatus> adopt(Wish wish, List<Running> groups) {
         return ask(() -> {
             Line line = new Line(wish);

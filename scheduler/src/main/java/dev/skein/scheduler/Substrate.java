@@ -4,10 +4,11 @@ import dev.skein.scheduler.lifecycle.Event;
 import dev.skein.scheduler.lifecycle.GroupSpec;
 import dev.skein.scheduler.rollout.Needs;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
-/// What starts ranks. Called by the scheduler's thread only; returns soon. A call that comes too late for its process
-/// does nothing.
+/// What starts ranks. Called by the scheduler's thread only, but for [#machines]; returns soon. A call that comes too
+/// late for its process does nothing.
 public interface Substrate {
 
     /// Where a group's ranks go, or why they go nowhere.
@@ -35,6 +36,11 @@ public interface Substrate {
 
     /// Ends a process at once.
     void kill(GroupSpec spec, int rank, long incarnation);
+
+    /// The machines that it runs ranks on; none where there is only this one.
+    default CompletableFuture<List<MachineStatus>> machines() {
+        return CompletableFuture.completedFuture(List.of());
+    }
 
     /// The group is gone: its place may go to others.
     default void release(GroupSpec spec) {}

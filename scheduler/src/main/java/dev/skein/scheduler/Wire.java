@@ -1,12 +1,18 @@
 package dev.skein.scheduler;
 
 import dev.skein.protocol.v1.DeploymentSpec;
+import dev.skein.protocol.v1.Gpu;
 import dev.skein.protocol.v1.Group;
 import dev.skein.protocol.v1.GroupState;
 import dev.skein.protocol.v1.Groups;
+import dev.skein.protocol.v1.Machine;
+import dev.skein.protocol.v1.Machines;
 import dev.skein.protocol.v1.RankState;
 import dev.skein.protocol.v1.RestartPolicy;
 import dev.skein.protocol.v1.StartupPolicy;
+import dev.skein.scheduler.agent.Answer;
+import dev.skein.scheduler.agent.Claim;
+import dev.skein.scheduler.agent.Devices;
 import dev.skein.scheduler.lifecycle.Policy;
 import dev.skein.scheduler.lifecycle.Rank;
 import dev.skein.scheduler.lifecycle.Restart;
@@ -16,6 +22,7 @@ import dev.skein.scheduler.rollout.Deployment;
 import dev.skein.scheduler.rollout.Needs;
 import dev.skein.scheduler.rollout.Strategy;
 import dev.skein.scheduler.rollout.Template;
+import java.util.List;
 
 /// The scheduler's records as messages of the protocol.
 final class Wire {
@@ -126,6 +133,47 @@ final class Wire {
                 spec.getPartition(),
                 spec.getProgressDeadlineMillis() == 0 ? usual.progressMillis() : spec.getProgressDeadlineMillis(),
                 spec.getDrainMillis() == 0 ? usual.drainMillis() : spec.getDrainMillis());
+    }
+
+    static Machines machines(List<MachineStatus> all) {
+        return Machines.newBuilder()
+                .addAllMachines(all.stream().map(Wire::machine).toList())
+                .build();
+    }
+
+    private static Machine machine(MachineStatus status) {
+        Machine.Builder machine = Machine.newBuilder()
+                .setName(status.name())
+                .setVotes(status.votes())
+                .setDecides(status.decides());
+        Answer answer = status.answer();
+        return answer == null
+                ? machine.build()
+                : described(machine.setSilentMillis(status.silentMillis()), answer)
+                        .build();
+    }
+
+    private static Machine.Builder described(Machine.Builder machine, Answer answer) {
+        Devices devices = answer.machine().devices();
+        List<Claim> claims = answer.claims();
+        devices.gpus()
+                .forEach(gpu -> machine.addGpus(Gpu.newBuilder()
+                        .setId(gpu.id())
+                        .setName(gpu.name())
+                        .setBytes(gpu.bytes())
+                        .setGroup(claims.stream()
+                                .filter(claim -> claim.gpus().contains(gpu.id()))
+                                .map(Claim::group)
+                                .findFirst()
+                                .orElse(""))));
+        return machine.putAllLabels(answer.machine().labels())
+                .setCores(devices.cores())
+                .setOwnedCores(
+                        claims.stream().mapToInt(claim -> claim.cores().size()).sum())
+                .setNumaNodes((int) devices.numa().stream().distinct().count())
+                .setBytes(devices.bytes())
+                .setOwnedBytes(claims.stream().mapToLong(Claim::bytes).sum())
+                .addAllGroups(claims.stream().map(Claim::group).toList());
     }
 
     private static Group group(GroupStatus status) {

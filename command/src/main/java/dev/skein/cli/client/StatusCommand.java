@@ -21,6 +21,8 @@ public final class StatusCommand {
             List.of("GROUP", "STATE", "REVISION", "RESTARTS", "RUNNING", "WAITING", "KV BLOCKS", "REASON");
     private static final List<String> DEPLOYMENT_HEAD =
             List.of("DEPLOYMENT", "GROUPS", "READY", "REVISION", "UPDATED", "STATE");
+    private static final List<String> MACHINE_HEAD =
+            List.of("MACHINE", "ROLE", "HEARD MS AGO", "CORES", "GPUS", "GROUPS");
     private static final List<String> RANK_HEAD = List.of("GROUP", "RANK", "STATE", "HOST", "PORT", "PID");
 
     @CommandLine.Option(
@@ -63,6 +65,7 @@ public final class StatusCommand {
         return "skein " + status.getString("version")
                 + (model == null ? "" : "  " + named(model) + "  " + model.getString("backend"))
                 + "  requests " + status.getValue("requests") + "\n\n"
+                + machines(objects(status, "machines"))
                 + (deployments.size() == 1 ? "" : Table.text(deployments) + "\n") + Table.text(groups) + "\n"
                 + Table.text(ranks);
     }
@@ -74,6 +77,24 @@ public final class StatusCommand {
                 model.getJsonArray("names", new JsonArray().add(own)).stream().toList();
         return names.stream().map(String::valueOf).collect(Collectors.joining(", "))
                 + (names.contains(own) ? "" : " (" + own + ")");
+    }
+
+    /// Nothing where there is one machine alone.
+    private static String machines(List<JsonObject> machines) {
+        List<List<String>> rows = new ArrayList<>(List.of(MACHINE_HEAD));
+        machines.forEach(machine -> rows.add(machine(machine)));
+        return machines.isEmpty() ? "" : Table.text(rows) + "\n";
+    }
+
+    private static List<String> machine(JsonObject machine) {
+        List<JsonObject> gpus = objects(machine, "gpus");
+        return List.of(
+                cell(machine, "name"),
+                machine.getBoolean("decides", false) ? "decides" : machine.getBoolean("votes") ? "votes" : "follows",
+                cell(machine, "silent_millis"),
+                cell(machine, "cores_owned") + "/" + cell(machine, "cores"),
+                gpus.stream().filter(gpu -> !gpu.getString("group").isEmpty()).count() + "/" + gpus.size(),
+                machine.getJsonArray("groups").stream().map(String::valueOf).collect(Collectors.joining(",")));
     }
 
     private static List<String> deployment(JsonObject deployment) {

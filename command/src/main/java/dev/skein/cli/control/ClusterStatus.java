@@ -5,6 +5,8 @@ import dev.skein.cli.client.Table;
 import dev.skein.protocol.v1.Group;
 import dev.skein.protocol.v1.GroupState;
 import dev.skein.protocol.v1.Groups;
+import dev.skein.protocol.v1.Machines;
+import dev.skein.protocol.v1.MachinesRequest;
 import dev.skein.protocol.v1.Rank;
 import dev.skein.protocol.v1.RankState;
 import dev.skein.protocol.v1.SchedulerGrpcClient;
@@ -14,12 +16,12 @@ import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine;
 
-/// `skein status --scheduler`: deployments, groups and ranks of a cluster.
+/// `skein status --scheduler`: machines, deployments, groups and ranks of a cluster.
 @CommandLine.Command(
         name = "skein status",
         mixinStandardHelpOptions = true,
         separator = " ",
-        header = "show the deployments, groups and ranks of a cluster")
+        header = "show the machines, deployments, groups and ranks of a cluster")
 public final class ClusterStatus {
     private static final List<String> GROUP_HEAD = List.of("GROUP", "STATE", "RESTARTS", "REASON");
     private static final List<String> RANK_HEAD = List.of("GROUP", "RANK", "STATE", "HOST", "PORT", "PID");
@@ -33,8 +35,9 @@ public final class ClusterStatus {
         ClusterStatus command = new ClusterStatus();
         if (!Arguments.helped(command, arguments)) {
             try (SchedulerCalls calls = new SchedulerCalls(command.target)) {
-                System.out.print(
-                        text(calls.call(SchedulerGrpcClient.WatchGroups, WatchGroupsRequest.getDefaultInstance())));
+                Machines machines = calls.call(SchedulerGrpcClient.ListMachines, MachinesRequest.getDefaultInstance());
+                Groups groups = calls.call(SchedulerGrpcClient.WatchGroups, WatchGroupsRequest.getDefaultInstance());
+                System.out.print(MachineTable.text(machines) + "\n" + text(groups));
             }
         }
         return 0;

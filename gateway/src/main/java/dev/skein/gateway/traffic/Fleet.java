@@ -5,6 +5,8 @@ import dev.skein.protocol.v1.Deployment;
 import dev.skein.protocol.v1.Group;
 import dev.skein.protocol.v1.GroupState;
 import dev.skein.protocol.v1.Groups;
+import dev.skein.protocol.v1.Machines;
+import dev.skein.protocol.v1.MachinesRequest;
 import dev.skein.protocol.v1.Rank;
 import dev.skein.protocol.v1.RankState;
 import dev.skein.protocol.v1.SchedulerGrpcClient;
@@ -113,6 +115,21 @@ public final class Fleet implements AutoCloseable {
 
     public Picture picture() {
         return picture;
+    }
+
+    /**
+     * The machines that groups may run on, as who decides knows them; none where there is one alone, or nobody answers
+     * in time. May be called from any thread.
+     */
+    public Future<Machines> machines(long millis) {
+        Promise<Machines> known = Promise.promise();
+        context.runOnContext(_ -> request(SchedulerGrpcClient.ListMachines)
+                .compose(request -> request.send(MachinesRequest.getDefaultInstance()))
+                .compose(response -> response.last())
+                .timeout(millis, TimeUnit.MILLISECONDS)
+                .otherwise(Machines.getDefaultInstance())
+                .onComplete(known));
+        return known.future();
     }
 
     /** Whether there is no group ready because none was wanted: requests wait until there is one. */

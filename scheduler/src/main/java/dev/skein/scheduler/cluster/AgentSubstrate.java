@@ -4,6 +4,7 @@ import dev.skein.protocol.v1.EndRank;
 import dev.skein.protocol.v1.RankEvent;
 import dev.skein.protocol.v1.StartRank;
 import dev.skein.scheduler.LocalSubstrate;
+import dev.skein.scheduler.MachineStatus;
 import dev.skein.scheduler.Scheduler;
 import dev.skein.scheduler.Substrate;
 import dev.skein.scheduler.agent.Call;
@@ -25,6 +26,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -46,6 +48,8 @@ final class AgentSubstrate implements Substrate, AutoCloseable {
     private static final long AGAIN_MILLIS = 300;
 
     private final Map<String, AgentCalls> agents;
+    private final String name;
+    private final List<String> voters;
     private final Driver driver;
     private final Steered steered;
     private final ScheduledThreadPoolExecutor thread;
@@ -111,6 +115,8 @@ final class AgentSubstrate implements Substrate, AutoCloseable {
     /// @param voters machines of which more than half must listen to this member for it to drive
     AgentSubstrate(String name, Map<String, AgentCalls> agents, List<String> voters, Times times, Steered steered) {
         this.agents = new LinkedHashMap<>(agents);
+        this.name = name;
+        this.voters = List.copyOf(voters);
         List<String> others = this.agents.keySet().stream()
                 .filter(machine -> !voters.contains(machine))
                 .toList();
@@ -170,6 +176,21 @@ final class AgentSubstrate implements Substrate, AutoCloseable {
         return new Place(
                 decision.hosts().stream().map(AgentSubstrate::host).toList(),
                 List.of("placed at " + String.join(", ", decision.ranks().keySet()) + ", epoch " + decision.epoch()));
+    }
+
+    @Override
+    public CompletableFuture<List<MachineStatus>> machines() {
+        return CompletableFuture.supplyAsync(
+                () -> agents.keySet().stream().map(this::machine).toList(), thread);
+    }
+
+    private MachineStatus machine(String machine) {
+        return new MachineStatus(
+                machine,
+                voters.contains(machine),
+                name.startsWith(machine + "#"),
+                driver.silence(machine, now()),
+                driver.answer(machine));
     }
 
     @Override
