@@ -76,7 +76,7 @@ final class MeetingPoint implements AutoCloseable {
     /**
      * Meets all; once.
      *
-     * @param session this life of the group
+     * @param session names this meeting of the group
      * @param limit for joining, and for every call
      * @param places of all ranks, in their order
      * @param leader the address at which the leader was found

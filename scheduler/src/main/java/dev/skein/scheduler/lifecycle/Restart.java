@@ -1,6 +1,7 @@
 package dev.skein.scheduler.lifecycle;
 
-/// What the loss of one rank means for the others; LeaderWorkerSet's restart policies.
+/// What the loss of one rank means for the others where it is not recovered alone ([Policy#recoverMillis]);
+/// LeaderWorkerSet's restart policies.
 public enum Restart {
     /// Nothing: the lost rank alone is started again.
     NONE,

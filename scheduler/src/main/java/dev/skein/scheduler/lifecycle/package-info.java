@@ -18,9 +18,8 @@
 /// reason, after a few starts in a row that did not become ready, or after many quick failures.
 ///
 /// The leader (rank 0) of a group starts first, the others as [Startup] says. What the loss of one rank means for the
-/// others is [Restart]'s to say: nothing, or that all end and start anew. Before that, a lost rank of a ready group may
-/// be
-/// *recovered*: started alone while the others keep their weights, for a bounded time.
+/// others is [Restart]'s to say: nothing, or that all end and start anew. Before that, lost ranks of a ready group may
+/// be *recovered*: started alone while the others keep their weights, for a bounded time.
 ///
 /// How many groups there are, and of which revision, is decided one level up, in [dev.skein.scheduler.rollout].
 @NullMarked

@@ -353,7 +353,7 @@ public final class JoinDesk {
     }
 
     private void lose(String reason) {
-        log.warn("group=broken reason=\"{}\"", reason);
+        log.warn("group={} reason=\"{}\"", waits() ? "recovering" : "broken", reason);
         Gathering broken = latest;
         if (!waits()) {
             lost.complete(reason);
