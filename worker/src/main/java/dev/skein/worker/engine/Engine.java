@@ -32,11 +32,16 @@ import org.slf4j.LoggerFactory;
  *
  * <p>A step that fails ends the sequences in it and no others. If the backend says that it cannot go on, the stepper may
  * know how to {@linkplain Stepper#recover recover} with the weights alone: then every sequence is computed anew from its
- * prompt and output, as after a preemption, and goes on with the id that would have come. If it does not, or the loop itself
- * breaks, all sequences end, {@link #failure} is completed and nothing is admitted any more.
+ * prompt and output, as after a preemption, and goes on with the id that would have come. If it does not, or that would be
+ * for the third time after a few steps each, or the loop itself breaks, all sequences end, {@link #failure} is completed and nothing is admitted any more.
  */
 public final class Engine implements StepLoop {
     private static final Logger log = LoggerFactory.getLogger(Engine.class);
+
+    /** What is computed breaks it if it breaks so often, with fewer steps from one time to the next. */
+    private static final int LOSSES_IN_A_ROW = 3;
+
+    private static final int STEPS_OF_TRUST = 16;
 
     /** What other threads ask of the loop. */
     sealed interface Command {
@@ -85,6 +90,8 @@ public final class Engine implements StepLoop {
     private final Set<Generation> active = new LinkedHashSet<>();
     private final List<CompletableFuture<Void>> drains = new ArrayList<>();
     private CompletableFuture<ComputeException> broken = new CompletableFuture<>();
+    private int lossesInARow;
+    private long stepsAtLoss;
     private boolean stopped;
 
     private Engine(EngineOptions options, int vocabularySize, Stepper stepper, LoadProgress progress) {
@@ -277,6 +284,7 @@ public final class Engine implements StepLoop {
     // Without the steps under way and the cache
 
     private void recover(ComputeException failed) {
+        checkCause(failed);
         log.warn("engine=recovering sequences={} reason=\"{}\"", active.size(), failed.getMessage());
         underWay.clear();
         planner.startAnew();
@@ -284,6 +292,17 @@ public final class Engine implements StepLoop {
         while (reason != null && !stopped) {
             awaitRecovery(stepper.recover(reason));
             reason = stopped ? null : resumed();
+        }
+    }
+
+    /** Who asked for what breaks it is to hear of that: others count how often a request was lost. */
+    private void checkCause(ComputeException failed) {
+        boolean soon = statistics.steps() - stepsAtLoss < STEPS_OF_TRUST;
+        stepsAtLoss = statistics.steps();
+        lossesInARow = active.isEmpty() ? 0 : soon ? lossesInARow + 1 : 1;
+        if (lossesInARow == LOSSES_IN_A_ROW) {
+            log.error("engine=suspicious losses={} within={} steps each", LOSSES_IN_A_ROW, STEPS_OF_TRUST);
+            throw failed;
         }
     }
 

@@ -49,8 +49,7 @@ final class EngineRecoveryTest {
         try (TestEngine engine = new TestEngine(model, SMALL, TinyLlama.CONTEXT)) {
             undisturbed = answers(engine);
         }
-        // The longest has 100 tokens: seven steps, and the eighth brings an id more than the life before.
-        for (int life : List.of(8, 13, 30)) {
+        for (int life : List.of(16, 19, 40)) {
             Breaking breaking = new Breaking(life, CompletableFuture.completedFuture(null));
             try (TestEngine engine = new TestEngine(model, SMALL, TinyLlama.CONTEXT, breaking::through)) {
                 List<Collected> disturbed = answers(engine);
@@ -132,6 +131,17 @@ final class EngineRecoveryTest {
             Collected waiting = engine.submit(prompt(3), GREEDY, IDS);
             assertThat(engine.engine().failure().join()).isSameAs(late);
             assertFails(waiting, Code.INTERNAL);
+        }
+    }
+
+    @Test
+    void theThirdBreakAfterAFewStepsIsTheLast() {
+        Breaking breaking = new Breaking(15, CompletableFuture.completedFuture(null));
+        try (TestEngine engine = new TestEngine(model, SMALL, TinyLlama.CONTEXT, breaking::through)) {
+            Collected poisonous = engine.submit(prompt(3), GREEDY, 100);
+            assertThat(engine.engine().failure().join()).hasMessage("made to break");
+            assertThat(breaking.recoveries).as("two, each made twice").isEqualTo(4);
+            assertFails(poisonous, Code.INTERNAL);
         }
     }
 
