@@ -156,6 +156,16 @@ static inline int end_query_of(const skein_op *op, int kv_head) {
     return end < op->query_heads ? end : op->query_heads;
 }
 
+/* Positions for which one rank computes a head that two share, before it is the other's turn. */
+#define TURN 24
+
+/* Whether it is another rank's turn to compute a query head for a position. */
+static inline int is_left(const skein_op *op, int query_head, int position) {
+    int odd = position / TURN % 2;
+    if (op->shared == SKEIN_SHARED_FIRST) return query_head == 0 && !odd;
+    return op->shared == SKEIN_SHARED_LAST && query_head == op->query_heads - 1 && odd;
+}
+
 /* The first token that one at a position sees. */
 static inline int first_seen(const skein_op *op, int position) {
     return op->window > 0 && position >= op->window ? position - op->window + 1 : 0;

@@ -62,23 +62,43 @@ static int plan_product(skein_cpu *cpu, const skein_op *norm, const skein_op *op
     return SKEIN_OK;
 }
 
+typedef struct {
+    int from;
+    int end;
+} query_heads;
+
+/* Those that share a key and value head, and are computed here for a position. */
+static query_heads heads_at(const skein_op *op, int kv_head, int position) {
+    query_heads heads = {first_query_of(op, kv_head), end_query_of(op, kv_head)};
+    if (is_left(op, heads.from, position)) heads.from++;
+    if (heads.from < heads.end && is_left(op, heads.end - 1, position)) heads.end--;
+    return heads;
+}
+
+/* Tokens of one sequence from the first on, `most` at most, for which the same heads are computed. */
+static int tokens_together(const skein_op *op, const skein_step *step, int kv_head, int first, int most) {
+    query_heads heads = heads_at(op, kv_head, step->positions[first]);
+    int next = first + 1;
+    while (next < first + most && next < step->tokens && step->sequence[next] == step->sequence[first] &&
+           step->positions[next] > step->positions[next - 1]) {
+        query_heads here = heads_at(op, kv_head, step->positions[next]);
+        if (here.from != heads.from || here.end != heads.end) break;
+        next++;
+    }
+    return next - first;
+}
+
 /* Pieces of the attention of the query heads that share a key and value head, written where there is room. Returns how many. */
 static int units_of(const skein_op *op, const skein_step *step, int by_chunk, int kv_head, attention_unit *units) {
-    int from = first_query_of(op, kv_head);
-    int end = end_query_of(op, kv_head);
-    int heads = end - from < UNIT_QUERIES ? end - from : UNIT_QUERIES;
-    int tokens = by_chunk ? 1 : UNIT_QUERIES / heads;
     int count = 0;
-    for (int first = 0, taken; first < step->tokens; first += taken) {
-        taken = 1;
-        while (taken < tokens && first + taken < step->tokens && step->sequence[first + taken] == step->sequence[first] &&
-               step->positions[first + taken] > step->positions[first + taken - 1]) {
-            taken++;
-        }
+    for (int first = 0, taken = 1; first < step->tokens; first += taken) {
+        query_heads all = heads_at(op, kv_head, step->positions[first]);
+        int heads = all.end - all.from < UNIT_QUERIES ? all.end - all.from : UNIT_QUERIES;
+        taken = by_chunk || heads == 0 ? 1 : tokens_together(op, step, kv_head, first, UNIT_QUERIES / heads);
         int begin = by_chunk ? first_seen(op, step->positions[first]) / ATTENTION_CHUNK : 0;
         int chunks = by_chunk ? chunks_of(seen_until(op, step, first)) : 1;
-        for (int head = from, here; head < end; head += here) {
-            here = heads < end - head ? heads : end - head;
+        for (int head = all.from, here; head < all.end; head += here) {
+            here = heads < all.end - head ? heads : all.end - head;
             for (int chunk = begin; chunk < chunks; chunk++, count++) {
                 if (units) units[count] = (attention_unit){first, taken, head, here, by_chunk ? chunk : -1};
             }
@@ -120,7 +140,7 @@ static int plan_attention(skein_cpu *cpu, const skein_op *op, int index) {
     for (int i = cpu->stage_count - 1; i >= 0 && !before; i--) {
         stage *each = (stage *)cpu->stages.data + i;
         if (each->kind == STAGE_ATTENTION && each->op->query_heads == op->query_heads && each->op->kv_heads == op->kv_heads &&
-            each->op->skipped == op->skipped && each->op->window == op->window) {
+            each->op->skipped == op->skipped && each->op->shared == op->shared && each->op->window == op->window) {
             before = each;
         }
     }

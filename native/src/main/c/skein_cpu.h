@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this file changes its meaning. */
-#define SKEIN_ABI 6
+#define SKEIN_ABI 7
 
 enum skein_status {
     SKEIN_OK = 0,
@@ -97,6 +97,9 @@ enum skein_op_kind {
 /* In the order of dev.skein.compute.Activation. */
 enum skein_activation { SKEIN_SILU = 0, SKEIN_GELU_TANH = 1, SKEIN_GELU = 2 };
 
+/* Which query head another rank has too: each computes it for positions of its own turns and leaves 0 for the others. */
+enum skein_shared { SKEIN_SHARED_NONE, SKEIN_SHARED_FIRST, SKEIN_SHARED_LAST };
+
 typedef struct {
     int32_t kind;
     int32_t rows;    /* how many rows of x or out count */
@@ -116,6 +119,8 @@ typedef struct {
     int32_t normalised; /* EXPERTS: whether the chosen ones' weights are made to sum to 1 */
     int32_t group;      /* query heads that share a key and value head */
     int32_t skipped;    /* of the first group, those that are not here */
+    int32_t shared;     /* ATTENTION: skein_shared */
+    int32_t reserved;
     /* EMBED, ADD_POSITIONS: table; norms, BIAS: floats; HEAD_NORM: floats of queries; products: skein_weight; ROPE_STORE: cosines and sines
        by position; EXPERTS: an array of skein_weight *, all gated ones first, then all that lead back */
     const void *weight;

@@ -117,8 +117,19 @@ static void run_heads(skein_cpu *cpu, const stage *stage, int from, int to) {
     }
 }
 
-static void run_attention(skein_cpu *cpu, const stage *stage, int thread) {
+/* What other ranks compute of a head that is shared is nothing here, so that the sum over ranks is right. */
+static void leave_heads(const skein_op *op, const skein_step *step, int from, int to) {
+    int head = op->shared == SKEIN_SHARED_FIRST ? 0 : op->query_heads - 1;
+    for (int row = from; row < to; row++) {
+        if (is_left(op, head, step->positions[row])) {
+            memset(op->out + ((size_t)row * op->query_heads + head) * op->head_size, 0, 4 * (size_t)op->head_size);
+        }
+    }
+}
+
+static void run_attention(skein_cpu *cpu, const stage *stage, int thread, int from, int to) {
     int threads = pool_active(cpu->pool);
+    if (stage->op->shared) leave_heads(stage->op, cpu->step, from, to);
     const attention_unit *units = (attention_unit *)cpu->units.data + stage->first_unit;
     for (int unit = thread; unit < stage->units; unit += threads) { /* dealt in turn: later ones of a prompt are longer */
         cpu->kernels->attention(&stage->attention, cpu->step, units[unit], cpu->own[thread].attention.data,
@@ -130,6 +141,7 @@ static void run_merge(skein_cpu *cpu, const stage *stage, int from, int to) {
     const skein_op *op = &stage->attention;
     int64_t stride = partial_floats(op->head_size);
     for (int unit = from; unit < to; unit++) {
+        if (is_left(op, unit % op->query_heads, cpu->step->positions[unit / op->query_heads])) continue;
         int chunks = chunks_of(seen_until(op, cpu->step, unit / op->query_heads));
         int begin = first_seen(op, cpu->step->positions[unit / op->query_heads]) / ATTENTION_CHUNK;
         cpu->kernels->attention_merge((const float *)cpu->partials.data + ((int64_t)unit * op->bound + begin) * stride,
@@ -199,7 +211,7 @@ static void run_stage(skein_cpu *cpu, const stage *stage, int thread) {
             run_heads(cpu, stage, from, to);
             break;
         case STAGE_ATTENTION:
-            run_attention(cpu, stage, thread);
+            run_attention(cpu, stage, thread, from, to);
             break;
         case STAGE_MERGE:
             run_merge(cpu, stage, from, to);

@@ -12,9 +12,25 @@ package dev.skein.compute;
  *     #WHOLE}: also those after it (BERT), which must all be in the same step
  * @param group query heads that share a key and value head, those of other ranks included
  * @param skipped how many of the first group's come before this rank's
+ * @param shared which query head another rank has too
  */
 public record AttentionShape(
-        int queryHeads, int kvHeads, int headSize, float scale, int window, int group, int skipped) {
+        int queryHeads, int kvHeads, int headSize, float scale, int window, int group, int skipped, Shared shared) {
+    /**
+     * A query head that two ranks have where heads do not come out even: they take turns of {@link #TURN} positions at
+     * computing it. Who does not compute it leaves 0, so that the sum over the ranks is right.
+     */
+    public enum Shared {
+        NONE,
+        /** The first is also the last of the rank before, which has the first turn. */
+        FIRST,
+        /** The last is also the first of the rank after, which has the second turn. */
+        LAST
+    }
+
+    /** As many positions as make whole pieces of work, with one, two or three heads of a group. */
+    public static final int TURN = 24;
+
     /** A window that is the whole sequence, in both directions. */
     public static final int WHOLE = -1;
 
@@ -37,7 +53,7 @@ public record AttentionShape(
 
     /** Of whole groups. */
     public AttentionShape(int queryHeads, int kvHeads, int headSize, float scale, int window) {
-        this(queryHeads, kvHeads, headSize, scale, window, group(queryHeads, kvHeads, headSize), 0);
+        this(queryHeads, kvHeads, headSize, scale, window, group(queryHeads, kvHeads, headSize), 0, Shared.NONE);
     }
 
     private static int group(int queryHeads, int kvHeads, int headSize) {
@@ -54,14 +70,13 @@ public record AttentionShape(
     }
 
     /** Some of these heads, which are all of a model's, for a rank that has no others. */
-    public AttentionShape part(int firstQuery, int queries) {
+    public AttentionShape part(int firstQuery, int queries, Shared with) {
         int first = kvHead(firstQuery);
-        int last = kvHead(firstQuery + queries - 1);
-        // Where there is one group only it may be as large as what is here of it: its heads are computed together.
-        return first == last
-                ? new AttentionShape(queries, 1, headSize, scale, window)
-                : new AttentionShape(
-                        queries, last + 1 - first, headSize, scale, window, group, (skipped + firstQuery) % group);
+        int keys = kvHead(firstQuery + queries - 1) + 1 - first;
+        // Of a single group it counts only what is here: its heads are computed together.
+        int together = keys == 1 ? queries : group;
+        int before = keys == 1 ? 0 : (skipped + firstQuery) % group;
+        return new AttentionShape(queries, keys, headSize, scale, window, together, before, with);
     }
 
     /** The key and value head that a query head reads. */
@@ -69,9 +84,19 @@ public record AttentionShape(
         return (skipped + queryHead) / group;
     }
 
-    /** Whether this rank has all of each group. */
+    /** Whether this rank computes a query head for a position. */
+    public boolean computes(int queryHead, int position) {
+        boolean second = position / TURN % 2 == 1;
+        return switch (shared) {
+            case NONE -> true;
+            case FIRST -> queryHead > 0 || second;
+            case LAST -> queryHead < queryHeads - 1 || !second;
+        };
+    }
+
+    /** Whether all heads of each group are here, and nowhere else. */
     public boolean hasWholeGroups() {
-        return queryHeads == group * kvHeads;
+        return queryHeads == group * kvHeads && shared == Shared.NONE;
     }
 
     /** Whether a token attends to those after it too. */

@@ -30,7 +30,7 @@ final class CpuOps {
         ACTIVATE
     }
 
-    private static final int OP_BYTES = 128;
+    private static final int OP_BYTES = 136;
     private static final int KIND = 0;
     private static final int ROWS = 4;
     private static final int COLUMNS = 8;
@@ -49,13 +49,14 @@ final class CpuOps {
     private static final int NORMALISED = 60;
     private static final int GROUP = 64;
     private static final int SKIPPED = 68;
-    private static final int WEIGHT = 72;
-    private static final int OTHER = 80;
-    private static final int X = 88;
-    private static final int OUT = 96;
-    private static final int CACHE = 104;
-    private static final int RESULTS = 112;
-    private static final int TOPS = 120;
+    private static final int SHARED = 72;
+    private static final int WEIGHT = 80;
+    private static final int OTHER = 88;
+    private static final int X = 96;
+    private static final int OUT = 104;
+    private static final int CACHE = 112;
+    private static final int RESULTS = 120;
+    private static final int TOPS = 128;
     private static final int FIRST_CAPACITY = 1024;
     private static final Kind[] KINDS = Kind.values();
 
@@ -202,6 +203,7 @@ final class CpuOps {
         set(op, KV_HEADS, shape.kvHeads());
         set(op, GROUP, shape.group());
         set(op, SKIPPED, shape.skipped());
+        set(op, SHARED, shape.shared().ordinal());
         set(op, HEAD_SIZE, shape.headSize());
     }
 

@@ -283,6 +283,9 @@ public final class JavaBackend extends HostBackend {
                 int[] slots = slots((JavaKvCache) cache, shape, token);
                 int first = shape.firstSeen(position(token));
                 for (int head = 0; head < shape.queryHeads(); head++) {
+                    if (!shape.computes(head, position(token))) {
+                        continue;
+                    }
                     int at = head * shape.headSize();
                     float[] query = Arrays.copyOfRange(row, at, at + shape.headSize());
                     JavaAttention.Cached cached = cached((JavaKvCache) cache, layer, slots, shape.kvHead(head));

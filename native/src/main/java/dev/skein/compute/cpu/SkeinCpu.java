@@ -19,11 +19,11 @@ import java.util.Arrays;
  */
 @SuppressWarnings("restricted")
 final class SkeinCpu {
-    static final int ABI = 6;
+    static final int ABI = 7;
     static final int NOT_FATAL_FROM = 5;
 
     /** Bytes of options, matrix, op, step, output, result, top and failure. */
-    private static final int[] SIZES = {16, 24, 128, 112, 80, 24, 8, 24};
+    private static final int[] SIZES = {16, 24, 136, 112, 80, 24, 8, 24};
 
     private static final Linker LINKER = Linker.nativeLinker();
     private static final MethodHandle ABI_NUMBER = handle("skein_abi", ADDRESS);

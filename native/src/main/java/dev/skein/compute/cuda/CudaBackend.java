@@ -533,7 +533,8 @@ public final class CudaBackend implements Backend {
         CudaKvCache held = own(cache, CudaKvCache.class);
         if (!shape.hasWholeGroups()) {
             throw new IllegalArgumentException(
-                    "%s: on a GPU, %d heads must share each key/value head".formatted(shape, shape.group()));
+                    "%s: on a GPU, each key/value head needs all of its %d query heads, and no other rank may have them"
+                            .formatted(shape, shape.group()));
         }
         checkColumns("qkv", qkv.columns(), "attention", shape.fusedColumns());
         if (held.shape().heads() != shape.kvHeads() || held.shape().headSize() != shape.headSize()) {

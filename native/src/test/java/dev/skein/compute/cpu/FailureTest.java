@@ -93,7 +93,10 @@ class FailureTest {
         refused(() -> new Routing(0, true), "0 experts");
         refused(() -> new AttentionShape(1, 1, 32, 1f, -2), "-2", "-1 for the whole sequence");
         refused(() -> new AttentionShape(5, 2, 32, 1f), "5 query heads do not share 2");
-        refused(() -> new AttentionShape(5, 2, 32, 1f, 0, 3, 2), "5 query heads after 2 others", "groups of 3");
+        refused(
+                () -> new AttentionShape(5, 2, 32, 1f, 0, 3, 2, AttentionShape.Shared.NONE),
+                "5 query heads after 2 others",
+                "groups of 3");
     }
 
     @Test

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.skein.compute.Activation;
 import dev.skein.compute.AttentionShape;
+import dev.skein.compute.AttentionShape.Shared;
 import dev.skein.compute.ElementType;
 import dev.skein.compute.HostMatrix;
 import dev.skein.compute.KvCache;
@@ -127,7 +128,7 @@ class SameBitsTest {
     @Test
     void rows() {
         for (int size : new int[] {16, 33, 64, 100}) {
-            AttentionShape shape = new AttentionShape(9, 3, size, 1f).part(2, 6);
+            AttentionShape shape = new AttentionShape(9, 3, size, 1f).part(2, 6, Shared.NONE);
             float[][] x = lab.rows(9, shape.fusedColumns());
             float[][] residual = lab.rows(9, shape.fusedColumns());
             HostMatrix wide = lab.matrix(ElementType.F32, 1, shape.fusedColumns());
@@ -325,7 +326,7 @@ class SameBitsTest {
         attention(new AttentionShape(1, 1, 64, 0.125f, AttentionShape.WHOLE), new int[] {700}, 0);
     }
 
-    /** What a rank computes of some heads is what one rank computes of all, also where groups are parted. */
+    /** What a rank computes of some heads is what one rank computes of all, also where groups are parted and heads shared. */
     @Test
     void attentionOfSomeHeads() {
         for (int window : new int[] {0, 40}) {
@@ -336,16 +337,34 @@ class SameBitsTest {
             float[][] expected = attention(oracle, whole, lengths, 10, rows, seed, 0);
             for (int from = 0; from < 9; from++) {
                 for (int to = from + 1; to <= 9; to++) {
-                    AttentionShape part = whole.part(from, to - from);
-                    float[][] here = ofHeads(rows, whole, from, part);
-                    for (HostBackend on : List.of(backend, oracle)) {
-                        assertThat(attention(on, part, lengths, 10, here, seed, 2))
-                                .as("%s of %s, heads from %d, seed %d", part, on.description(), from, lab.seed())
-                                .isDeepEqualTo(columns(expected, 32 * from, 32 * to));
+                    for (Shared shared : Shared.values()) {
+                        AttentionShape part = whole.part(from, to - from, shared);
+                        float[][] here = ofHeads(rows, whole, from, part);
+                        float[][] wanted = computed(columns(expected, 32 * from, 32 * to), part, lengths);
+                        for (HostBackend on : List.of(backend, oracle)) {
+                            assertThat(attention(on, part, lengths, 10, here, seed, 2))
+                                    .as("%s of %s, heads from %d, seed %d", part, on.description(), from, lab.seed())
+                                    .isDeepEqualTo(wanted);
+                        }
                     }
                 }
             }
         }
+    }
+
+    /** With zeros for what another rank computes. */
+    private static float[][] computed(float[][] rows, AttentionShape shape, int[] lengths) {
+        int row = 0;
+        for (int length : lengths) {
+            for (int position = 0; position < length; position++, row++) {
+                for (int head = 0; head < shape.queryHeads(); head++) {
+                    if (!shape.computes(head, position)) {
+                        Arrays.fill(rows[row], head * shape.headSize(), (head + 1) * shape.headSize(), 0f);
+                    }
+                }
+            }
+        }
+        return rows;
     }
 
     /** The columns of fused rows that a rank has. */

@@ -10,6 +10,7 @@ import java.util.List;
  * @param stage which part of the layers
  * @param keyValueHeads of keys and of values, some of which other ranks may have too
  * @param queryHeads those that read these keys and values
+ * @param sharedHead which of them another rank has too
  * @param feedForward columns between the halves of a feed-forward layer
  * @param expertFeedForward the same of each expert; empty where there are none
  * @param vocabularies rows of the head, of each tensor rank
@@ -21,6 +22,7 @@ public record Shard(
         Span layers,
         Span keyValueHeads,
         Span queryHeads,
+        AttentionShape.Shared sharedHead,
         Span feedForward,
         Span expertFeedForward,
         List<Span> vocabularies) {
@@ -39,6 +41,7 @@ public record Shard(
                 Span.all(config.layers()),
                 Span.all(config.heads().keyValues()),
                 Span.all(config.heads().queries()),
+                AttentionShape.Shared.NONE,
                 Span.all(config.feedForward()),
                 Span.all(experts == null ? 0 : experts.feedForward()),
                 List.of(Span.all(config.vocabulary())));
@@ -77,6 +80,6 @@ public record Shard(
     }
 
     AttentionShape attention(ModelConfig config, int layer) {
-        return config.attention(layer).part(queryHeads.from(), queryHeads.size());
+        return config.attention(layer).part(queryHeads.from(), queryHeads.size(), sharedHead);
     }
 }

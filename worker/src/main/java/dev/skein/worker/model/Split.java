@@ -2,6 +2,7 @@ package dev.skein.worker.model;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.skein.compute.AttentionShape.Shared;
 import dev.skein.compute.ElementType;
 import dev.skein.worker.model.Parts.Matrix;
 import java.util.ArrayList;
@@ -19,7 +20,8 @@ import java.util.stream.Stream;
  * <p>Each layer is split over the tensor ranks: attention by groups of query heads that share keys and values, so that no
  * head is cut and nothing of the cache is held twice. Where groups do not come out even (three for two ranks), query heads
  * are shared out evenly instead, if that leaves less to the rank that has most: then several ranks hold the same keys and
- * values, and each has some of the query heads that read them. So it is with fewer groups than ranks. Columns of the
+ * values, and each has some of the query heads that read them. Of an odd number of heads two ranks have one both, and take
+ * turns at it. With fewer groups than ranks, too, several ranks hold the same keys and values. Columns of the
  * feed-forward layer are shared out evenly: ranks meet after each half of a layer, so that columns cannot make up for
  * heads. The head is split by rows of the vocabulary.
  *
@@ -72,6 +74,7 @@ final class Split {
                         layers.get(stage),
                         heads.get(rank).keyValues,
                         heads.get(rank).queries,
+                        heads.get(rank).shared,
                         feedForward.get(rank),
                         experts.get(rank),
                         vocabularies));
@@ -82,7 +85,12 @@ final class Split {
 
     // Heads
 
-    private record Heads(Span keyValues, Span queries) {
+    private record Heads(Span keyValues, Span queries, Shared shared) {
+        /** Of groups of so many. */
+        static Heads of(Span queries, int group, Shared shared) {
+            return new Heads(new Span(queries.from() / group, Math.ceilDiv(queries.to(), group)), queries, shared);
+        }
+
         /** Each query head has two matrices, keys and values have one each, and all of these are of one size. */
         static int cost(List<Heads> ranks) {
             return ranks.stream()
@@ -102,13 +110,25 @@ final class Split {
             return ranksOfGroups(all, shared, together, unit);
         }
         List<Heads> whole = evenly("groups of heads", all.keyValues(), together, count.tensor()).stream()
-                .map(groups -> new Heads(groups, groups.times(shared)))
+                .map(groups -> new Heads(groups, groups.times(shared), Shared.NONE))
                 .toList();
-        List<Heads> parted = evenly("query heads", all.queries(), unit, count.tensor()).stream()
-                .map(queries ->
-                        new Heads(new Span(queries.from() / shared, Math.ceilDiv(queries.to(), shared)), queries))
-                .toList();
+        List<Heads> parted = unit == 1 && all.queries() % count.tensor() * 2 == count.tensor()
+                ? byHalves(all.queries(), shared)
+                : evenly("query heads", all.queries(), unit, count.tensor()).stream()
+                        .map(queries -> Heads.of(queries, shared, Shared.NONE))
+                        .toList();
         return Heads.cost(parted) < Heads.cost(whole) ? parted : whole;
+    }
+
+    /** Each rank has some heads and half of one, which it shares with the rank before or after. */
+    private List<Heads> byHalves(int queries, int group) {
+        int halves = 2 * queries / count.tensor();
+        return IntStream.range(0, count.tensor())
+                .mapToObj(rank -> Heads.of(
+                        new Span(rank * halves / 2, Math.ceilDiv((rank + 1) * halves, 2)),
+                        group,
+                        rank % 2 == 0 ? Shared.LAST : Shared.FIRST))
+                .toList();
     }
 
     /** Several ranks for each group. */
@@ -122,8 +142,7 @@ final class Split {
             int ranks = (group + 1) * count.tensor() / all.keyValues() - group * count.tensor() / all.keyValues();
             for (Span queries : evenly("query heads of a group", shared, unit, ranks)) {
                 int first = group * shared;
-                heads.add(
-                        new Heads(new Span(group, group + 1), new Span(first + queries.from(), first + queries.to())));
+                heads.add(Heads.of(new Span(first + queries.from(), first + queries.to()), shared, Shared.NONE));
             }
         }
         return heads;
