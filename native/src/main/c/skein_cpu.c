@@ -166,3 +166,14 @@ int skein_run(skein_cpu *cpu, const skein_step *step, const skein_op *ops, int32
     pool_run(cpu->pool, run_stages, cpu);
     return atomic_load(&cpu->status);
 }
+
+/* Fetches ahead, as another core may have written the part a moment ago: each of its lines is as far away as memory. */
+int skein_add(float *restrict sum, const float *restrict part, int64_t count) {
+    int64_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        __builtin_prefetch(part + i + 32 * LANES);
+        for (int k = 0; k < LANES; k++) sum[i + k] += part[i + k];
+    }
+    for (; i < count; i++) sum[i] += part[i];
+    return SKEIN_OK;
+}

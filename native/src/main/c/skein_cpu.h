@@ -242,6 +242,9 @@ int skein_cache_free(skein_cache *cache);
 /* Runs operations in order and returns when all are done, or none if the inputs are found wrong. */
 int skein_run(skein_cpu *cpu, const skein_step *step, const skein_op *ops, int32_t count, skein_failure *failure);
 
+/* sum[i] += part[i]; they do not overlap. */
+int skein_add(float *sum, const float *part, int64_t count);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,10 +1,12 @@
 package dev.skein.compute.collective;
 
+import dev.skein.compute.cpu.FloatAddition;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Ranks that are processes of one host and user, over memory that they share. A process holds one rank of a group, or all.
@@ -31,6 +33,7 @@ public final class SharedMemoryCollective implements Collective {
 
     private final Patience patience;
     private final OrderedSum sum = new OrderedSum();
+    private final @Nullable FloatAddition addition = FloatAddition.find().orElse(null);
     private final long[] sent;
     private final long[] received;
     /** Guards closing against {@link #abort} of another thread. */
@@ -105,6 +108,28 @@ public final class SharedMemoryCollective implements Collective {
 
     /** Adds up what lies in the slots from some byte on. */
     private void sum(MemorySegment floats, long at, long start, long length) {
+        // A call of the library costs more than a single block through arrays.
+        if (addition != null && length > BLOCK_BYTES && floats.isNative()) {
+            sumInPlace(addition, floats, at + start, start, length);
+        } else {
+            sumInBlocks(floats, at, start, length);
+        }
+    }
+
+    /** The sum of the first two ranks has the same bits either way round, so each of them starts from its own floats. */
+    private void sumInPlace(FloatAddition by, MemorySegment floats, long at, long start, long length) {
+        int first = rank < 2 ? rank : 0;
+        if (first != rank) {
+            MemorySegment.copy(memory, layout.slot(first, round) + start, floats, at, length);
+        }
+        for (int other = 0; other < size; other++) {
+            if (other != first) {
+                by.add(floats, at, memory, layout.slot(other, round) + start, length / 4);
+            }
+        }
+    }
+
+    private void sumInBlocks(MemorySegment floats, long at, long start, long length) {
         for (long block = start; block < start + length; block += BLOCK_BYTES) {
             int count = (int) (Math.min(BLOCK_BYTES, start + length - block) / 4);
             sum.first(memory, layout.slot(0, round) + block, count);

@@ -2,11 +2,13 @@ package dev.skein.compute.collective;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.function.BiFunction;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -25,6 +27,18 @@ final class CallsTest {
     @ParameterizedTest
     @MethodSource("groups")
     void sumsInTheOrderOfRanks(Ends.Kind kind, int size) throws Exception {
+        sums(kind, size, Ends::floats);
+    }
+
+    /** Which the library cannot add to. */
+    @ParameterizedTest
+    @MethodSource("groups")
+    void sumsInArraysToo(Ends.Kind kind, int size) throws Exception {
+        sums(kind, size, (_, values) -> MemorySegment.ofArray(values.clone()));
+    }
+
+    private static void sums(Ends.Kind kind, int size, BiFunction<Arena, float[], MemorySegment> memory)
+            throws Exception {
         try (Ends ends = new Ends(kind, size)) {
             for (int count : COUNTS) {
                 float[][] parts = randomFloats(size, count, count + size);
@@ -35,7 +49,7 @@ final class CallsTest {
                     }
                 }
                 for (float[] sum : ends.run((end, arena) -> {
-                    MemorySegment floats = Ends.floats(arena, parts[end.rank()]);
+                    MemorySegment floats = memory.apply(arena, parts[end.rank()]);
                     end.allReduce(floats, count);
                     return Ends.floats(floats);
                 })) {
