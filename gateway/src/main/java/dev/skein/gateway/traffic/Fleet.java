@@ -119,16 +119,17 @@ public final class Fleet implements AutoCloseable {
 
     /**
      * The machines that groups may run on, as who decides knows them; none where there is one alone, or nobody answers
-     * in time. May be called from any thread.
+     * in time. May be called from any event loop, and is done there.
      */
     public Future<Machines> machines(long millis) {
+        Context asker = vertx.getOrCreateContext();
         Promise<Machines> known = Promise.promise();
         context.runOnContext(_ -> request(SchedulerGrpcClient.ListMachines)
                 .compose(request -> request.send(MachinesRequest.getDefaultInstance()))
                 .compose(response -> response.last())
                 .timeout(millis, TimeUnit.MILLISECONDS)
                 .otherwise(Machines.getDefaultInstance())
-                .onComplete(known));
+                .onSuccess(machines -> asker.runOnContext(_ -> known.complete(machines))));
         return known.future();
     }
 
