@@ -58,6 +58,14 @@ def test_a_leader_killed_ends_its_group(split, record_property):
     disturbed(split, STREAMS, kill, processes(split, 0)[:1], "a leader killed", record_property)
 
 
+def test_a_leader_that_hangs_ends_its_group(split, record_property):
+    disturbed(split, STREAMS, stop, processes(split, 0)[:1], "a leader stopped", record_property)
+
+
+def test_both_leaders_killed(split, record_property):
+    disturbed(split, STREAMS, kill, processes(split, 0), "both leaders killed", record_property)
+
+
 def test_the_leader_of_one_group_and_the_follower_of_the_other_killed(split, record_property):
     victims = [processes(split, 0)[0], processes(split, 1)[1]]
     disturbed(split, STREAMS, kill, victims, "a rank of each group killed", record_property)

@@ -115,6 +115,21 @@ final class RecoveryTest {
         }
     }
 
+    /** As where a rank was placed anew while its machine was cut off: nothing says that the connection of before is dead. */
+    @Test
+    void aSecondProcessOfARankTakesItsPlace() throws Exception {
+        try (Group group = new Group(new RankCount(1, 2), Duration.ofSeconds(LIMIT_SECONDS), "second")) {
+            Streams undisturbed = group.streams();
+            undisturbed.end();
+            MemberProcess before = group.members.getFirst();
+            group.start(1);
+            assertThat(before.end()).isEqualTo(1);
+            group.awaitRecoveries(1);
+            assertThat(group.streams().end()).isEqualTo(undisturbed.end());
+            group.endsWell();
+        }
+    }
+
     /** Nobody computes, so only the end of the rank's call tells; what is asked meanwhile waits. */
     @Test
     void anIdleGroupRecoversAndTellsHowItIs() throws Exception {
