@@ -97,6 +97,15 @@ T exchange(T x, int from) {
 #define SKEIN_SHARED(type, name) type* name = (type*)emulator::dynamic_shared
 
 inline void __syncthreads() { emulator::barrier(); }
+inline int __syncthreads_count(int predicate) {
+    static int count;
+    emulator::barrier();
+    count = 0;
+    emulator::barrier();
+    count += predicate != 0 ? 1 : 0;
+    emulator::barrier();
+    return count;
+}
 inline void __syncwarp() { emulator::warp_barrier(); }
 
 template <typename T>

@@ -1,6 +1,8 @@
 // Chooses an id from each output's logits, or scores a given one: the rules of JavaSampler, bit for bit (only a logprob may
 // differ in its last bit). Probabilities are integers, rint(2^30 exp(logit - highest)), whose sums are exact in any order, so
-// 1,024 threads of one block agree with a loop: no sorting, thresholds are found digit by digit from histograms.
+// 1,024 threads of one block agree with a loop. Nothing is sorted: the few ids that can be chosen are brought together, by a
+// threshold from the highest value of each thread, and each is compared with all others. Where they are not few, thresholds
+// are found digit by digit from histograms.
 #include "skein.cuh"
 
 namespace {
@@ -9,6 +11,9 @@ constexpr int THREADS = 1024;
 constexpr int WARPS = THREADS / WARP;
 constexpr int COPIES = 8;
 static_assert(WARPS == WARP, "a lane for each warp's part");
+constexpr int FEW = THREADS;  // ids that are brought together: one a thread
+// Of the threads' highest values the one of this rank is exceeded by fewer than FEW values, about 710 if they lie at random.
+constexpr int MOST_OF_THREADS = 512;
 constexpr float ONE = 0x1p30f;
 constexpr float GREEDY_BELOW = 1e-5f;
 constexpr float LARGEST = 1e38f;
@@ -73,7 +78,16 @@ struct Best {
     int id;
 };
 
+// Ids that were brought together, in no order.
+struct Few {
+    int count;
+    int id[FEW];
+    float value[FEW];
+    int weight[FEW];
+};
+
 struct Scratch {
+    Few few;
     Best best[WARPS];
     int64_t sums[WARPS];
     Bins bins;
@@ -106,14 +120,43 @@ __device__ inline Best block_best(Best best, Scratch& scratch) {
     return warp_best(scratch.best[threadIdx.x % WARP]);
 }
 
-template <typename F>
-__device__ inline Best highest(int n, Scratch& scratch, F value) {
-    Best best{-INFINITY, 0x7fffffff};
-    for (int i = threadIdx.x; i < n; i += THREADS) {
-        Best here{value(i), i};
-        best = better(here, best) ? here : best;
+// Calls visit(i, values[i]) for every index, each in one thread, with so many loads under way.
+template <typename T, typename F>
+__device__ inline void each(const T* values, int n, F visit) {
+    constexpr int AT_ONCE = 8;
+    int i = threadIdx.x;
+    for (; i + (AT_ONCE - 1) * THREADS < n; i += AT_ONCE * THREADS) {
+        T some[AT_ONCE];
+#pragma unroll
+        for (int j = 0; j < AT_ONCE; j++) {
+            some[j] = values[i + j * THREADS];
+        }
+#pragma unroll
+        for (int j = 0; j < AT_ONCE; j++) {
+            visit(i + j * THREADS, some[j]);
+        }
     }
-    return block_best(best, scratch);
+    for (; i < n; i += THREADS) {
+        visit(i, values[i]);
+    }
+}
+
+// The highest of this thread's values, and of all.
+struct Top {
+    Best own;
+    Best best;
+};
+
+template <typename F>
+__device__ inline Top top_of(const float* values, int n, Scratch& scratch, F value) {
+    Best own{-INFINITY, 0x7fffffff};
+    each(values, n, [&](int i, float x) {
+        float here = value(i, x);
+        if (here > own.value) {
+            own = Best{here, i};
+        }
+    });
+    return Top{own, block_best(own, scratch)};
 }
 
 __device__ inline int weight_of(float value, float highest) {
@@ -127,6 +170,38 @@ __device__ inline uint32_t ordered(float x) {
 }
 
 __device__ inline float unordered(uint32_t u) { return __uint_as_float(u >> 31 ? u & 0x7fffffffu : ~u); }
+
+// The k-th highest of the keys that the threads have, one each.
+__device__ inline uint32_t kth_of_threads(int k, uint32_t key) {
+    uint32_t edge = 0;
+    for (int bit = 31; bit >= 0; bit--) {
+        uint32_t higher = edge | 1u << bit;
+        if (__syncthreads_count(key >= higher) >= k) {
+            edge = higher;
+        }
+    }
+    return edge;
+}
+
+// Brings together the ids of the values that are wanted; false if they are more than FEW.
+template <typename T, typename W>
+__device__ inline bool gather(const T* values, int n, Few& few, W wanted) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        few.count = 0;
+    }
+    __syncthreads();
+    each(values, n, [&](int i, T x) {
+        if (wanted(x)) {
+            int at = atomicAdd(&few.count, 1);
+            if (at < FEW) {
+                few.id[at] = i;
+            }
+        }
+    });
+    __syncthreads();
+    return few.count <= FEW;
+}
 
 // Goes through keys from one end and adds up what each weighs; returns the key at which the sum first exceeds `limit`, and in
 // `before` the sum before that key. The sum of all must exceed `limit`.
@@ -221,12 +296,22 @@ __device__ inline uint64_t mix(uint64_t z) {
     return z ^ z >> 31;
 }
 
+// An output's random number, as a share of a sum.
+__device__ inline int64_t random_share(const int* slot, int64_t sum) {
+    uint64_t seed = (uint64_t)(uint32_t)slot[SEED_HIGH] << 32 | (uint32_t)slot[SEED_LOW];
+    uint64_t random = mix(mix(seed + GOLDEN) + (uint64_t)((int64_t)slot[POSITION] + 1) * GOLDEN);
+    return (int64_t)__umul64hi(random, (uint64_t)sum);
+}
+
+// What may be dropped of a sum so that top_p stays; one id always stays, and it is the heaviest.
+__device__ inline int64_t may_drop(float topP, int64_t sum) {
+    return topP < 1.f ? min((int64_t)((1.0 - (double)topP) * (double)sum), sum - 1) : 0;
+}
+
 // Drops the lightest ids while what was dropped stays within the limit, of equals the higher ids first.
 __device__ inline void keep_top_p(int n, float topP, int* weights, Scratch& scratch) {
     sum_ranges(n, scratch, [&](int i) { return (int64_t)weights[i]; });
-    int64_t sum = total(scratch, WARPS);
-    // One always stays, and it is the heaviest: a limit below the sum sees to that.
-    int64_t limit = min((int64_t)((1.0 - (double)topP) * (double)sum), sum - 1);
+    int64_t limit = may_drop(topP, total(scratch, WARPS));
     uint64_t lighter;
     uint32_t edge = key_beyond<false>(
         n, (uint64_t)limit, lighter, scratch, [&](int i) { return (uint32_t)weights[i]; },
@@ -250,11 +335,67 @@ __device__ inline void keep_top_p(int n, float topP, int* weights, Scratch& scra
     __syncthreads();
 }
 
+// top_p and the draw among ids that were brought together, by a thread each. All ids that are not among them are lighter,
+// and weigh `rest` together; -1 if not all of these are dropped.
+__device__ inline int draw_of_few(const int* slot, int64_t rest, Scratch& scratch) {
+    Few& few = scratch.few;
+    int count = few.count;
+    bool mine = (int)threadIdx.x < count;
+    int id = mine ? few.id[threadIdx.x] : 0;
+    int weight = mine ? few.weight[threadIdx.x] : 0;
+    int64_t limit = may_drop(((const float*)slot)[TOP_P], block_sum((int64_t)weight, scratch.sums) + rest);
+    if (rest > limit) {
+        return -1;
+    }
+    int64_t dropped = rest + weight;
+    for (int j = 0; j < (mine ? count : 0); j++) {
+        int other = few.weight[j];
+        dropped += other < weight || (other == weight && few.id[j] > id) ? other : 0;
+    }
+    weight = dropped > limit ? weight : 0;
+    __syncthreads();
+    few.weight[threadIdx.x] = weight;
+    int64_t share = random_share(slot, block_sum((int64_t)weight, scratch.sums));
+    int64_t below = 0;
+    for (int j = 0; j < (mine ? count : 0); j++) {
+        below += few.id[j] < id ? few.weight[j] : 0;
+    }
+    if (below <= share && share < below + weight) {
+        scratch.found[2] = id;
+    }
+    __syncthreads();
+    return (int)scratch.found[2];
+}
+
+// The same among those that top_k may keep: all with fewer than k above them. What else there is weighs nothing.
+template <typename S, typename W>
+__device__ inline int draw_of_top_k(const float* from, int k, const int* slot, Scratch& scratch, S scaled, W weigh) {
+    Few& few = scratch.few;
+    bool mine = (int)threadIdx.x < few.count;
+    float value = mine ? scaled(from[few.id[threadIdx.x]]) : 0.f;
+    few.value[threadIdx.x] = value;
+    __syncthreads();
+    int above = 0;
+    for (int j = 0; j < (mine ? few.count : 0); j++) {
+        above += few.value[j] > value ? 1 : 0;
+    }
+    few.weight[threadIdx.x] = mine && above < k ? weigh(value) : 0;
+    __syncthreads();
+    return draw_of_few(slot, 0, scratch);
+}
+
+// The same among the heaviest; `sum`: of all weights that this thread has seen.
+__device__ inline int draw_of_heaviest(const int* weights, int64_t sum, const int* slot, Scratch& scratch) {
+    Few& few = scratch.few;
+    int weight = (int)threadIdx.x < few.count ? weights[few.id[threadIdx.x]] : 0;
+    few.weight[threadIdx.x] = weight;
+    return draw_of_few(slot, block_sum(sum - weight, scratch.sums), scratch);
+}
+
 // The first id at which the weights so far exceed a random share of their sum.
-__device__ inline int draw(int n, uint64_t seed, int position, const int* weights, Scratch& scratch) {
+__device__ inline int draw(int n, const int* slot, const int* weights, Scratch& scratch) {
     sum_ranges(n, scratch, [&](int i) { return (int64_t)weights[i]; });
-    uint64_t random = mix(mix(seed + GOLDEN) + (uint64_t)((int64_t)position + 1) * GOLDEN);
-    int64_t share = (int64_t)__umul64hi(random, (uint64_t)total(scratch, WARPS));
+    int64_t share = random_share(slot, total(scratch, WARPS));
     int warp = threadIdx.x / WARP;
     int lane = threadIdx.x % WARP;
     int64_t below = total(scratch, warp);
@@ -347,71 +488,126 @@ __device__ inline void process(const float* raw, int n, const int* slot, const i
     __syncthreads();
 }
 
-__device__ inline int choose(const float* raw, int n, const int* slot, const int* history, const int* bias,
+__device__ inline int choose(const float* raw, Top ofRaw, int n, const int* slot, const int* history, const int* bias,
                              const int* allowed, float* work, int* weights, Scratch& scratch) {
     const float* number = (const float*)slot;
     const float* from = raw;
-    if ((slot[ALLOWED_LENGTH] | slot[BIAS_LENGTH] | slot[HISTORY_LENGTH]) != 0) {
+    Top top = ofRaw;
+    auto bounded = [](float x) { return x != x ? -INFINITY : fminf(x, LARGEST); };
+    bool processed = (slot[ALLOWED_LENGTH] | slot[BIAS_LENGTH] | slot[HISTORY_LENGTH]) != 0;
+    if (processed) {
         process(raw, n, slot, history, bias, allowed, work, weights, scratch);
         from = work;
     }
-    auto bounded = [&](int i) { return from[i] != from[i] ? -INFINITY : fminf(from[i], LARGEST); };
-    Best best = highest(n, scratch, bounded);
-    if (best.value == -INFINITY) {
-        return highest(n, scratch, [&](int i) { return raw[i]; }).id;
+    if (processed || top.best.value > LARGEST) {
+        top = top_of(from, n, scratch, [&](int, float x) { return bounded(x); });
+    }
+    if (top.best.value == -INFINITY) {
+        return ofRaw.best.id;
     }
     float temperature = number[TEMPERATURE];
     if (!(temperature >= GREEDY_BELOW)) {
-        return best.id;
+        return top.best.id;
     }
-    auto scaled = [&](int i) { return __fdiv_rn(bounded(i), temperature); };
-    float top = __fdiv_rn(best.value, temperature);
+    auto scaled = [&](float x) { return __fdiv_rn(bounded(x), temperature); };
+    float highest = __fdiv_rn(top.best.value, temperature);
     double lightest = fmin((double)number[MIN_P], 1.0) * (double)ONE;
+    auto weigh = [&](float value) {
+        int weight = weight_of(value, highest);
+        return weight < lightest ? 0 : weight;
+    };
     float lowest = -INFINITY;
     int k = slot[TOP_K];
     if (k > 0 && k < n) {
+        if (k <= MOST_OF_THREADS && highest < INFINITY) {
+            float edge = unordered(kth_of_threads(k, ordered(top.own.value)));
+            // Different values may become equals when they are divided: those a little lower come along.
+            edge -= fabsf(edge) * 0x1p-20f + 1e-30f;
+            if (gather(from, n, scratch.few, [&](float x) { return x >= edge && x > -INFINITY; })) {
+                return draw_of_top_k(from, k, slot, scratch, scaled, weigh);
+            }
+        }
         uint64_t above;
         lowest = unordered(key_beyond<true>(
-            n, (uint64_t)k - 1, above, scratch, [&](int i) { return ordered(scaled(i)); },
+            n, (uint64_t)k - 1, above, scratch, [&](int i) { return ordered(scaled(from[i])); },
             [](int) { return 1u; }));
     }
-    for (int i = threadIdx.x; i < n; i += THREADS) {
-        float value = scaled(i);
-        int weight = weight_of(value, top);
-        weights[i] = weight < lightest || value < lowest ? 0 : weight;
-    }
+    int64_t sum = 0;
+    int heaviest = 0;
+    each(from, n, [&](int i, float x) {
+        float value = scaled(x);
+        int weight = value < lowest ? 0 : weigh(value);
+        weights[i] = weight;
+        sum += weight;
+        heaviest = max(heaviest, weight);
+    });
     __syncthreads();
     if (number[TOP_P] < 1.f) {
+        int edge = max((int)kth_of_threads(MOST_OF_THREADS, (uint32_t)heaviest), 1);
+        if (gather(weights, n, scratch.few, [&](int weight) { return weight >= edge; })) {
+            int id = draw_of_heaviest(weights, sum, slot, scratch);
+            if (id >= 0) {
+                return id;
+            }
+        }
         keep_top_p(n, number[TOP_P], weights, scratch);
     }
-    uint64_t seed = (uint64_t)(uint32_t)slot[SEED_HIGH] << 32 | (uint32_t)slot[SEED_LOW];
-    return draw(n, seed, slot[POSITION], weights, scratch);
+    return draw(n, slot, weights, scratch);
+}
+
+// Puts the likeliest ids in order, each in the place of its rank; false if they are not few.
+template <typename L>
+__device__ inline bool rank_tops(const float* raw, Top top, int n, int count, int2* tops, Few& few, L logprob) {
+    if (count > MOST_OF_THREADS) {
+        return false;
+    }
+    float edge = unordered(kth_of_threads(count, ordered(top.own.value)));
+    if (!gather(raw, n, few, [&](float x) { return x >= edge; })) {
+        return false;
+    }
+    bool mine = (int)threadIdx.x < few.count;
+    Best own{mine ? raw[few.id[threadIdx.x]] : 0.f, mine ? few.id[threadIdx.x] : 0};
+    few.value[threadIdx.x] = own.value;
+    __syncthreads();
+    int rank = 0;
+    for (int j = 0; j < (mine ? few.count : 0); j++) {
+        rank += better(Best{few.value[j], few.id[j]}, own) ? 1 : 0;
+    }
+    if (mine && rank < count) {
+        tops[rank] = make_int2(own.id, __float_as_int(logprob(own.value)));
+    }
+    return true;
 }
 
 // Logprob and rank of an id in the raw distribution, and the likeliest ids.
-__device__ inline void score(const float* raw, int n, int id, int count, Result& result, int2* tops, Scratch& scratch) {
-    Best best = highest(n, scratch, [&](int i) { return raw[i]; });
+__device__ inline void score(const float* raw, Top top, int n, int id, int count, Result& result, int2* tops,
+                             Scratch& scratch) {
     int64_t sum = 0;
     int64_t rank = 0;
-    for (int i = threadIdx.x; i < n; i += THREADS) {
-        sum += weight_of(raw[i], best.value);
-        rank += raw[i] >= raw[id] ? 1 : 0;
-    }
+    float chosen = raw[id];
+    each(raw, n, [&](int, float x) {
+        sum += weight_of(x, top.best.value);
+        rank += x >= chosen ? 1 : 0;
+    });
     sum = block_sum(sum, scratch.sums);
     rank = block_sum(rank, scratch.sums);
     double logSum = log((double)sum * 0x1p-30);
-    double top = best.value;
-    auto logprob = [=](float value) { return (float)((double)value - top - logSum); };
+    double highest = top.best.value;
+    auto logprob = [=](float value) { return (float)((double)value - highest - logSum); };
     if (threadIdx.x == 0) {
-        result.logprob = logprob(raw[id]);
+        result.logprob = logprob(chosen);
         result.rank = (int)rank;
     }
+    if (count == 0 || rank_tops(raw, top, n, count, tops, scratch.few, logprob)) {
+        return;
+    }
+    Best best = top.best;
     for (int k = 0; k < count; k++) {
         if (threadIdx.x == 0) {
-            tops[k] = make_int2(best.id, __float_as_int(logprob(raw[best.id])));
+            tops[k] = make_int2(best.id, __float_as_int(logprob(best.value)));
         }
         Best last = best;
-        best = highest(n, scratch, [&](int i) { return better(last, Best{raw[i], i}) ? raw[i] : -INFINITY; });
+        best = top_of(raw, n, scratch, [&](int i, float x) { return better(last, Best{x, i}) ? x : -INFINITY; }).best;
     }
 }
 
@@ -437,13 +633,13 @@ extern "C" __global__ void __launch_bounds__(1024, 1)
         before += max(0, min(outputs[(int64_t)i * SLOTS + LOGPROBS], n));
     }
     before = block_sum(before, scratch.sums);
-    for (int i = threadIdx.x; i < n; i += THREADS) {
-        if (!(fabsf(raw[i]) < INFINITY)) {
+    Top top = top_of(raw, n, scratch, [&](int i, float x) {
+        if (!(fabsf(x) < INFINITY)) {
             scratch.status = NOT_FINITE;
             scratch.bad = i;
         }
-    }
-    __syncthreads();
+        return x;
+    });
     int id = slot[TARGET];
     if (scratch.status == OK && (id < -1 || id >= n)) {
         __syncthreads();
@@ -455,11 +651,11 @@ extern "C" __global__ void __launch_bounds__(1024, 1)
     __syncthreads();
     if (fine) {
         if (id < 0) {
-            id = choose(raw, n, slot, history, bias, allowed, work + (int64_t)blockIdx.x * n,
+            id = choose(raw, top, n, slot, history, bias, allowed, work + (int64_t)blockIdx.x * n,
                         weights + (int64_t)blockIdx.x * n, scratch);
         }
         if (slot[LOGPROBS] >= 0) {
-            score(raw, n, id, min(slot[LOGPROBS], n), result, tops + before, scratch);
+            score(raw, top, n, id, min(slot[LOGPROBS], n), result, tops + before, scratch);
         }
     }
     if (threadIdx.x == 0) {
