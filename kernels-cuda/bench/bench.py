@@ -22,7 +22,7 @@ I, F, L = np.int32, np.float32, np.int64
 CUDA = torch.device("cuda")
 COLD_BYTES = 512 << 20
 SAMPLES = 25
-ALL = "SKEIN_BENCH_ALL" in os.environ  # each kernel that could do it, not only the one that is used
+ALL = os.environ.get("SKEIN_BENCH_ALL")  # each kernel that could do it and whose name begins so, not only the one that is used
 FLOAT, ADD, GATED = range(3)
 
 
@@ -127,17 +127,17 @@ class Bench:
             fits += ["matmul_many", "skinny_128", "wide_128", "wide_192", "flat_256"]
         fits += [f"even_{n}" for n in (16, 32, 64, 128, 256) if n < 2 * tokens or n == 16][-2:]
         if ALL:
-            return [k for k in fits if self.device.has("skein_" + k)]
+            return [k for k in fits if self.device.has("skein_" + k) and k.startswith(tuple(ALL.split(",")))]
         return [self.chosen(tokens, -(-row_tiles // 8), -(-columns // 64))]
 
     def chosen(self, tokens, row_blocks, stages, four=""):
         """As CudaMatmul and CudaHopperMatmul choose where the same bits are not asked for; four: "q4_" for weights of four bits."""
-        if tokens <= 8 or not self.device.has("skein_even_16"):
+        if tokens <= (4 if four else 8) or not self.device.has("skein_even_16"):
             sizes = (8, 16, 64) if four else (8, 16, 32, 64)
             fits = next((n for n in sizes if tokens <= n), None)
             return f"matmul_{'q4r_' if four and fits == 8 else four}{fits or (64 if four else 'many')}"
         if tokens <= 128:
-            return next(f"even_{four}{n}" for n in (16, 32, 64, 128) if tokens <= n)
+            return next(f"even_{four}{n}" for n in (8, 16, 32, 64, 128) if tokens <= n)
 
         def whole(size, stage):
             return -(-row_blocks * -(-tokens // size) // 132) * (stages * stage + 3)
@@ -205,7 +205,7 @@ class Bench:
             nibbles = torch.cat([file[:, :, 4:] & 15, file[:, :, 4:] >> 4], 2).float()
             plain = (nibbles * scales[:, :, :1].float() + scales[:, :, 1:].float()).bfloat16().view(rows, columns)
             peers = [plain.clone() for _ in range(self.copies(2 * rows * columns))]
-            for tokens in (1, 8, 16, 32, 64, 256, 2048):
+            for tokens in (1, 4, 8, 16, 32, 64, 256, 2048):
                 name = f"four bits {rows} x {columns}, {tokens} rows"
                 if not self.want(name):
                     continue
@@ -214,7 +214,7 @@ class Bench:
                 peer = torch.empty(tokens, rows, dtype=torch.bfloat16, device=CUDA)
                 theirs = [lambda w=w: torch.mm(x, w.t(), out=peer) for w in peers]
                 for kernel in dict.fromkeys([self.chosen(tokens, rows // 128, groups, "q4_")] +
-                                            ([f"matmul_q4_{8 if tokens <= 8 else 64}"] if ALL else [])):
+                                            (["matmul_q4r_8", "even_q4_8"] if ALL and tokens <= 8 else [])):
                     ours = [lambda w=w: multiply(self.device, kernel, w.data_ptr(), x.data_ptr(), out.data_ptr(), rows, rows // 16,
                                                  columns // 16, tokens, FLOAT, True) for w in weights]
                     out.fill_(float("nan"))

@@ -242,6 +242,118 @@ struct Tiles {
     }
 };
 
+// The way of a warpgroup's sums to their rows: some tokens at a time through one of two places in shared memory, so that each
+// thread stores 16 bytes, and those of a token lie beside each other.
+struct Outlet {
+    static constexpr int THREADS = 4 * WARP;
+    static constexpr int ROUND = 32;              // tokens
+    static constexpr int ROW = 4 * TILE * 4;      // bytes of a token: four row tiles of floats
+    static constexpr int EIGHT = 8 * ROW + 3 * 32;  // of eight tokens, each pair a little further: no two lanes meet in a bank
+    static constexpr int PLACE = ROUND / 8 * EIGHT;
+    static constexpr int BYTES = 2 * 2 * PLACE;   // of two warpgroups
+
+    uint8_t* base;
+
+    __device__ Outlet(uint8_t* base) : base(base + group() * 2 * PLACE) {}
+
+    __device__ static int group() { return threadIdx.x / THREADS; }
+    __device__ static int place_of(int token) { return token / 8 * EIGHT + token % 8 * ROW + token % 8 / 2 * 32; }
+    __device__ static bool of_floats(int mode) { return mode == STORE_FLOAT || mode == STORE_ADD; }
+
+    // Whole 16 bytes of a row of out.
+    __device__ static bool takes(int rows, int mode) { return rows % (of_floats(mode) ? 4 : 8) == 0; }
+
+    __device__ static void meet() {
+        asm volatile("bar.sync %0, %1;" ::"r"(1 + group()), "n"(THREADS) : "memory");
+    }
+
+    // A warp's sums of the accumulator tile whose first token is in `to`.
+    __device__ static void put(uint8_t* to, const float (&s)[4], int mode) {
+        int lane = threadIdx.x % WARP;
+        int warp = threadIdx.x / WARP % 4;
+        to += place_of(lane % 4 * 2);
+        if (of_floats(mode)) {
+            float* at = (float*)to + warp * TILE + lane / 4;
+            at[0] = s[0];
+            at[8] = s[2];
+            at[ROW / 4] = s[1];
+            at[ROW / 4 + 8] = s[3];
+        } else if (mode == STORE_BF16) {
+            bf16* at = (bf16*)to + warp * TILE + lane / 4;
+            at[0] = to_bf16(s[0]);
+            at[8] = to_bf16(s[2]);
+            at[ROW / 2] = to_bf16(s[1]);
+            at[ROW / 2 + 8] = to_bf16(s[3]);
+        } else {
+            bf16* at = (bf16*)to + warp * 8 + lane / 4;
+            at[0] = to_bf16(gated(s[0], s[2], mode));
+            at[ROW / 2] = to_bf16(gated(s[1], s[3], mode));
+        }
+    }
+
+    // From a place to rows of out, `vectors` of 16 bytes a token.
+    template <int VECTORS>
+    __device__ static void take(const uint8_t* from, uint8_t* to, int64_t rowBytes, int bytes, int tokens, bool add) {
+        constexpr int EACH = ROUND * VECTORS / THREADS;
+        uint4 were[EACH];
+#pragma unroll
+        for (int i = 0; i < EACH; i++) {
+            int at = threadIdx.x % THREADS + i * THREADS;
+            int token = at / VECTORS;
+            int column = at % VECTORS * 16;
+            if (add && token < tokens && column < bytes) {
+                were[i] = *(const uint4*)(to + token * rowBytes + column);
+            }
+        }
+        meet();
+#pragma unroll
+        for (int i = 0; i < EACH; i++) {
+            int at = threadIdx.x % THREADS + i * THREADS;
+            int token = at / VECTORS;
+            int column = at % VECTORS * 16;
+            if (token < tokens && column < bytes) {
+                uint4 v = *(const uint4*)(from + place_of(token) + column);
+                if (add) {
+                    v = make_uint4(sum(v.x, were[i].x), sum(v.y, were[i].y), sum(v.z, were[i].z), sum(v.w, were[i].w));
+                }
+                *(uint4*)(to + token * rowBytes + column) = v;
+            }
+        }
+    }
+
+    __device__ static uint32_t sum(uint32_t a, uint32_t b) {
+        return __float_as_uint(__fadd_rn(__uint_as_float(b), __uint_as_float(a)));
+    }
+
+    template <int TOKENS>
+    __device__ void store(void* out, int rows, int rowBlock, int firstToken, int tokens, const float (&sums)[TOKENS / 2], int mode) {
+        static_assert(TOKENS / ROUND % 2 == 0, "each tile begins with the first place");
+        int unit = of_floats(mode) ? 4 : 2;
+        int ofTile = mode == STORE_GATED || mode == STORE_GATED_GELU ? 8 : TILE;
+        int row = (rowBlock * ROW_TILES + group() * 4) * ofTile;
+        int bytes = min(4 * ofTile, rows - row) * unit;
+#pragma unroll
+        for (int n = 0; n < TOKENS; n += ROUND) {
+            uint8_t* place = base + n / ROUND % 2 * PLACE;
+#pragma unroll
+            for (int i = n / 8; i < (n + ROUND) / 8; i++) {
+                const float some[4] = {sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]};
+                put(place + (i - n / 8) * EIGHT, some, mode);
+            }
+            int64_t token = firstToken + n;
+            uint8_t* to = (uint8_t*)out + (token * rows + row) * unit;
+            int left = tokens - firstToken - n;
+            if (of_floats(mode)) {
+                take<16>(place, to, (int64_t)rows * unit, bytes, left, mode == STORE_ADD);
+            } else if (ofTile == TILE) {
+                take<8>(place, to, (int64_t)rows * unit, bytes, left, false);
+            } else {
+                take<4>(place, to, (int64_t)rows * unit, bytes, left, false);
+            }
+        }
+    }
+};
+
 template <int TOKENS, int STAGES, bool SLICED, bool FOUR_BITS, typename S>
 __device__ inline void run(const Map& weight, const Map& x, void* out, int rows, int rowTiles, int kTiles, int tokens,
                            int mode) {
@@ -274,6 +386,7 @@ __device__ inline void run(const Map& weight, const Map& x, void* out, int rows,
     int warp = threadIdx.x / WARP;
     int lane = threadIdx.x % WARP;
     int slice = SLICED ? slice_tiles(kTiles) : kTiles;
+    Outlet outlet(ring.base + ring.BYTES - 1024);
     for (int tile = blockIdx.x; tile < tiles.count(); tile += gridDim.x) {
         float sum[TOKENS / 2];
         float total[SLICED ? TOKENS / 2 : 1];
@@ -296,20 +409,23 @@ __device__ inline void run(const Map& weight, const Map& x, void* out, int rows,
         int rowBlock, tokenBlock;
         tiles.place(tile, rowBlock, tokenBlock);
         int rowTile = rowBlock * ROW_TILES + warp;
-        if (rowTile < rowTiles) {
-            int token = tokenBlock * TOKENS + lane % 4 * 2;
-            if constexpr (SLICED) {
+        int token = tokenBlock * TOKENS + lane % 4 * 2;
+        if constexpr (SLICED) {
+            if (rowTile < rowTiles) {
                 store_all<TOKENS>(out, rows, rowTile, lane / 4, token, tokens, total, mode, same_row);
-            } else {
-                store_all<TOKENS>(out, rows, rowTile, lane / 4, token, tokens, sum, mode, same_row);
             }
+        } else if (Outlet::takes(rows, mode)) {
+            outlet.store<TOKENS>(out, rows, rowBlock, tokenBlock * TOKENS, tokens, sum, mode);
+        } else if (rowTile < rowTiles) {
+            store_all<TOKENS>(out, rows, rowTile, lane / 4, token, tokens, sum, mode, same_row);
         }
     }
 }
 
 }  // namespace wide
 
-// As skein_matmul_*. Grid: any, one block a multiprocessor is best; block: 384; shared memory: Ring::BYTES.
+// As skein_matmul_*. Grid: any, one block a multiprocessor is best; block: 384; shared memory: Ring::BYTES, and if not SLICED
+// Outlet::BYTES, too.
 #define SKEIN_WIDE(NAME, TOKENS, STAGES, SLICED, FOUR_BITS, S)                                                         \
     extern "C" __global__ void __launch_bounds__(384, 1)                                                               \
         NAME(const __grid_constant__ Map weight, const __grid_constant__ Map x, void* out, int rows, int rowTiles,     \
@@ -344,12 +460,10 @@ struct Shares {
 
 // A warp's sums of a tile of which blocks `first` to `last` have a piece each. They leave theirs in `parts`; true in the one
 // that comes last, which then has all sums. The counts are zeros before and after.
-template <int TOKENS>
+template <int TOKENS, int AT_ONCE>
 __device__ inline bool meet(float (&sum)[TOKENS / 2], float4* parts, int* counts, int first, int last) {
     constexpr int COUNT = TOKENS / 8;
-    // Loads under way together: a way through L2 is what this takes.
-    constexpr int AT_ONCE = TOKENS <= 64 ? COUNT : 4;
-    constexpr int BLOCKS = 4;
+    constexpr int BLOCKS = 4;  // whose loads are under way together: a way through L2 is what this takes
     int warp = threadIdx.x / WARP;
     int lane = threadIdx.x % WARP;
     // A block's share begins in one tile that is not whole at most, and ends in one.
@@ -444,7 +558,7 @@ __device__ inline void gather(uint8_t* base, uint32_t shared, const float (&sum)
     cluster_sync();  // others may still read what is here
 }
 
-template <int TOKENS, int STAGES, bool FOUR_BITS>
+template <int TOKENS, int STAGES, bool FOUR_BITS, int BLOCKS>
 __device__ inline void run(const Map& weight, const Map& x, void* out, int rows, int rowTiles, int kTiles, int tokens,
                            int mode, float4* parts, int* counts) {
     SKEIN_SHARED(uint8_t, dynamic);
@@ -494,16 +608,17 @@ __device__ inline void run(const Map& weight, const Map& x, void* out, int rows,
         }
         return;
     }
-    more_registers<240>();
+    more_registers<BLOCKS == 1 ? 240 : 104>();
     dependency_wait();
     dependents_start();
     int lane = threadIdx.x % WARP;
+    constexpr int AT_ONCE = BLOCKS > 1 ? TOKENS == 8 ? 1 : 2 : TOKENS <= 64 ? TOKENS / 8 : 4;  // as registers allow
     for (int at = begin; at < end;) {
         int tile = at / ofTile;
         int steps = min((tile + 1) * ofTile, end) - at;
         at += steps;
         float sum[TOKENS / 2];
-        ring.template multiply_all<true>(sum, steps);
+        ring.template multiply_all<BLOCKS == 1>(sum, steps);
         tiles.place(tile, rowBlock, tokenBlock);
         int rowTile = rowBlock * ROW_TILES + threadIdx.x / WARP;
         if (ofCluster > 1) {
@@ -512,7 +627,7 @@ __device__ inline void run(const Map& weight, const Map& x, void* out, int rows,
         }
         int first = shares.of(tile * ofTile);
         int last = shares.of((tile + 1) * ofTile - 1);
-        if (rowTile < rowTiles && (first == last || meet<TOKENS>(sum, parts, counts, first, last))) {
+        if (rowTile < rowTiles && (first == last || meet<TOKENS, AT_ONCE>(sum, parts, counts, first, last))) {
             store_all<TOKENS>(out, rows, rowTile, lane / 4, tokenBlock * TOKENS + lane % 4 * 2, tokens, sum, mode, same_row);
         }
     }
@@ -520,21 +635,24 @@ __device__ inline void run(const Map& weight, const Map& x, void* out, int rows,
 
 }  // namespace even
 
-// As skein_matmul_*. Grid: any up to the number of stages of all tiles, one block a multiprocessor is best; or in clusters of up
-// to four blocks, not more than a tile has stages, one cluster for each tile. Block: 384; shared memory: Ring::BYTES. parts: 1024 * TOKENS bytes a block, of any content; counts: 8 zeros a block.
-#define SKEIN_EVEN(NAME, TOKENS, STAGES, FOUR_BITS)                                                                    \
-    extern "C" __global__ void __launch_bounds__(384, 1)                                                               \
+// As skein_matmul_*. Grid: any up to the number of stages of all tiles, as many blocks as there is room for are best; or in
+// clusters of up to four blocks, not more than a tile has stages, one cluster for each tile. Block: 384; shared memory:
+// Ring::BYTES; BLOCKS: that share a multiprocessor. parts: 1024 * TOKENS bytes a block, of any content; counts: 8 zeros a block.
+#define SKEIN_EVEN(NAME, TOKENS, STAGES, FOUR_BITS, BLOCKS)                                                            \
+    extern "C" __global__ void __launch_bounds__(384, BLOCKS)                                                          \
         NAME(const __grid_constant__ Map weight, const __grid_constant__ Map x, void* out, int rows, int rowTiles,     \
              int kTiles, int tokens, int mode, float4* parts, int* counts) {                                           \
-        even::run<TOKENS, STAGES, FOUR_BITS>(weight, x, out, rows, rowTiles, kTiles, tokens, mode, parts, counts);     \
+        even::run<TOKENS, STAGES, FOUR_BITS, BLOCKS>(weight, x, out, rows, rowTiles, kTiles, tokens, mode, parts,      \
+                                                     counts);                                                          \
     }
-SKEIN_EVEN(skein_even_16, 16, 11, false)
-SKEIN_EVEN(skein_even_32, 32, 10, false)
-SKEIN_EVEN(skein_even_64, 64, 8, false)
-SKEIN_EVEN(skein_even_128, 128, 6, false)
-SKEIN_EVEN(skein_even_256, 256, 4, false)
-SKEIN_EVEN(skein_even_q4_16, 16, 30, true)
-SKEIN_EVEN(skein_even_q4_32, 32, 24, true)
-SKEIN_EVEN(skein_even_q4_64, 64, 16, true)
-SKEIN_EVEN(skein_even_q4_128, 128, 10, true)
-SKEIN_EVEN(skein_even_q4_256, 256, 6, true)
+SKEIN_EVEN(skein_even_16, 16, 11, false, 1)
+SKEIN_EVEN(skein_even_32, 32, 10, false, 1)
+SKEIN_EVEN(skein_even_64, 64, 8, false, 1)
+SKEIN_EVEN(skein_even_128, 128, 6, false, 1)
+SKEIN_EVEN(skein_even_256, 256, 4, false, 1)
+SKEIN_EVEN(skein_even_q4_8, 8, 18, true, 2)
+SKEIN_EVEN(skein_even_q4_16, 16, 15, true, 2)
+SKEIN_EVEN(skein_even_q4_32, 32, 12, true, 2)
+SKEIN_EVEN(skein_even_q4_64, 64, 16, true, 1)
+SKEIN_EVEN(skein_even_q4_128, 128, 10, true, 1)
+SKEIN_EVEN(skein_even_q4_256, 256, 6, true, 1)

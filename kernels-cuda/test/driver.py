@@ -98,7 +98,7 @@ class Device:
     def meeting_place(self):
         """What the products of equal shares take besides: parts, for any of them, and counts, which are zeros between launches."""
         if self.meeting is None:
-            sizes = (MULTIPROCESSORS * 1024 * 256, MULTIPROCESSORS * 32)
+            sizes = (MULTIPROCESSORS * 1024 * 256, MULTIPROCESSORS * 2 * 32)
             self.meeting = [self.allocate(size) for size in sizes]
             for at, size, value in zip(self.meeting, sizes, (0xff, 0)):
                 self.owned.remove(at)
@@ -159,7 +159,13 @@ MULTIPROCESSORS = 132  # of an H100 or H200; any number gives the same result
 STAGES = {"skinny": {16: 6, 32: 5, 64: 4, 128: 6}, "wide": {16: 11, 32: 10, 64: 8, 128: 6, 192: 5}, "flat": {256: 4},
           "even": {16: 11, 32: 10, 64: 8, 128: 6, 256: 4}}
 STAGES_OF_FOUR_BITS = {"skinny": {16: 12, 32: 10, 64: 7}, "wide": {128: 9}, "flat": {256: 5},
-                       "even": {16: 30, 32: 24, 64: 16, 128: 10, 256: 6}}
+                       "even": {8: 18, 16: 15, 32: 12, 64: 16, 128: 10, 256: 6}}
+OUTLET = 34304  # shared memory through which the sums of a flat kernel go
+
+
+def beside(size, four):
+    """How many blocks of an even kernel share a multiprocessor."""
+    return 2 if four and size <= 32 else 1
 
 
 def cluster_of(rows, made, stages, blocks, four):
@@ -193,8 +199,11 @@ def multiply(device, kernel, weight, x, out, rows, row_tiles, k_tiles, tokens, m
         grid, block = (8, up(row_tiles, 8), up(tokens, size)), 288
         if family != "skinny":
             grid, block = (min(blocks, made),), 384
+        if family == "flat":
+            shared += OUTLET
         if family == "even":
             stages = up(k_tiles, 4)
+            blocks *= beside(size, four)
             cluster = cluster or cluster_of(size, made, stages, blocks, four)
             grid = (made * cluster if cluster > 1 else sharing(made, stages, blocks),)
         weight = Map.four_bits(device, weight, row_tiles, up(k_tiles, 4)) if four else Map.weight(device, weight, row_tiles, k_tiles)

@@ -249,8 +249,8 @@ class KernelTest(unittest.TestCase):
                             np.testing.assert_array_equal(got, expected, f"{name}, {kernel}, {rows} x {columns}, {tokens} tokens")
 
     def test_even_matmul(self):
-        """Equal shares of the columns: other bits, but the same ones each time, however many blocks there are to share."""
-        kernels = [f"even_{n}" for n in (16, 32, 64, 128, 256) if self.device.has(f"skein_even_{n}")]
+        """Equal shares of the columns, or all in one chain: other bits, but the same ones each time."""
+        kernels = [k for k in ("even_16", "even_32", "even_64", "even_128", "even_256", "flat_256") if self.device.has("skein_" + k)]
         for rows, columns in ((1, 16), (17, 48), (200, 576), (40, 2064), (300, 1088)):
             weight = rounded(self.random.standard_normal((rows, columns)))
             at = self.device.put(tiles(to_bf16(weight)))
@@ -273,18 +273,18 @@ class KernelTest(unittest.TestCase):
                         np.testing.assert_array_equal(bits[2], residual + bits[0], what)
 
     def test_even_gated_matmul(self):
-        gate, up = (rounded(self.random.standard_normal((150, 576)) / 24) for _ in range(2))
-        weight = self.device.put(tiles(self.gated(to_bf16(gate), to_bf16(up))))
-        for tokens in (13, 70, 256):
+        for rows, tokens in itertools.product((150, 152), (13, 70, 256)):
+            gate, up = (rounded(self.random.standard_normal((rows, 576)) / 24) for _ in range(2))
+            weight = self.device.put(tiles(self.gated(to_bf16(gate), to_bf16(up))))
             x = rounded(self.random.standard_normal((tokens, 576)))
             g, u = x.astype(np.float64) @ gate.T, x.astype(np.float64) @ up.T
             expected = g / (1 + np.exp(-g)) * u
-            for kernel, blocks in itertools.product(("even_16", "even_64", "even_256"), (5, 132)):
+            for kernel, blocks in itertools.product(("even_16", "even_64", "even_256", "flat_256"), (5, 132)):
                 if self.device.has("skein_" + kernel):
-                    out = self.out((tokens, 150), np.uint16)
-                    multiply(self.device, kernel, weight, self.device.put(to_bf16(x)), out, 150, 19, 36, tokens, GATED, blocks=blocks)
-                    self.near(from_bf16(self.read(out, (tokens, 150), np.uint16)), expected, np.abs(expected) / 200 + 1e-3,
-                              f"{kernel}: {tokens} tokens, {blocks} blocks")
+                    out = self.out((tokens, rows), np.uint16)
+                    multiply(self.device, kernel, weight, self.device.put(to_bf16(x)), out, rows, 19, 36, tokens, GATED, blocks=blocks)
+                    self.near(from_bf16(self.read(out, (tokens, rows), np.uint16)), expected, np.abs(expected) / 200 + 1e-3,
+                              f"{kernel}: {rows} rows, {tokens} tokens, {blocks} blocks")
 
     def test_four_bits_with_rounded_scales(self):
         for rows, columns in ((16, 32), (37, 96), (150, 576), (16, 2112)):
@@ -298,7 +298,7 @@ class KernelTest(unittest.TestCase):
                 d, m = (np.abs(np.ascontiguousarray(file[:, :, i:i + 2]).view(np.float16).astype(np.float64)) for i in (0, 2))
                 # d and m are off by 2^-9 each, and then the element is.
                 most = np.repeat((15 * d + (m if name == "Q4_1" else 8 * d)) / 256, 32, 2).reshape(rows, columns)
-                for kernel in ("matmul_q4r_8", "even_q4_16", "even_q4_32", "even_q4_64", "even_q4_128", "even_q4_256", "flat_q4_256"):
+                for kernel in ("matmul_q4r_8", "even_q4_8", "even_q4_16", "even_q4_32", "even_q4_64", "even_q4_128", "even_q4_256", "flat_q4_256"):
                     for tokens in (1, 9, 70) if self.device.has("skein_" + kernel) else ():
                         x = rounded(self.random.standard_normal((tokens, columns)))
                         out = self.out((tokens, rows), F)
@@ -521,7 +521,7 @@ class KernelTest(unittest.TestCase):
         ids = lambda most: self.random.integers(0, n, self.random.integers(0, most)).tolist()
         history = ids(40) if pick([True, False]) else []
         return {"target": -1, "logprobs": int(pick([-1, 0, 1, 5, 2 * n])) if n < 50 else int(pick([-1, 0, 3])),
-                "top_k": int(pick([0, 1, 3, 40, n, n + 1])), "temperature": float(pick([0, 1e-6, 0.3, 1, 1.7])),
+                "top_k": int(pick([0, 1, 3, 40, 600, n, n + 1])), "temperature": float(pick([0, 1e-6, 0.3, 1, 1.7])),
                 "top_p": float(pick([1, 0.9, 0.5, 1e-6, 0])), "min_p": float(pick([0, 0.05, 1])),
                 "repetition": float(pick([1, 1.3])), "frequency": float(pick([0, 0.4])), "presence": float(pick([0, 0.7])),
                 "seed": int(self.random.integers(0, 1 << 63)), "position": int(self.random.integers(0, 1000)),

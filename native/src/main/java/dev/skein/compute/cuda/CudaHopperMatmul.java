@@ -13,7 +13,11 @@ import java.util.Optional;
  * (kernels-cuda/NOTES.md).
  */
 final class CudaHopperMatmul {
+    /** With fewer rows {@code matmul.cu} is as fast or faster, */
     private static final int FEWEST_ROWS = 9;
+
+    /** and {@code quantised.cu}. */
+    private static final int FEWEST_OF_FOUR_BITS = 5;
 
     private static final int SLICES = 8;
     private static final int ROW_TILES = 8;
@@ -23,6 +27,14 @@ final class CudaHopperMatmul {
     private static final int ALIGNMENT = 1024;
     private static final int SKINNY_THREADS = 288;
     private static final int WIDE_THREADS = 384;
+
+    /** Shared memory through which the sums of a flat kernel go. */
+    private static final int OUTLET_BYTES = 34304;
+
+    /** Blocks of four bits and few rows that share a multiprocessor: what they wait for are products, not the memory. */
+    private static final int BESIDE = 2;
+
+    private static final int MOST_BESIDE = 32;
 
     /** Up to so many rows the kernel of the next size is best, */
     private static final int FEW = 64;
@@ -56,9 +68,10 @@ final class CudaHopperMatmul {
     /** Where the blocks of an even kernel leave their sums of tiles that they share, and how many have. */
     private record Meeting(DeviceMemory parts, DeviceMemory counts) {
         static Meeting of(CudaContext context, CudaStream stream) {
-            int blocks = context.device().multiprocessors();
+            int multiprocessors = context.device().multiprocessors();
             Meeting meeting = new Meeting(
-                    context.allocate((long) blocks * PART_BYTES * MOST_ROWS), context.allocate(blocks * COUNT_BYTES));
+                    context.allocate((long) multiprocessors * PART_BYTES * MOST_ROWS),
+                    context.allocate(multiprocessors * BESIDE * COUNT_BYTES));
             stream.fill(meeting.counts, 0);
             return meeting;
         }
@@ -99,6 +112,11 @@ final class CudaHopperMatmul {
                     : Math.ceilDiv(made * stages, blocks) * stageMicros + blockMicros + meetingMicros();
         }
 
+        /** Blocks that share a multiprocessor. */
+        int beside() {
+            return share == Share.EVEN && fourBits && rows <= MOST_BESIDE ? BESIDE : 1;
+        }
+
         private double meetingMicros() {
             return rows * 0.1;
         }
@@ -131,13 +149,22 @@ final class CudaHopperMatmul {
             add(name, Share.WHOLE, rows, stages, stageMicros, 3);
         }
 
+        void flat(String name, int rows, int stages, double stageMicros) {
+            add(name, Share.WHOLE, rows, stages, OUTLET_BYTES, stageMicros, 3);
+        }
+
         void even(String name, int rows, int stages, double stageMicros, double blockMicros) {
             add(name, Share.EVEN, rows, stages, stageMicros, blockMicros);
         }
 
         private void add(String name, Share share, int rows, int stages, double stageMicros, double blockMicros) {
+            add(name, share, rows, stages, 0, stageMicros, blockMicros);
+        }
+
+        private void add(
+                String name, Share share, int rows, int stages, int bytes, double stageMicros, double blockMicros) {
             int weightBytes = ROW_TILES * (fourBits ? CudaWeight.GROUP_BYTES : STAGE_TILES * CudaWeight.TILE_BYTES);
-            int shared = stages * (weightBytes + rows * ROW_BYTES + BARRIER_BYTES) + ALIGNMENT;
+            int shared = stages * (weightBytes + rows * ROW_BYTES + BARRIER_BYTES) + ALIGNMENT + bytes;
             kernels.find(name)
                     .map(kernel -> new Variant(kernel, share, fourBits, rows, shared, stageMicros, blockMicros))
                     .ifPresent(found::add);
@@ -168,7 +195,7 @@ final class CudaHopperMatmul {
 
     /** What it takes of a device's memory at most. */
     static long bytes(CudaDevice device) {
-        return (long) device.multiprocessors() * (PART_BYTES * MOST_ROWS + COUNT_BYTES);
+        return (long) device.multiprocessors() * (PART_BYTES * MOST_ROWS + BESIDE * COUNT_BYTES);
     }
 
     private static List<Variant> tiles(Finder finder, boolean sameBits) {
@@ -186,7 +213,7 @@ final class CudaHopperMatmul {
             finder.even("skein_even_64", 64, 8, 0, 0);
             finder.even("skein_even_128", 128, 6, 0.42, 8.8);
             finder.even("skein_even_256", 256, 4, 0.69, 10);
-            finder.wide("skein_flat_256", 256, 4, 0.73);
+            finder.flat("skein_flat_256", 256, 4, 0.73);
         }
         finder.wide("skein_wide_128", 128, 6, 0.5);
         finder.wide("skein_wide_192", 192, 5, 0.63);
@@ -200,19 +227,19 @@ final class CudaHopperMatmul {
             finder.skinny("skein_skinny_q4_64", 64, 7, 0, 0);
             finder.wide("skein_wide_q4_128", 128, 9, 0.55);
         } else {
-            finder.even("skein_even_q4_16", 16, 30, 0, 0);
-            finder.even("skein_even_q4_32", 32, 24, 0, 0);
+            finder.even("skein_even_q4_8", 8, 18, 0, 0);
+            finder.even("skein_even_q4_16", 16, 15, 0, 0);
+            finder.even("skein_even_q4_32", 32, 12, 0, 0);
             finder.even("skein_even_q4_64", 64, 16, 0, 0);
             finder.even("skein_even_q4_128", 128, 10, 0.42, 6);
             finder.even("skein_even_q4_256", 256, 6, 0.78, 10);
-            finder.wide("skein_flat_q4_256", 256, 5, 0.73);
+            finder.flat("skein_flat_q4_256", 256, 5, 0.73);
         }
         return finder.found;
     }
 
-    /** With fewer rows {@code matmul.cu} and {@code quantised.cu} are as fast or faster. */
-    static boolean takes(int rows) {
-        return rows >= FEWEST_ROWS;
+    boolean takes(CudaWeight weight, int rows) {
+        return rows >= (weight.fourBits() && meeting.isPresent() ? FEWEST_OF_FOUR_BITS : FEWEST_ROWS);
     }
 
     void enqueue(CudaStream stream, CudaWeight weight, long x, CudaBuffer out, int rows, Store store) {
@@ -237,8 +264,9 @@ final class CudaHopperMatmul {
                 Meeting place = meeting.orElseThrow();
                 kernel.with(place.parts).with(place.counts);
                 int stages = weight.columnGroups();
-                int cluster = variant.cluster(made, stages, multiprocessors);
-                int blocks = cluster > 1 ? made * cluster : variant.sharing(made, stages, multiprocessors);
+                int room = multiprocessors * variant.beside();
+                int cluster = variant.cluster(made, stages, room);
+                int blocks = cluster > 1 ? made * cluster : variant.sharing(made, stages, room);
                 kernel.clusters(cluster);
                 kernel.launch(stream, blocks, 1, 1, WIDE_THREADS, variant.shared);
             }

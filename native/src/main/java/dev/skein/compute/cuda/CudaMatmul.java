@@ -64,7 +64,7 @@ final class CudaMatmul {
     }
 
     void enqueue(CudaStream stream, CudaWeight weight, long x, CudaBuffer out, int rows, Store store) {
-        if (hopper.isPresent() && CudaHopperMatmul.takes(rows)) {
+        if (hopper.isPresent() && hopper.get().takes(weight, rows)) {
             hopper.get().enqueue(stream, weight, x, out, rows, store);
             return;
         }
