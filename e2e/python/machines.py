@@ -201,7 +201,7 @@ class Network:
         subprocess.run(["ip", "netns", "del", self.hub], capture_output=True)
 
     def ranks(self):
-        """All ranks that run, read from their processes alone; one that is stopped does not run."""
+        """All ranks that run at one moment, read from their processes alone; one that is stopped does not run."""
         marks = {f"-Dskein.machine={machine.address}": machine for machine in self.machines}
         found = []
         for entry in os.listdir("/proc"):
@@ -209,15 +209,20 @@ class Network:
                 continue
             words = command_line(entry).split(" ")
             machine = next((marks[word] for word in words if word in marks), None)
-            if machine and status_field(entry, "State") not in (None, "Z", "X", "T"):
+            if machine and runs(entry):
                 name = environment(entry).get("SKEIN_RANK")
                 if name:
                     found.append(Rank(int(entry), name, machine))
-        return found
+        # Processes are read one after another: what still runs now ran when the last one was read.
+        return [rank for rank in found if runs(rank.pid)]
 
     def logs(self):
         return "\n".join(
             f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}" for log in sorted(self.folder.glob("*.log")))
+
+
+def runs(pid):
+    return status_field(pid, "State") not in (None, "Z", "X", "T")
 
 
 def environment(pid):
