@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from server import ROOT, command_line, kill, status_field, until
+from server import ROOT, command_line, kill, run_skein, status_field, until
 
 TOKEN = "of-this-test-alone-0123456789"
 PORT = 7070
@@ -86,6 +86,12 @@ class Host:
         found = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, text=True).stdout
         return [int(pid) for pid in found.split()]
 
+    def tls(self):
+        """The flags that name this host's certificate."""
+        folder = self.network.certificates / self.ip
+        return ["--tls-ca", str(folder / "ca.pem"), "--tls-cert", str(folder / "cert.pem"),
+                "--tls-key", str(folder / "key.pem")]
+
     def die(self):
         for pid in self.processes():
             kill(pid)
@@ -108,13 +114,13 @@ class Machine(Host):
             "scheduler", "--listen", self.address, "--join", *others, "--agents", *followers,
             "--token-file", str(self.network.token), "--state", str(self.network.folder / f"{self.name}.json"),
             "--cores", str(CORES), "--label", f"rack=r{self.number % 2}",
-            "--keep-seconds", str(self.network.keep))
+            "--keep-seconds", str(self.network.keep), *self.tls())
 
     def skein(self, command, *words, seconds=90):
         """A command that asks this machine: exit code and output."""
         return self.run(
             str(ROOT / "skein"), command, *words, "--scheduler", self.address, "--token-file",
-            str(self.network.token), seconds=seconds)
+            str(self.network.token), *self.tls(), seconds=seconds)
 
     def hold(self, stopped):
         for pid in self.processes():
@@ -140,7 +146,7 @@ class Edge(Host):
     def start(self, *machines):
         schedulers = [word for machine in machines for word in ("--scheduler", machine.address)]
         self.launch("gateway", *schedulers, "--token-file", str(self.network.token), "--host", self.ip,
-                    "--port", str(HTTP_PORT))
+                    "--port", str(HTTP_PORT), *self.tls())
 
     def ask(self, path, body=None, seconds=30):
         """The status and the JSON of an answer; 0 and nothing where there is none."""
@@ -181,8 +187,12 @@ class Network:
         self.machines = [Machine(self, number) for number in range(1, voters + followers + 1)]
         self.voters, self.followers = self.machines[:voters], self.machines[voters:]
         self.edge = Edge(self, 100)
+        self.certificates = self.folder / "certs"
 
     def __enter__(self):
+        hosts = [host.ip for host in (*self.machines, self.edge)]
+        code, said = run_skein("cert", "--out", str(self.certificates), *hosts)
+        assert code == 0, said
         try:
             ip("netns", "add", self.hub)
             ip("-n", self.hub, "link", "add", "br0", "type", "bridge")

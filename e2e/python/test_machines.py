@@ -1,6 +1,6 @@
-"""Five machines, of which three vote, serve two groups behind one gateway: machines die, are cut off and come back.
+"""Five machines with certificates, of which three vote, serve two groups behind one gateway.
 
-SKEIN_MACHINE_ROUNDS says how many faults of random kinds the last test makes.
+They die, are cut off and come back. SKEIN_MACHINE_ROUNDS says how many faults of random kinds the last test makes.
 """
 
 import collections
@@ -108,6 +108,15 @@ def test_any_machine_takes_what_is_wanted_and_a_gateway_elsewhere_serves_it(netw
         told = machine.skein("status")[1]
         assert [told.count(word) for word in (" decides ", " votes ", " follows ")] == [1, 2, 2], told
     assert len(network.edge.ask("/skein/status")[1]["machines"]) == 5
+
+
+def test_who_has_no_certificate_is_refused(network, owners):
+    first = network.machines[0]
+    words = [str(machines.ROOT / "skein"), "status", "--scheduler", first.address, "--token-file", str(network.token)]
+    code, said = first.run(*words)
+    assert code == 1 and "does not answer" in said, said
+    code, said = first.run(*words, *first.tls())
+    assert code == 0 and "chat" in said, said
 
 
 def test_what_fits_nowhere_is_explained(network, owners):

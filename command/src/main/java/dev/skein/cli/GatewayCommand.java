@@ -3,9 +3,11 @@ package dev.skein.cli;
 import dev.skein.cli.control.Target;
 import dev.skein.cli.settings.ServeSettings;
 import dev.skein.cli.settings.Settings;
+import dev.skein.cli.settings.TlsSettings;
 import dev.skein.gateway.Gateway;
 import dev.skein.gateway.GatewayException;
 import dev.skein.gateway.GatewayOptions;
+import dev.skein.protocol.tls.Encryption;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import java.nio.file.Path;
@@ -22,6 +24,9 @@ final class GatewayCommand {
 
               --scheduler HOST:PORT   any member of the cluster; given again, another for when this one is lost
               --token-file FILE       holds the cluster's token
+              --tls-ca FILE, --tls-cert FILE, --tls-key FILE
+                                      PEM files of the cluster's authority, of this machine's certificate and of its
+                                      key, as skein cert makes them; default: nothing is encrypted
               --host, --port, --api-key and what else concerns HTTP: as skein serve --help tells
             """;
 
@@ -42,8 +47,9 @@ final class GatewayCommand {
             members.add(member(Target.checked("--scheduler", taken(rest, "--scheduler"))));
         } while (rest.contains("--scheduler"));
         String token = Target.token(Path.of(taken(rest, "--token-file")));
-        return new GatewayCommand(ServeCommand.settings(rest))
-                .serve(new GatewayOptions.SchedulerAddress(members, token));
+        Settings settings = ServeCommand.settings(rest, TlsSettings.ALL);
+        Encryption encryption = TlsSettings.read(TlsSettings.of(settings).orElse(null));
+        return new GatewayCommand(settings).serve(new GatewayOptions.SchedulerAddress(members, token, encryption));
     }
 
     private static GatewayOptions.SchedulerAddress.Member member(String address) {
@@ -64,6 +70,11 @@ final class GatewayCommand {
 
     private int serve(GatewayOptions.SchedulerAddress scheduler) throws Exception {
         Logging.level(settings.find(ServeSettings.UVICORN_LOG_LEVEL).orElse(settings.get(ServeSettings.LOG_LEVEL)));
+        TlsSettings.warnIfPlain(
+                scheduler.encryption(),
+                scheduler.members().stream()
+                        .map(GatewayOptions.SchedulerAddress.Member::toString)
+                        .toList());
         Vertx vertx = Vertx.vertx(new VertxOptions().setWarningExceptionTime(Long.MAX_VALUE));
         Gateway gateway;
         try {

@@ -1,10 +1,12 @@
 package dev.skein.cli;
 
+import dev.skein.protocol.tls.TlsFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /// How this program is started once more as a worker: the same Java, the same class path, its own options.
 final class JavaCommand {
@@ -22,9 +24,11 @@ final class JavaCommand {
     /// A worker that listens on an address of this machine.
     ///
     /// @param mark a word of the command line that is for whoever looks at it
-    static List<String> worker(String host, String mark) {
+    /// @param tls what it speaks with; null for nothing
+    static List<String> worker(String host, String mark, @Nullable TlsFiles tls) {
         List<String> command = new ArrayList<>(worker());
         command.addAll(1, List.of("-D" + WorkerParameters.HOST + "=" + host, mark));
+        command.addAll(1, tls == null ? List.of() : tls.properties());
         return command;
     }
 

@@ -2,9 +2,13 @@ package dev.skein.cli;
 
 import dev.skein.cli.client.Arguments;
 import dev.skein.cli.control.Target;
+import dev.skein.cli.control.TlsFlags;
 import dev.skein.cli.model.SkeinHome;
+import dev.skein.cli.settings.TlsSettings;
 import dev.skein.compute.cuda.CudaDevice;
 import dev.skein.compute.cuda.CudaProbe;
+import dev.skein.protocol.tls.Encryption;
+import dev.skein.protocol.tls.TlsFiles;
 import dev.skein.scheduler.LocalSubstrate;
 import dev.skein.scheduler.agent.Devices;
 import dev.skein.scheduler.agent.Gpu;
@@ -78,6 +82,9 @@ final class SchedulerCommand {
             description = "holds the cluster's token, the same on all machines")
     private Path tokenFile = Path.of("");
 
+    @CommandLine.Mixin
+    private final TlsFlags tls = new TlsFlags();
+
     @CommandLine.Option(
             names = "--cores",
             paramLabel = "N",
@@ -132,10 +139,12 @@ final class SchedulerCommand {
 
     private int serve() throws Exception {
         Logging.level(logLevel);
-        Member.Options options = options();
+        TlsFiles files = tls.files().orElse(null);
+        Member.Options options = options(TlsSettings.read(files));
+        TlsSettings.warnIfPlain(options.encryption(), List.of(listen));
         String host = listen.substring(0, listen.lastIndexOf(':'));
         LocalSubstrate local = new LocalSubstrate(
-                host, JavaCommand.worker(host, options.mark()), 0, FreeMemory::bytes, System.err::println);
+                host, JavaCommand.worker(host, options.mark(), files), 0, FreeMemory::bytes, System.err::println);
         Runtime.getRuntime().addShutdownHook(new Thread(local::close, "end-children"));
         Member member = member(options, local);
         System.out.println("skein: " + listen + " is one of "
@@ -161,7 +170,7 @@ final class SchedulerCommand {
         }
     }
 
-    private Member.Options options() {
+    private Member.Options options(Encryption encryption) {
         Target.checked("--listen", listen);
         join.forEach(address -> Target.checked("--join", address));
         agents.forEach(address -> Target.checked("--agents", address));
@@ -193,6 +202,7 @@ final class SchedulerCommand {
                     List.copyOf(voters),
                     List.copyOf(new TreeSet<>(agents)),
                     Target.token(tokenFile),
+                    encryption,
                     file(),
                     times);
         } catch (IllegalArgumentException e) {

@@ -20,6 +20,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -52,7 +53,14 @@ final class ServeCommand {
     }
 
     static Settings settings(List<String> arguments) {
-        return new SettingsReader(ServeSettings.ALL, ServeSettings.MODEL_FILE).read(arguments, System.getenv());
+        return settings(arguments, List.of());
+    }
+
+    /// @param more that the command knows
+    static Settings settings(List<String> arguments, List<Setting<?>> more) {
+        List<Setting<?>> all =
+                Stream.concat(ServeSettings.ALL.stream(), more.stream()).toList();
+        return new SettingsReader(all, ServeSettings.MODEL_FILE).read(arguments, System.getenv());
     }
 
     /// When the command was given: the script says it, else this Java machine's own start.

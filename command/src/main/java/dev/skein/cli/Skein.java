@@ -38,6 +38,7 @@ public final class Skein {
                 "chat",
                 new Entry("talk to a model in the terminal", words -> ChatCommand.run(words, OwnServer::start)));
         commands.put("scheduler", new Entry("join this machine to a cluster", SchedulerCommand::run));
+        commands.put("cert", new Entry("make certificates for the machines of a cluster", CertCommand::run));
         commands.put("gateway", new Entry("serve the groups of a cluster over HTTP", GatewayCommand::run));
         commands.put(
                 "status",

@@ -1,5 +1,7 @@
 package dev.skein.cli;
 
+import dev.skein.protocol.tls.Encryption;
+import dev.skein.protocol.tls.TlsFiles;
 import dev.skein.scheduler.RankOrder;
 import dev.skein.scheduler.RankReport;
 import dev.skein.worker.GroupMember;
@@ -87,7 +89,7 @@ final class WorkerProcess {
     private Running lead(RankOrder order) {
         WorkerParameters parameters = WorkerParameters.decode(order.parameters());
         Logging.level(parameters.logLevel());
-        Worker worker = Worker.start(parameters.options(order.token()), event -> tell(event, order));
+        Worker worker = Worker.start(parameters.options(order.token()), encryption(), event -> tell(event, order));
         return new Running(worker.failure(), new CompletableFuture<>(), worker::close, worker::statistics);
     }
 
@@ -98,8 +100,14 @@ final class WorkerProcess {
                 Integer.parseInt(order.leader().substring(colon + 1)),
                 order.token(),
                 OptionalInt.of(order.rank()),
+                encryption(),
                 event -> tell(event, order));
         return new Running(member.failure(), member.ended(), member::close, Optional::empty);
+    }
+
+    /// As the agent of this machine speaks; on a machine alone, not at all.
+    private static Encryption encryption() {
+        return TlsFiles.ofProperties().map(Encryption::of).orElse(Encryption.NONE);
     }
 
     private void tell(WorkerListener.Event event, RankOrder order) {

@@ -91,7 +91,8 @@ class ArchitectureTest {
     void hazelcastStaysBehindTheStore() {
         noClasses()
                 .that()
-                .haveNameNotMatching("dev\\.skein\\.scheduler\\.(GroupStore|OfflineNode|DeploymentStore).*")
+                .haveNameNotMatching(
+                        "dev\\.skein\\.scheduler\\.(GroupStore|OfflineNode|DeploymentStore|EncryptedNode|EncryptedLink).*")
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("com.hazelcast..")

@@ -66,7 +66,7 @@ final class Front extends VerticleBase {
 
     @Override
     public Future<?> start() {
-        WorkerCalls own = new WorkerCalls(vertx);
+        WorkerCalls own = new WorkerCalls(vertx, shared.options().scheduler().encryption());
         calls = own;
         Desk made = new Desk(shared, own);
         desk = made;

@@ -60,7 +60,7 @@ public final class Gateway implements AutoCloseable {
         this.vertx = vertx;
         this.options = options;
         this.fleet = new Fleet(vertx, options.scheduler());
-        this.calls = new WorkerCalls(vertx);
+        this.calls = new WorkerCalls(vertx, options.scheduler().encryption());
         this.pool = vertx.createSharedWorkerExecutor(
                 "skein-text", Math.clamp(Runtime.getRuntime().availableProcessors() / 2, 2, 4), 1, TimeUnit.MINUTES);
         this.shared = new Shared(options, fleet, pool);

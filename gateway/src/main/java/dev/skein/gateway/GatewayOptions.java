@@ -3,6 +3,7 @@ package dev.skein.gateway;
 import static java.util.Objects.requireNonNull;
 
 import dev.skein.gateway.openai.SamplingDefaults;
+import dev.skein.protocol.tls.Encryption;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -108,16 +109,18 @@ public record GatewayOptions(
      *
      * @param members at any of them; one that does not answer is left for the next
      * @param token sent as {@code authorization: Bearer TOKEN}; null sends none
+     * @param encryption of what is said to it, and to the groups that it names
      */
     public record SchedulerAddress(
-            List<Member> members, @Nullable String token) {
+            List<Member> members, @Nullable String token, Encryption encryption) {
         public SchedulerAddress {
             members = List.copyOf(members);
             check(!members.isEmpty(), "there is no address of a scheduler");
         }
 
+        /** One process that is not encrypted. */
         public SchedulerAddress(String host, int port, @Nullable String token) {
-            this(List.of(new Member(host, port)), token);
+            this(List.of(new Member(host, port)), token, Encryption.NONE);
         }
 
         /** One process that knows the groups. */

@@ -11,6 +11,7 @@ import com.hazelcast.map.IMap;
 import com.hazelcast.map.listener.EntryAddedListener;
 import com.hazelcast.map.listener.EntryUpdatedListener;
 import com.hazelcast.spi.merge.LatestUpdateMergePolicy;
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.KeptDeployment;
 import dev.skein.protocol.v1.KeptDeployments;
 import java.io.IOException;
@@ -30,6 +31,8 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
+import javax.net.ssl.SSLContext;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -64,17 +67,28 @@ public final class DeploymentStore implements AutoCloseable {
     /// @param host and port where this member listens for others
     /// @param members HOST:PORT of all, this one included
     /// @param token known to all members, and only to them
+    /// @param encryption of what members say to each other
     /// @param file what is wanted, for when all start anew
     /// @throws IllegalStateException if the file holds something else
-    public DeploymentStore(String host, int port, List<String> members, String token, Path file) {
+    public DeploymentStore(
+            String host, int port, List<String> members, String token, Encryption encryption, Path file) {
         this.file = file;
         this.members = members.size();
         read();
-        this.member = CompletableFuture.supplyAsync(() -> join(config(host, port, members, token)), writer);
+        this.member = CompletableFuture.supplyAsync(
+                () -> join(instance(config(host, port, members, token), members, encryption.context())), writer);
     }
 
-    private HazelcastInstance join(Config config) {
-        HazelcastInstance instance = HazelcastInstanceFactory.newHazelcastInstance(config);
+    private static HazelcastInstance instance(Config config, List<String> members, @Nullable SSLContext tls) {
+        if (tls == null) {
+            return HazelcastInstanceFactory.newHazelcastInstance(config);
+        }
+        EncryptedNode.prepare(config);
+        return HazelcastInstanceFactory.newHazelcastInstance(
+                config, config.getInstanceName(), new EncryptedNode(tls, members));
+    }
+
+    private HazelcastInstance join(HazelcastInstance instance) {
         IMap<String, byte[]> map = instance.getMap(MAP);
         map.addEntryListener((EntryAddedListener<String, byte[]>) event -> learn(event.getValue()), true);
         map.addEntryListener((EntryUpdatedListener<String, byte[]>) event -> learn(event.getValue()), true);

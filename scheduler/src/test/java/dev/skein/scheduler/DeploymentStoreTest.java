@@ -3,6 +3,8 @@ package dev.skein.scheduler;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.skein.protocol.tls.Authority;
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.KeptDeployments;
 import dev.skein.scheduler.lifecycle.Policy;
 import dev.skein.scheduler.rollout.Deployment;
@@ -16,12 +18,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class DeploymentStoreTest {
     private static final Template OLD = template("old");
     private static final Template NEW = template("new");
+    private static final int JOIN_SECONDS = 120;
 
     @TempDir
     Path folder;
@@ -85,13 +91,43 @@ class DeploymentStoreTest {
                 .hasMessage(file() + " does not say what is wanted; if other machines know it, delete the file");
     }
 
+    @Test
+    void membersOfOneAuthorityFindEachOtherAndNoOthers() throws Exception {
+        Encryption ours = certified("ours");
+        List<Integer> ports = List.of(port(), port(), port());
+        try (DeploymentStore first = member(ports, 0, ours);
+                DeploymentStore second = member(ports, 1, ours);
+                DeploymentStore stranger = member(ports, 2, certified("theirs"))) {
+            BlockingQueue<Wish> news = new LinkedBlockingQueue<>();
+            second.follow(news::add);
+            first.put(new Wish(wanted("chat", 1), 1, List.of(), 0), 1);
+            assertThat(news.poll(JOIN_SECONDS, TimeUnit.SECONDS)).isNotNull();
+            assertThat(first.whole()).isTrue();
+            assertThat(second.whole()).isTrue();
+            stranger.joined().get(JOIN_SECONDS, TimeUnit.SECONDS);
+            assertThat(stranger.whole()).isFalse();
+            assertThat(stranger.follow(wish -> {})).isEmpty();
+        }
+    }
+
+    private Encryption certified(String authority) {
+        return Encryption.of(Authority.make(folder.resolve(authority)).sign(List.of("node1"), 1));
+    }
+
+    private DeploymentStore member(List<Integer> ports, int index, Encryption encryption) {
+        List<String> all = ports.stream().map(port -> "127.0.0.1:" + port).toList();
+        Path file = folder.resolve("wanted-" + index);
+        return new DeploymentStore("127.0.0.1", ports.get(index), all, "of-this-test-alone", encryption, file);
+    }
+
     private Path file() {
         return folder.resolve("wanted");
     }
 
     private DeploymentStore alone() {
         int port = port();
-        return new DeploymentStore("127.0.0.1", port, List.of("127.0.0.1:" + port), "of-this-test-alone", file());
+        return new DeploymentStore(
+                "127.0.0.1", port, List.of("127.0.0.1:" + port), "of-this-test-alone", Encryption.NONE, file());
     }
 
     private static int port() {

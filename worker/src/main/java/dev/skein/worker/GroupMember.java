@@ -5,6 +5,7 @@ import dev.skein.compute.StepInputs;
 import dev.skein.compute.collective.CollectiveException;
 import dev.skein.compute.cpu.CpuBackends;
 import dev.skein.compute.cpu.CpuOptions;
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.JoinRequest;
 import dev.skein.protocol.v1.JoinResponse;
 import dev.skein.protocol.v1.RankFailed;
@@ -24,6 +25,7 @@ import dev.skein.worker.model.RankCount;
 import dev.skein.worker.model.Shard;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
+import io.vertx.core.http.HttpClientOptions;
 import io.vertx.core.net.SocketAddress;
 import io.vertx.grpc.client.GrpcClient;
 import io.vertx.grpc.client.GrpcClientRequest;
@@ -65,11 +67,12 @@ public final class GroupMember implements AutoCloseable {
     private final String token;
     private final OptionalInt rank;
     private final Host host;
+    private final Encryption encryption;
     private final WorkerListener listener;
     private final long began = System.nanoTime();
     private final Vertx vertx =
             Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1).setWarningExceptionTime(Long.MAX_VALUE));
-    private final GrpcClient client = GrpcClient.client(vertx);
+    private final GrpcClient client;
     private final CompletableFuture<Summons> first = new CompletableFuture<>();
     private final CompletableFuture<String> gone = new CompletableFuture<>();
     private final CompletableFuture<String> failure = new CompletableFuture<>();
@@ -96,11 +99,20 @@ public final class GroupMember implements AutoCloseable {
         }
     }
 
-    private GroupMember(SocketAddress leader, String token, OptionalInt rank, Host host, WorkerListener listener) {
+    private GroupMember(
+            SocketAddress leader,
+            String token,
+            OptionalInt rank,
+            Host host,
+            Encryption encryption,
+            WorkerListener listener) {
         this.leader = leader;
         this.token = token;
         this.rank = rank;
         this.host = host;
+        this.encryption = encryption;
+        // An upgrade would wait for the end of the first call, which is that of the group.
+        this.client = GrpcClient.client(vertx, encryption.on(new HttpClientOptions().setHttp2ClearTextUpgrade(false)));
         this.listener = listener;
     }
 
@@ -108,15 +120,23 @@ public final class GroupMember implements AutoCloseable {
      * Joins a leader, and tries again for some minutes if it does not listen yet.
      *
      * @param rank to ask for; empty for any
+     * @param encryption of what is said to the leader, and to ranks of other hosts
      * @param listener hears that it has joined as that it listens, on no port
      */
-    public static GroupMember start(String host, int port, String token, OptionalInt rank, WorkerListener listener) {
-        return start(SocketAddress.inetSocketAddress(port, host), token, rank, Host.here(), listener);
+    public static GroupMember start(
+            String host, int port, String token, OptionalInt rank, Encryption encryption, WorkerListener listener) {
+        return start(SocketAddress.inetSocketAddress(port, host), token, rank, Host.here(), encryption, listener);
     }
 
     /** As the other, on a machine of which something else may be said. */
-    static GroupMember start(SocketAddress leader, String token, OptionalInt rank, Host host, WorkerListener listener) {
-        GroupMember member = new GroupMember(leader, token, rank, host, listener);
+    static GroupMember start(
+            SocketAddress leader,
+            String token,
+            OptionalInt rank,
+            Host host,
+            Encryption encryption,
+            WorkerListener listener) {
+        GroupMember member = new GroupMember(leader, token, rank, host, encryption, listener);
         member.thread.start();
         return member;
     }
@@ -160,7 +180,7 @@ public final class GroupMember implements AutoCloseable {
             } catch (CompletionException refused) {
                 if (System.nanoTime() > until) {
                     throw new LostRankException("no leader at %s within %d s: %s"
-                            .formatted(leader, FIND_LEADER.toSeconds(), refused.getCause()));
+                            .formatted(leader, FIND_LEADER.toSeconds(), Encryption.reason(refused.getCause())));
                 }
                 LockSupport.parkNanos(RETRY.toNanos());
             }
@@ -307,7 +327,8 @@ public final class GroupMember implements AutoCloseable {
 
         /** Whether there will be no other. */
         private boolean attend(Summons summons) {
-            try (MeetingPoint meeting = new MeetingPoint(shard, summons.told.getHostsList(), address(summons.told))) {
+            try (MeetingPoint meeting =
+                    new MeetingPoint(shard, summons.told.getHostsList(), address(summons.told), encryption)) {
                 summons.next.thenAccept(_ -> meeting.callOff(ANEW));
                 gone.thenAcceptAsync(meeting::callOff, LAST_WORDS);
                 Links links = meet(summons, meeting);

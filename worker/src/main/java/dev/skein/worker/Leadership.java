@@ -3,6 +3,7 @@ package dev.skein.worker;
 import dev.skein.compute.Backend;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.collective.CollectiveException;
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.RankHello;
 import dev.skein.protocol.v1.RankLoaded;
 import dev.skein.protocol.v1.RankPlace;
@@ -47,6 +48,7 @@ final class Leadership implements Assembly {
     }
 
     private final WorkerOptions options;
+    private final Encryption encryption;
     private final JoinDesk desk;
     private final List<Architecture> parts;
     private final Listener listener;
@@ -81,8 +83,9 @@ final class Leadership implements Assembly {
     private record RankHost(String id, String address, long freeBytes) {}
 
     /** @throws IllegalArgumentException if the model cannot be split so */
-    Leadership(WorkerOptions options, JoinDesk desk, Architecture whole, Listener listener) {
+    Leadership(WorkerOptions options, Encryption encryption, JoinDesk desk, Architecture whole, Listener listener) {
         this.options = options;
+        this.encryption = encryption;
         this.desk = desk;
         this.listener = listener;
         gathering = desk.first();
@@ -172,7 +175,7 @@ final class Leadership implements Assembly {
         Summons to = summons;
         List<RankLoaded> others = all.loaded().join();
         Links joined;
-        try (MeetingPoint meeting = new MeetingPoint(parts.getFirst().shard(), to.ids(), options.host())) {
+        try (MeetingPoint meeting = new MeetingPoint(parts.getFirst().shard(), to.ids(), options.host(), encryption)) {
             all.next().thenAccept(next -> meeting.callOff(next.reason()));
             desk.lost().thenAccept(meeting::callOff);
             RankStart start = RankStart.newBuilder()

@@ -4,6 +4,7 @@ import dev.skein.compute.collective.Collective;
 import dev.skein.compute.collective.CollectiveException;
 import dev.skein.compute.collective.Collectives;
 import dev.skein.compute.collective.Membership;
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.RankPlace;
 import dev.skein.worker.engine.Circle;
 import dev.skein.worker.engine.Links;
@@ -27,6 +28,7 @@ import org.jspecify.annotations.Nullable;
 final class MeetingPoint implements AutoCloseable {
     private final Shard shard;
     private final List<String> hosts;
+    private final Encryption encryption;
     private final Map<String, ServerSocketChannel> doors = new LinkedHashMap<>();
     private final Map<String, Integer> ports = new LinkedHashMap<>();
     /** Guards what follows. */
@@ -41,11 +43,13 @@ final class MeetingPoint implements AutoCloseable {
      *
      * @param hosts of all ranks, in their order
      * @param address to listen on, if any are elsewhere
+     * @param encryption of what is said over TCP
      * @throws IllegalArgumentException if this machine cannot listen there
      */
-    MeetingPoint(Shard shard, List<String> hosts, String address) {
+    MeetingPoint(Shard shard, List<String> hosts, String address, Encryption encryption) {
         this.shard = shard;
         this.hosts = List.copyOf(hosts);
+        this.encryption = encryption;
         try {
             for (Circle circle : Links.circles(shard)) {
                 ServerSocketChannel door = ServerSocketChannel.open();
@@ -174,7 +178,8 @@ final class MeetingPoint implements AutoCloseable {
                 door,
                 circle.ranks().stream()
                         .map(rank -> place(rank, circle, places.get(rank), leader))
-                        .toList());
+                        .toList(),
+                encryption.context());
     }
 
     private Collectives.Place place(int rank, Circle circle, RankPlace place, String leader) {

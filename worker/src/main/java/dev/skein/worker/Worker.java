@@ -5,6 +5,7 @@ import dev.skein.compute.ComputeException;
 import dev.skein.compute.collective.CollectiveException;
 import dev.skein.compute.cpu.CpuBackends;
 import dev.skein.compute.cuda.CudaBackends;
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.TokenizerModel;
 import dev.skein.worker.engine.Completion;
 import dev.skein.worker.engine.Engine;
@@ -54,6 +55,7 @@ public final class Worker implements AutoCloseable {
     private static final int SPARE_STREAMS = 64;
 
     private final WorkerOptions options;
+    private final Encryption encryption;
     private final WorkerListener listener;
     private final ReentrantLock telling = new ReentrantLock();
     private final long started = System.nanoTime();
@@ -69,8 +71,9 @@ public final class Worker implements AutoCloseable {
     private volatile @Nullable Checkpoint checkpoint;
     private volatile @Nullable StepLoop loop;
 
-    private Worker(WorkerOptions options, WorkerListener listener) {
+    private Worker(WorkerOptions options, Encryption encryption, WorkerListener listener) {
         this.options = options;
+        this.encryption = encryption;
         this.listener = listener;
     }
 
@@ -80,8 +83,16 @@ public final class Worker implements AutoCloseable {
      * @throws IllegalStateException if it cannot listen; nothing is left running
      */
     public static Worker start(WorkerOptions options, WorkerListener listener) {
+        return start(options, Encryption.NONE, listener);
+    }
+
+    /**
+     * As the other, with encryption of all that is said to it, and among the ranks of its group where they are on several
+     * hosts.
+     */
+    public static Worker start(WorkerOptions options, Encryption encryption, WorkerListener listener) {
         log.info("worker=starting options={}", options);
-        Worker worker = new Worker(options, listener);
+        Worker worker = new Worker(options, encryption, listener);
         worker.starter.start();
         try {
             worker.listen();
@@ -98,7 +109,11 @@ public final class Worker implements AutoCloseable {
         Vertx made = Vertx.vertx(new VertxOptions().setEventLoopPoolSize(1).setWarningExceptionTime(Long.MAX_VALUE));
         vertx = made;
         WorkerServer server = new WorkerServer(
-                made, options.token(), 2 * (options.maxNumSeqs() + options.maxQueued()) + SPARE_STREAMS, desk(made));
+                made,
+                options.token(),
+                encryption,
+                2 * (options.maxNumSeqs() + options.maxQueued()) + SPARE_STREAMS,
+                desk(made));
         try {
             port = server.listen(options.host(), options.port())
                     .toCompletionStage()
@@ -169,7 +184,7 @@ public final class Worker implements AutoCloseable {
         Architecture architecture = Architecture.of(opened);
         WorkerServer server = listening.join();
         Leadership leadership = server.desk()
-                .map(desk -> new Leadership(options, desk, architecture, recovery(server)))
+                .map(desk -> new Leadership(options, encryption, desk, architecture, recovery(server)))
                 .orElse(null);
         Backend backend = leadership == null ? backend(architecture) : groupBackend();
         long understood = System.nanoTime();

@@ -3,6 +3,7 @@ package dev.skein.worker;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.skein.compute.ElementType;
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.JoinRequest;
 import dev.skein.protocol.v1.JoinResponse;
 import dev.skein.protocol.v1.RankHello;
@@ -61,7 +62,7 @@ final class GroupMemberTest {
     }
 
     private static GroupMember member(Worker leader, String token, OptionalInt rank) {
-        return GroupMember.start("127.0.0.1", leader.port(), token, rank, _ -> {});
+        return GroupMember.start("127.0.0.1", leader.port(), token, rank, Encryption.NONE, _ -> {});
     }
 
     /** Half of them say which rank they are, the others take what is free. */

@@ -7,6 +7,7 @@ import dev.skein.compute.ElementType;
 import dev.skein.compute.collective.CollectiveException;
 import dev.skein.compute.collective.SharedMemoryCollective;
 import dev.skein.compute.collective.TcpCollective;
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.RankPlace;
 import dev.skein.worker.engine.Links;
 import dev.skein.worker.model.Architecture;
@@ -45,7 +46,7 @@ final class MeetingPointTest {
 
     private static List<MeetingPoint> points(List<Shard> shards, String... hosts) {
         return shards.stream()
-                .map(shard -> new MeetingPoint(shard, List.of(hosts), "127.0.0.1"))
+                .map(shard -> new MeetingPoint(shard, List.of(hosts), "127.0.0.1", Encryption.NONE))
                 .toList();
     }
 
@@ -116,7 +117,7 @@ final class MeetingPointTest {
     @Test
     void saysWhereItCannotListen() {
         List<Shard> shards = shards(new RankCount(2, 1));
-        assertThatThrownBy(() -> new MeetingPoint(shards.getFirst(), List.of("a", "b"), "192.0.2.1"))
+        assertThatThrownBy(() -> new MeetingPoint(shards.getFirst(), List.of("a", "b"), "192.0.2.1", Encryption.NONE))
                 .hasMessageContaining("rank 0 cannot listen on 192.0.2.1 for ranks of other hosts")
                 .hasMessageContaining("SKEIN_RANK_ADDRESS names another address");
     }

@@ -1,28 +1,37 @@
 package dev.skein.worker;
 
+import dev.skein.protocol.tls.Encryption;
+import dev.skein.protocol.tls.TlsFiles;
 import io.vertx.core.net.SocketAddress;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
 
 /** A rank that follows a leader of this machine, in a process of its own that takes itself to be on another host. */
 final class MemberProcess implements AutoCloseable {
     private final Process process;
 
-    MemberProcess(int port, String token, int rank, String host) throws IOException {
-        process = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-XX:TieredStopAtLevel=1",
-                        "-XX:+UseSerialGC",
-                        "--enable-native-access=ALL-UNNAMED",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        MemberProcess.class.getName(),
-                        Integer.toString(port),
-                        token,
-                        Integer.toString(rank),
-                        host)
+    /** @param tls what it speaks with; null for nothing */
+    MemberProcess(int port, String token, int rank, String host, @Nullable TlsFiles tls) throws IOException {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
+                "--enable-native-access=ALL-UNNAMED"));
+        command.addAll(tls == null ? List.of() : tls.properties());
+        command.addAll(List.of(
+                "-cp",
+                System.getProperty("java.class.path"),
+                MemberProcess.class.getName(),
+                Integer.toString(port),
+                token,
+                Integer.toString(rank),
+                host));
+        process = new ProcessBuilder(command)
                 .redirectError(ProcessBuilder.Redirect.DISCARD)
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .start();
@@ -68,6 +77,7 @@ final class MemberProcess implements AutoCloseable {
                 arguments[1],
                 OptionalInt.of(Integer.parseInt(arguments[2])),
                 new Host(arguments[3], ""),
+                TlsFiles.ofProperties().map(Encryption::of).orElse(Encryption.NONE),
                 _ -> {});
         CompletableFuture.anyOf(member.ended(), member.failure()).join();
         int code = member.failure().isDone() ? 1 : 0;

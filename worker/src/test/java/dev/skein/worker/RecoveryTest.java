@@ -213,7 +213,7 @@ final class RecoveryTest {
         }
 
         private MemberProcess member(int rank) throws Exception {
-            return new MemberProcess(leader.port(), TOKEN, rank, hosts.get(rank - 1));
+            return new MemberProcess(leader.port(), TOKEN, rank, hosts.get(rank - 1), null);
         }
 
         void kill(int rank) throws InterruptedException {

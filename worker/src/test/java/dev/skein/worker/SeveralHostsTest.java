@@ -3,6 +3,9 @@ package dev.skein.worker;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.skein.compute.ElementType;
+import dev.skein.protocol.tls.Authority;
+import dev.skein.protocol.tls.Encryption;
+import dev.skein.protocol.tls.TlsFiles;
 import dev.skein.protocol.v1.GenerateRequest;
 import dev.skein.protocol.v1.GenerateResponse;
 import dev.skein.protocol.v1.SamplingParameters;
@@ -11,6 +14,7 @@ import dev.skein.protocol.v1.WorkerGrpcClient;
 import dev.skein.worker.model.RankCount;
 import dev.skein.worker.model.TinyLlama;
 import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpClientOptions;
 import io.vertx.core.net.SocketAddress;
 import io.vertx.grpc.client.GrpcClient;
 import io.vertx.grpc.client.GrpcClientRequest;
@@ -20,6 +24,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -32,6 +37,10 @@ final class SeveralHostsTest {
     private Path folder;
 
     private Worker leader(RankCount count) {
+        return leader(count, null);
+    }
+
+    private Worker leader(RankCount count, @Nullable TlsFiles tls) {
         Path model = TinyLlama.untied(ElementType.Q8_0, 3).write(folder.resolve("tiny.gguf"));
         return Worker.start(
                 new WorkerOptions(
@@ -54,6 +63,7 @@ final class SeveralHostsTest {
                         "127.0.0.1",
                         0,
                         TOKEN),
+                encryption(tls),
                 _ -> {});
     }
 
@@ -62,7 +72,7 @@ final class SeveralHostsTest {
         List<Integer> alone;
         try (Worker one = leader(RankCount.ONE)) {
             one.ready().get(60, TimeUnit.SECONDS);
-            alone = answer(one.port());
+            alone = answer(one.port(), null);
         }
         assertThat(alone).hasSize(IDS);
         assertThat(answer(new RankCount(2, 1), "second")).isEqualTo(alone);
@@ -71,17 +81,32 @@ final class SeveralHostsTest {
                 .isEqualTo(alone);
     }
 
+    @Test
+    void ranksWithCertificatesComputeTheSame() throws Exception {
+        TlsFiles tls = Authority.make(folder.resolve("certificates")).sign(List.of("node1"), 1);
+        RankCount count = new RankCount(2, 1);
+        assertThat(answer(tls, count, "second")).isEqualTo(answer(count, "second"));
+    }
+
+    private static Encryption encryption(@Nullable TlsFiles tls) {
+        return tls == null ? Encryption.NONE : Encryption.of(tls);
+    }
+
     /** Of a group with these hosts beside the leader's. */
     private List<Integer> answer(RankCount count, String... hosts) throws Exception {
+        return answer(null, count, hosts);
+    }
+
+    private List<Integer> answer(@Nullable TlsFiles tls, RankCount count, String... hosts) throws Exception {
         List<MemberProcess> members = new ArrayList<>();
         try {
             List<Integer> answer;
-            try (Worker leader = leader(count)) {
+            try (Worker leader = leader(count, tls)) {
                 for (String host : hosts) {
-                    members.add(new MemberProcess(leader.port(), TOKEN, members.size() + 1, host));
+                    members.add(new MemberProcess(leader.port(), TOKEN, members.size() + 1, host, tls));
                 }
                 leader.ready().get(120, TimeUnit.SECONDS);
-                answer = answer(leader.port());
+                answer = answer(leader.port(), tls);
             }
             for (MemberProcess member : members) {
                 assertThat(member.end()).isZero();
@@ -92,10 +117,11 @@ final class SeveralHostsTest {
         }
     }
 
-    private static List<Integer> answer(int port) throws Exception {
+    private static List<Integer> answer(int port, @Nullable TlsFiles tls) throws Exception {
         Vertx vertx = Vertx.vertx();
         try {
-            GrpcClientRequest<GenerateRequest, GenerateResponse> call = GrpcClient.client(vertx)
+            GrpcClientRequest<GenerateRequest, GenerateResponse> call = GrpcClient.client(
+                            vertx, encryption(tls).on(new HttpClientOptions()))
                     .request(SocketAddress.inetSocketAddress(port, "127.0.0.1"), WorkerGrpcClient.Generate)
                     .toCompletionStage()
                     .toCompletableFuture()
@@ -128,7 +154,7 @@ final class SeveralHostsTest {
     @Test
     void aRankThatIsKilledOnAnotherHostIsMissed() throws Exception {
         try (Worker leader = leader(new RankCount(1, 2));
-                MemberProcess member = new MemberProcess(leader.port(), TOKEN, 1, "second host")) {
+                MemberProcess member = new MemberProcess(leader.port(), TOKEN, 1, "second host", null)) {
             leader.ready().get(120, TimeUnit.SECONDS);
             member.kill();
             assertThat(leader.failure().get(60, TimeUnit.SECONDS))

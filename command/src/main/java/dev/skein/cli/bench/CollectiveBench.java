@@ -1,11 +1,15 @@
 package dev.skein.cli.bench;
 
+import dev.skein.cli.model.FolderTree;
 import dev.skein.compute.collective.Collective;
 import dev.skein.compute.collective.Membership;
 import dev.skein.compute.collective.SharedMemoryCollective;
 import dev.skein.compute.collective.TcpCollective;
 import dev.skein.loadtest.measure.Samples;
 import dev.skein.loadtest.report.Figure;
+import dev.skein.protocol.tls.Authority;
+import dev.skein.protocol.tls.Encryption;
+import dev.skein.protocol.tls.TlsFiles;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -21,6 +25,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -30,10 +35,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 
-/// What two ranks of this machine take to add their floats up, over shared memory and over TCP, beside what the machine
-/// itself takes to hand a word or bytes from one thread to another. The second rank is a process of its own, which
-/// makes
-/// the same calls in the same order.
+/// What two ranks of this machine take to add their floats up, over shared memory, over TCP and over TLS, beside what
+/// the machine itself takes to hand a word or bytes from one thread to another. The second rank is a process of its
+/// own, which makes the same calls in the same order.
 public final class CollectiveBench {
     private static final Duration LIMIT = Duration.ofSeconds(60);
     static final int CALLS = 10_000;
@@ -83,51 +87,79 @@ public final class CollectiveBench {
     }
 
     private void measure() throws IOException, InterruptedException {
+        Path folder = Files.createTempDirectory("skein-bench");
+        try {
+            measure(Authority.make(folder).sign(List.of("localhost"), 1));
+        } finally {
+            FolderTree.delete(folder);
+        }
+    }
+
+    private void measure(TlsFiles tls) throws IOException, InterruptedException {
         String secret = UUID.randomUUID().toString();
-        Process second = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "--enable-native-access=ALL-UNNAMED",
-                        "-XX:+UseSerialGC",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        CollectiveBench.class.getName())
-                .redirectError(ProcessBuilder.Redirect.INHERIT)
-                .start();
-        try (ServerSocketChannel listening = listen()) {
-            String port;
+        Process second = second(tls);
+        try (ServerSocketChannel plain = listen();
+                ServerSocketChannel encrypted = listen()) {
+            String[] ports;
             try (OutputStream in = second.getOutputStream();
                     BufferedReader out = new BufferedReader(
                             new InputStreamReader(second.getInputStream(), StandardCharsets.UTF_8))) {
-                in.write("%s %d %d %d%n"
-                        .formatted(secret, port(listening), runs, calls)
+                in.write("%s %d %d %d %d%n"
+                        .formatted(secret, port(plain), port(encrypted), runs, calls)
                         .getBytes(StandardCharsets.UTF_8));
                 in.flush();
-                port = String.valueOf(out.readLine());
+                ports = String.valueOf(out.readLine()).split(" ", 2);
             }
-            List<InetSocketAddress> addresses = List.of(address(port(listening)), address(Integer.parseInt(port)));
-            ranks(0, secret, listening, addresses);
+            ranks(
+                    0,
+                    secret,
+                    new Door(plain, List.of(address(port(plain)), address(Integer.parseInt(ports[0])))),
+                    new Door(encrypted, List.of(address(port(encrypted)), address(Integer.parseInt(ports[1])))),
+                    Encryption.of(tls));
         } finally {
             second.destroy();
         }
     }
 
+    private static Process second(TlsFiles tls) throws IOException {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--enable-native-access=ALL-UNNAMED",
+                "-XX:+UseSerialGC"));
+        command.addAll(tls.properties());
+        command.addAll(List.of("-cp", System.getProperty("java.class.path"), CollectiveBench.class.getName()));
+        return new ProcessBuilder(command)
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
+    }
+
+    /// Where a rank listens, and where both do.
+    private record Door(ServerSocketChannel listening, List<InetSocketAddress> addresses) {}
+
     /// The second rank.
     static void main() throws IOException, InterruptedException {
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         String[] words = String.valueOf(in.readLine()).split(" ", -1);
-        try (ServerSocketChannel listening = listen()) {
-            new PrintStream(System.out, true, StandardCharsets.UTF_8).println(port(listening));
-            List<InetSocketAddress> addresses = List.of(address(Integer.parseInt(words[1])), address(port(listening)));
-            new CollectiveBench(Integer.parseInt(words[2]), Integer.parseInt(words[3]))
-                    .ranks(1, words[0], listening, addresses);
+        try (ServerSocketChannel plain = listen();
+                ServerSocketChannel encrypted = listen()) {
+            new PrintStream(System.out, true, StandardCharsets.UTF_8).println(port(plain) + " " + port(encrypted));
+            new CollectiveBench(Integer.parseInt(words[3]), Integer.parseInt(words[4]))
+                    .ranks(
+                            1,
+                            words[0],
+                            new Door(plain, List.of(address(Integer.parseInt(words[1])), address(port(plain)))),
+                            new Door(encrypted, List.of(address(Integer.parseInt(words[2])), address(port(encrypted)))),
+                            TlsFiles.ofProperties().map(Encryption::of).orElseThrow());
         }
     }
 
-    private void ranks(int rank, String secret, ServerSocketChannel listening, List<InetSocketAddress> addresses)
+    private void ranks(int rank, String secret, Door plain, Door encrypted, Encryption encryption)
             throws IOException, InterruptedException {
         Membership membership = new Membership(secret, secret, rank, 2, LIMIT);
         try (Collective memory = SharedMemoryCollective.join(membership);
-                Collective tcp = TcpCollective.join(membership, listening, addresses);
+                Collective tcp = TcpCollective.join(membership, plain.listening, plain.addresses);
+                Collective tls =
+                        TcpCollective.join(membership, encrypted.listening, encrypted.addresses, encryption.context());
                 Arena arena = Arena.ofConfined()) {
             MemorySegment floats = arena.allocate(ValueLayout.JAVA_FLOAT, LONG_FLOATS);
             for (int run = -1; run < runs; run++) {
@@ -140,6 +172,7 @@ public final class CollectiveBench {
                 }
                 together("shared memory", memory, floats);
                 together("loopback TCP", tcp, floats);
+                together("loopback TLS", tls, floats);
             }
             memory.barrier();
         }

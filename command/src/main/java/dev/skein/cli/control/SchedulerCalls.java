@@ -1,6 +1,7 @@
 package dev.skein.cli.control;
 
 import dev.skein.cli.CommandException;
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.Deployment;
 import dev.skein.protocol.v1.RolloutAction;
 import dev.skein.protocol.v1.RolloutRequest;
@@ -8,6 +9,7 @@ import dev.skein.protocol.v1.SchedulerGrpcClient;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpClientOptions;
 import io.vertx.core.net.SocketAddress;
 import io.vertx.grpc.client.GrpcClient;
 import io.vertx.grpc.client.GrpcClientResponse;
@@ -24,11 +26,13 @@ final class SchedulerCalls implements AutoCloseable {
     private static final long POLL_MILLIS = 200;
 
     private final Vertx vertx = Vertx.vertx();
-    private final GrpcClient client = GrpcClient.client(vertx);
     private final Target.Found server;
+    private final GrpcClient client;
 
     SchedulerCalls(Target target) {
         server = target.find();
+        client = GrpcClient.client(
+                vertx, server.encryption().on(new HttpClientOptions().setHttp2ClearTextUpgrade(false)));
     }
 
     /// @throws CommandException with the scheduler's words if it refuses
@@ -45,7 +49,7 @@ final class SchedulerCalls implements AutoCloseable {
             throw CommandException.failed(
                     e.getCause() instanceof CommandException refused
                             ? refused.getMessage()
-                            : "the server does not answer: " + e.getCause());
+                            : "the server does not answer: " + Encryption.reason(e.getCause()));
         } catch (TimeoutException e) {
             throw CommandException.failed("the server does not answer in " + ANSWER_SECONDS + " s");
         } catch (InterruptedException e) {

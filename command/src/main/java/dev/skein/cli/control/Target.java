@@ -2,6 +2,8 @@ package dev.skein.cli.control;
 
 import dev.skein.cli.CommandException;
 import dev.skein.cli.model.SkeinHome;
+import dev.skein.cli.settings.TlsSettings;
+import dev.skein.protocol.tls.Encryption;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,8 +29,11 @@ public final class Target {
     @CommandLine.Option(names = "--token-file", paramLabel = "FILE", description = "holds the cluster's token")
     private @Nullable Path tokenFile;
 
-    /// Where a scheduler answers.
-    public record Found(String host, int port, String token) {
+    @CommandLine.Mixin
+    private final TlsFlags tls = new TlsFlags();
+
+    /// Where a scheduler answers, and how.
+    public record Found(String host, int port, String token, Encryption encryption) {
         /// The secret stays out of logs.
         @Override
         public String toString() {
@@ -40,14 +45,17 @@ public final class Target {
     public Found find() {
         if (scheduler == null) {
             ServerFile file = ServerFile.find(SkeinHome.of(System.getenv()), server);
-            return new Found("127.0.0.1", file.schedulerPort(), file.token());
+            return new Found("127.0.0.1", file.schedulerPort(), file.token(), Encryption.NONE);
         }
         if (tokenFile == null) {
             throw CommandException.usage("--scheduler needs --token-file, the file with the cluster's token");
         }
         int colon = checked("--scheduler", scheduler).lastIndexOf(':');
         return new Found(
-                scheduler.substring(0, colon), Integer.parseInt(scheduler.substring(colon + 1)), token(tokenFile));
+                scheduler.substring(0, colon),
+                Integer.parseInt(scheduler.substring(colon + 1)),
+                token(tokenFile),
+                TlsSettings.read(tls.files().orElse(null)));
     }
 
     /// HOST:PORT as it was given.

@@ -1,6 +1,7 @@
 package dev.skein.gateway.traffic;
 
 import dev.skein.gateway.GatewayOptions.SchedulerAddress;
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.Deployment;
 import dev.skein.protocol.v1.Group;
 import dev.skein.protocol.v1.GroupState;
@@ -36,6 +37,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -102,7 +104,7 @@ public final class Fleet implements AutoCloseable {
         this.vertx = vertx;
         this.context = vertx.getOrCreateContext();
         this.scheduler = scheduler;
-        this.client = WorkerCalls.client(vertx);
+        this.client = WorkerCalls.client(vertx, scheduler.encryption());
     }
 
     /** Begins to watch; {@code listener} is called on one event loop with every new picture. */
@@ -257,7 +259,13 @@ public final class Fleet implements AutoCloseable {
                     return request.end(WatchGroupsRequest.getDefaultInstance()).compose(_ -> request.response());
                 })
                 .onSuccess(this::read)
-                .onFailure(error -> lost(String.valueOf(error.getMessage())));
+                .onFailure(error -> {
+                    if (error instanceof SSLException) {
+                        log.warn(
+                                "the scheduler is not heard: scheduler={} why={}", scheduler, Encryption.reason(error));
+                    }
+                    lost(String.valueOf(error.getMessage()));
+                });
     }
 
     /** A member whose machine is cut off says nothing, and its connection does not end by itself. */

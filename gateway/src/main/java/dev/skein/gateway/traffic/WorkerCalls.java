@@ -1,5 +1,6 @@
 package dev.skein.gateway.traffic;
 
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.ModelCard;
 import dev.skein.protocol.v1.ModelRequest;
 import dev.skein.protocol.v1.StatisticsRequest;
@@ -31,18 +32,19 @@ public final class WorkerCalls implements AutoCloseable {
 
     private final GrpcClient client;
 
-    public WorkerCalls(Vertx vertx) {
-        client = client(vertx);
+    public WorkerCalls(Vertx vertx, Encryption encryption) {
+        client = client(vertx, encryption);
     }
 
-    static GrpcClient client(Vertx vertx) {
+    static GrpcClient client(Vertx vertx, Encryption encryption) {
         HttpClientOptions transport = new HttpClientOptions()
                 .setHttp2ClearTextUpgrade(false)
                 .setConnectTimeout(CONNECT_MILLIS)
                 .setTcpNoDelay(true)
                 .setHttp2ConnectionWindowSize(CONNECTION_WINDOW)
                 .setInitialSettings(new Http2Settings().setInitialWindowSize(STREAM_WINDOW));
-        return GrpcClient.client(vertx, new GrpcClientOptions().setMaxMessageSize(LONGEST_MESSAGE), transport);
+        return GrpcClient.client(
+                vertx, new GrpcClientOptions().setMaxMessageSize(LONGEST_MESSAGE), encryption.on(transport));
     }
 
     GrpcClient client() {

@@ -1,5 +1,6 @@
 package dev.skein.scheduler.cluster;
 
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.AgentAnswer;
 import dev.skein.protocol.v1.AgentGrpcClient;
 import dev.skein.protocol.v1.EndRank;
@@ -35,6 +36,7 @@ final class AgentCalls {
     private final SocketAddress address;
     private final String token;
     private final long patienceMillis;
+    private final Encryption encryption;
 
     /// A client with its connection.
     ///
@@ -43,9 +45,10 @@ final class AgentCalls {
 
     /// @param patienceMillis how late an answer may come: one that comes later than a promise lasts says nothing any
     ///     more, but an earlier one counts, also from a machine that is so busy
-    AgentCalls(Vertx vertx, String machine, String token, long patienceMillis) {
+    AgentCalls(Vertx vertx, String machine, String token, Encryption encryption, long patienceMillis) {
         this.address = SocketAddress.inetSocketAddress(Member.Options.port(machine), Member.Options.host(machine));
         this.token = token;
+        this.encryption = encryption;
         this.patienceMillis = patienceMillis;
         this.vertx = vertx;
         this.line = new AtomicReference<>(fresh());
@@ -53,7 +56,7 @@ final class AgentCalls {
 
     private Line fresh() {
         return new Line(
-                GrpcClient.client(vertx, new HttpClientOptions().setConnectTimeout(CONNECT_MILLIS)),
+                GrpcClient.client(vertx, encryption.on(new HttpClientOptions().setConnectTimeout(CONNECT_MILLIS))),
                 new AtomicLong(System.nanoTime()));
     }
 

@@ -50,10 +50,11 @@ final class Door {
         this.options = options;
         this.expected = ("Bearer " + options.token()).getBytes(StandardCharsets.UTF_8);
         this.own = GrpcServer.server(vertx);
-        this.proxy = vertx.createHttpClient(new HttpClientOptions()
-                .setProtocolVersion(HttpVersion.HTTP_2)
-                .setHttp2ClearTextUpgrade(false)
-                .setConnectTimeout(CONNECT_MILLIS));
+        this.proxy = vertx.createHttpClient(options.encryption()
+                .on(new HttpClientOptions()
+                        .setProtocolVersion(HttpVersion.HTTP_2)
+                        .setHttp2ClearTextUpgrade(false)
+                        .setConnectTimeout(CONNECT_MILLIS)));
     }
 
     /// Takes the calls that other machines make.
@@ -65,7 +66,8 @@ final class Door {
     ///
     /// @throws RuntimeException if it cannot
     void open(Vertx vertx) {
-        vertx.createHttpServer(new HttpServerOptions().setHost(options.host()).setPort(options.port()))
+        HttpServerOptions http = new HttpServerOptions().setHost(options.host()).setPort(options.port());
+        vertx.createHttpServer(options.encryption().on(http))
                 .requestHandler(this::admit)
                 .listen()
                 .await();

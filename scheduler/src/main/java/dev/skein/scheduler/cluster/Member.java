@@ -1,5 +1,6 @@
 package dev.skein.scheduler.cluster;
 
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.scheduler.LocalSubstrate;
 import dev.skein.scheduler.agent.Machine;
 import dev.skein.scheduler.agent.Times;
@@ -23,9 +24,16 @@ public final class Member implements AutoCloseable {
     /// @param voters machines of which more than half must answer for anything to be decided; each may decide
     /// @param followers machines that only run ranks
     /// @param token that every call carries
+    /// @param encryption of all that machines say to each other, with a certificate for this one's host
     /// @param file keeps what this machine has promised
     public record Options(
-            Machine machine, List<String> voters, List<String> followers, String token, Path file, Times times) {
+            Machine machine,
+            List<String> voters,
+            List<String> followers,
+            String token,
+            Encryption encryption,
+            Path file,
+            Times times) {
         public Options {
             voters = List.copyOf(voters);
             followers = List.copyOf(followers);

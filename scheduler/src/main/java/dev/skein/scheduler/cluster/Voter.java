@@ -55,13 +55,22 @@ final class Voter implements AutoCloseable {
         this.door = door;
         this.token = options.token();
         this.store = new DeploymentStore(
-                options.host(), options.port() + 1, options.stores(), options.token(), options.wishes());
+                options.host(),
+                options.port() + 1,
+                options.stores(),
+                options.token(),
+                options.encryption(),
+                options.wishes());
         Map<String, AgentCalls> calls = new LinkedHashMap<>();
         Stream.concat(options.voters().stream(), options.followers().stream())
                 .forEach(machine -> calls.put(
                         machine,
                         new AgentCalls(
-                                vertx, machine, options.token(), options.times().promiseMillis())));
+                                vertx,
+                                machine,
+                                options.token(),
+                                options.encryption(),
+                                options.times().promiseMillis())));
         this.keeping = new Keeping(
                 vertx,
                 store,

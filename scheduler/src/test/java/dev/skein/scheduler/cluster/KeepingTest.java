@@ -3,6 +3,7 @@ package dev.skein.scheduler.cluster;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.KeptDeployments;
 import dev.skein.scheduler.DeploymentStore;
 import dev.skein.scheduler.SchedulerException;
@@ -118,14 +119,15 @@ class KeepingTest {
     private Keeping keeping(int voter, DeploymentStore store, long boundMillis) {
         List<AgentCalls> others = ports.stream()
                 .filter(port -> !port.equals(ports.get(voter)))
-                .map(port -> new AgentCalls(vertx, "127.0.0.1:" + port, TOKEN, PATIENCE_MILLIS))
+                .map(port -> new AgentCalls(vertx, "127.0.0.1:" + port, TOKEN, Encryption.NONE, PATIENCE_MILLIS))
                 .toList();
         return new Keeping(vertx, store, others, boundMillis);
     }
 
     private DeploymentStore store(String name) {
         int port = port();
-        return new DeploymentStore("127.0.0.1", port, List.of("127.0.0.1:" + port), TOKEN, folder.resolve(name));
+        return new DeploymentStore(
+                "127.0.0.1", port, List.of("127.0.0.1:" + port), TOKEN, Encryption.NONE, folder.resolve(name));
     }
 
     private static Wish wish(String name, int replicas) {

@@ -1,5 +1,6 @@
 package dev.skein.worker.service;
 
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.DrainResponse;
 import dev.skein.protocol.v1.EmbedRequest;
 import dev.skein.protocol.v1.EmbedResponse;
@@ -67,14 +68,16 @@ public final class WorkerServer {
 
     /**
      * @param token that every call must carry
+     * @param encryption of all calls
      * @param maxStreams calls at a time over one connection
      * @param desk where other ranks come to; null for a worker that is alone
      */
-    public WorkerServer(Vertx vertx, String token, int maxStreams, @Nullable JoinDesk desk) {
+    public WorkerServer(Vertx vertx, String token, Encryption encryption, int maxStreams, @Nullable JoinDesk desk) {
         this.vertx = vertx;
         this.desk = desk;
         this.authorization = ("Bearer " + token).getBytes(StandardCharsets.UTF_8);
-        this.server = vertx.createHttpServer(httpOptions(maxStreams)).requestHandler(calls());
+        this.server =
+                vertx.createHttpServer(encryption.on(httpOptions(maxStreams))).requestHandler(calls());
     }
 
     private static HttpServerOptions httpOptions(int maxStreams) {

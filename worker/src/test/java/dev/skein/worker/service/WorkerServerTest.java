@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.skein.compute.ElementType;
+import dev.skein.protocol.tls.Encryption;
 import dev.skein.protocol.v1.DrainRequest;
 import dev.skein.protocol.v1.DrainResponse;
 import dev.skein.protocol.v1.HealthRequest;
@@ -43,7 +44,7 @@ final class WorkerServerTest {
     @BeforeEach
     void listen() throws Exception {
         vertx = Vertx.vertx();
-        server = new WorkerServer(vertx, TOKEN, 100, null);
+        server = new WorkerServer(vertx, TOKEN, Encryption.NONE, 100, null);
         client = new WorkerClientFixture(get(server.listen("127.0.0.1", 0)), TOKEN);
     }
 
