@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -40,6 +41,8 @@ final class PlannerPipelineTest {
         private final boolean ahead;
         private int toCome;
         private int mostUnderWay;
+        /** Times that the cache is yet to be lost, and the steps under way with it. */
+        private int losses;
 
         private History(long seed, boolean ahead) {
             random = new Random(seed);
@@ -55,6 +58,7 @@ final class PlannerPipelineTest {
             planner = new Planner(limits, pool);
             contents = new long[pool.total()][BLOCK];
             toCome = 1 + random.nextInt(12);
+            losses = random.nextInt(3);
         }
 
         private void run() {
@@ -62,6 +66,8 @@ final class PlannerPipelineTest {
                 require(turns < MOST_TURNS, "everything ends", turns);
                 arrive();
                 cancel();
+                pause();
+                lose();
                 turn();
             }
             require(pool.free() == pool.total(), "all blocks are free at the end", pool.free());
@@ -105,6 +111,33 @@ final class PlannerPipelineTest {
             lives.remove(sequence);
         }
 
+        /** Also who has something under way. */
+        private void pause() {
+            lives.keySet().forEach(sequence -> {
+                if (random.nextInt(sequence.paused() ? 4 : 40) == 0) {
+                    sequence.paused(!sequence.paused());
+                }
+            });
+        }
+
+        /** What the steps under way would have brought never comes. */
+        private void lose() {
+            if (losses == 0 || random.nextInt(20) > 0) {
+                return;
+            }
+            losses--;
+            underWay.clear();
+            foretold.clear();
+            planner.startAnew();
+            for (long[] block : contents) {
+                Arrays.fill(block, -1);
+            }
+            require(pool.free() == pool.total(), "all blocks are free when the cache is lost", pool.free());
+            lives.keySet()
+                    .forEach(sequence ->
+                            require(sequence.underWay() == 0, "nobody waits for a lost step", sequence.underWay()));
+        }
+
         private void turn() {
             int most = limits.depth() + (ahead ? 1 : 0);
             boolean began = underWay.size() < most && begin();
@@ -112,7 +145,8 @@ final class PlannerPipelineTest {
             if (underWay.size() == most || !began && !underWay.isEmpty()) {
                 deliver();
             } else if (!began && underWay.isEmpty()) {
-                require(lives.isEmpty(), "somebody can go on when nothing is under way", lives.size());
+                boolean allWait = lives.keySet().stream().allMatch(Sequence::paused);
+                require(allWait, "somebody can go on when nothing is under way", lives.size());
             }
         }
 
@@ -187,6 +221,7 @@ final class PlannerPipelineTest {
             for (Part part : underWay.remove()) {
                 Sequence sequence = part.sequence;
                 sequence.underWay(-1);
+                require(sequence.underWay() >= 0, "each step of a sequence is counted", sequence.underWay());
                 if (lives.containsKey(sequence) && part.end >= sequence.known()) {
                     sample(sequence);
                 }
