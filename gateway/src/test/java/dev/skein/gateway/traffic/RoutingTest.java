@@ -92,6 +92,51 @@ class RoutingTest {
         assertThat(rate.sums(65_000_000_000L)).isEqualTo(new PromptRate.Sums(500, 1));
     }
 
+    @Test
+    void whoWasSlowIsAskedAgainAfterAWhile() {
+        PromptRate fast = new PromptRate();
+        PromptRate slow = new PromptRate();
+        slow.note(256, 600_000_000_000L, 0);
+        List<Integer> turns = new ArrayList<>();
+        for (int second = 0; second < 3600 && turns.size() < 2; second++) {
+            long now = second * 1_000_000_000L;
+            fast.note(1000, 200_000_000L, now);
+            Routing.Candidate busy = new Routing.Candidate(500, 0, 9, false, fast.sums(now));
+            Routing.Candidate idle = new Routing.Candidate(0, 0, 2, false, slow.sums(now));
+            int pick = Routing.choose(List.of(busy, idle), 1000).orElseThrow();
+            if (turns.isEmpty() || turns.getLast() != pick) {
+                turns.add(pick);
+            }
+        }
+        assertThat(turns).containsExactly(0, 1);
+    }
+
+    /** Also such that were learned from almost nothing, or so long ago that almost nothing is left of them. */
+    @Test
+    void everySpeedIsANumber() {
+        Random random = new Random(SEED);
+        for (int i = 0; i < 100_000; i++) {
+            PromptRate.Sums one = anyRate(random);
+            PromptRate.Sums other = anyRate(random);
+            double tokens = one.tokens() + other.tokens();
+            double seconds = one.seconds() + other.seconds();
+            double mean = tokens > 0 && seconds > 0 ? tokens / seconds : 1;
+            assertThat(Routing.speed(one, mean))
+                    .as("%s beside %s", one, other)
+                    .isPositive()
+                    .isFinite();
+        }
+    }
+
+    private static PromptRate.Sums anyRate(Random random) {
+        PromptRate rate = new PromptRate();
+        long now = random.nextLong();
+        for (int i = random.nextInt(4); i > 0; i--) {
+            rate.note(1L << random.nextInt(40), random.nextLong() >>> 1 + random.nextInt(63), now);
+        }
+        return rate.sums(now + (random.nextLong() >>> 1 + random.nextInt(63)));
+    }
+
     /** Prompts come as they like to two machines, of which one computes four times as fast; both one after the other. */
     @Test
     void onUnequalMachinesFirstTokensComeSoonerOnceTheirRatesAreKnown() {
