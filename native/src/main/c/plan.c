@@ -140,7 +140,8 @@ static int plan_attention(skein_cpu *cpu, const skein_op *op, int index) {
     for (int i = cpu->stage_count - 1; i >= 0 && !before; i--) {
         stage *each = (stage *)cpu->stages.data + i;
         if (each->kind == STAGE_ATTENTION && each->op->query_heads == op->query_heads && each->op->kv_heads == op->kv_heads &&
-            each->op->skipped == op->skipped && each->op->shared == op->shared && each->op->window == op->window) {
+            each->op->group == op->group && each->op->skipped == op->skipped && each->op->shared == op->shared &&
+            each->op->window == op->window) {
             before = each;
         }
     }

@@ -12,6 +12,7 @@ import dev.skein.compute.Rope;
 import dev.skein.compute.Routing;
 import dev.skein.compute.StepInputs;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -350,6 +351,38 @@ class SameBitsTest {
                 }
             }
         }
+    }
+
+    /** Layers of one step may have as many heads, but parted otherwise. */
+    @Test
+    void attentionOfLayersWithOtherGroups() {
+        List<AttentionShape> layers = List.of(
+                new AttentionShape(5, 2, 32, 0.3f, 0, 3, 0, Shared.NONE),
+                new AttentionShape(5, 2, 32, 0.3f, 0, 4, 0, Shared.NONE),
+                new AttentionShape(5, 2, 32, 0.3f, 0, 4, 1, Shared.NONE));
+        float[][] rows = lab.rows(70, layers.getFirst().fusedColumns());
+        assertThat(attention(backend, layers, rows))
+                .as("seed %d", lab.seed())
+                .isDeepEqualTo(attention(oracle, layers, rows));
+    }
+
+    /** The last rows of one prompt in each layer, one layer after the other. */
+    private static float[][] attention(HostBackend on, List<AttentionShape> layers, float[][] rows) {
+        AttentionShape shape = layers.getFirst();
+        KvCache cache = on.kvCache(new KvCache.Shape(layers.size(), shape.kvHeads(), shape.headSize(), 8));
+        Rope rope = new Rope(new float[] {1f, 0.1f, 0.01f, 0.001f}, true, 1f);
+        List<HostBuffer> outs = new ArrayList<>();
+        on.begin(Steps.prompts(new int[] {rows.length}, 8, new Random(1)));
+        for (int layer = 0; layer < layers.size(); layer++) {
+            HostBuffer qkv = Lab.buffer(on, rows);
+            outs.add((HostBuffer) on.buffer(rows.length, shape.queryHeads() * shape.headSize()));
+            on.ropeAndStore(qkv, layers.get(layer), rope, cache, layer);
+            on.attention(qkv, layers.get(layer), cache, layer, outs.getLast());
+        }
+        on.finish();
+        return outs.stream()
+                .flatMap(out -> Arrays.stream(Lab.read(out, rows.length)))
+                .toArray(float[][]::new);
     }
 
     /** With zeros for what another rank computes. */
