@@ -131,8 +131,7 @@ final class WorkerProcess {
     }
 
     /// Tells once a second how many steps the engine has made, so that one that hangs is found; a rank without an
-    /// engine
-    /// tells that it lives.
+    /// engine tells that it lives.
     private void beat() {
         try {
             Running running = worker.join();
