@@ -282,7 +282,15 @@ public final class GroupMember implements AutoCloseable {
                     Worker.seconds(loaded - understood),
                     Worker.seconds(System.nanoTime() - loaded)));
             Duration patience = Duration.ofMillis(told.getRecoverMillis() + told.getStepTimeoutMillis());
-            new Meetings(call, part.shard(), backend.description(), follower, patience, ready).attendAll(first);
+            new Meetings(
+                            call,
+                            part.shard(),
+                            backend.description(),
+                            follower,
+                            patience,
+                            told.getRecoverMillis() > 0,
+                            ready)
+                    .attendAll(first);
         }
     }
 
@@ -296,6 +304,7 @@ public final class GroupMember implements AutoCloseable {
         /** The leader gives up after a part of this; only one that is cut off says nothing for so long. */
         private final Duration patience;
 
+        private final boolean recovers;
         private boolean wasReady;
         /** Why there are no steps for now; empty if there are. */
         private String loss = "";
@@ -309,12 +318,14 @@ public final class GroupMember implements AutoCloseable {
                 String backend,
                 Follower follower,
                 Duration patience,
+                boolean recovers,
                 Runnable ready) {
             this.call = call;
             this.shard = shard;
             this.backend = backend;
             this.follower = follower;
             this.patience = patience;
+            this.recovers = recovers;
             this.ready = ready;
         }
 
@@ -361,6 +372,9 @@ public final class GroupMember implements AutoCloseable {
         }
 
         private void lost(CollectiveException broken) {
+            if (!recovers) {
+                throw broken;
+            }
             log.warn("rank={} recovering reason=\"{}\"", shard.rank(), broken.getMessage());
             if (loss.isEmpty()) {
                 loss = String.valueOf(broken.getMessage());

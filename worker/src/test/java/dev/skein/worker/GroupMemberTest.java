@@ -89,6 +89,26 @@ final class GroupMemberTest {
         assertThat(events.getLast()).isInstanceOf(WorkerListener.Ready.class);
     }
 
+    @Test
+    void withoutTimeToRecoverAllEndWithWhatWasLost() throws Exception {
+        List<GroupMember> members = new ArrayList<>();
+        try (Worker leader = leader(new RankCount(2, 2))) {
+            for (int rank = 1; rank < 4; rank++) {
+                members.add(member(leader, TOKEN, OptionalInt.of(rank)));
+            }
+            leader.ready().get(60, TimeUnit.SECONDS);
+            members.removeLast().close(Duration.ZERO);
+            leader.failure().get(30, TimeUnit.SECONDS);
+        }
+        for (GroupMember left : members) {
+            assertThat(left.failure().get(30, TimeUnit.SECONDS))
+                    .startsWith("rank ")
+                    .contains("rank 3 (process ")
+                    .doesNotContain("the leader at");
+            left.close();
+        }
+    }
+
     /** Without a step in which it could be missed. */
     @Test
     void aLostRankBreaksItsGroup() throws Exception {
