@@ -2,7 +2,9 @@
 # The engine on a GPU: checks what it says against transformers' ids and this machine's cores, and times it with random weights
 # of an 8B model's shape (test/EngineOnDevice.java). Writes FOLDER/ENGINE.md.
 # usage: engine.sh pack PACK         once, where Java and Maven's classes are (mvn -pl worker -am test-compile)
-#        engine.sh run FOLDER PACK [WHAT...]     on a machine with a GPU; WHAT: check, host, bench, awq, mixtral; all but the last if none
+#        engine.sh run FOLDER PACK [WHAT...]     on a machine with a GPU; WHAT: check, ranks, schedules (watched by compute-sanitizer), model
+#                                         (beside the cores: SKEIN_JAVA=-Dskein.model=A_FILE_OF_SMOLLM2), host, bench,
+#                                         awq, mixtral; check, ranks, host, bench, awq if none
 # The kernels are those of SKEIN_FATBIN, or built here if nvcc is there.
 here=$(cd "$(dirname "$0")" && pwd)
 root=$here/..
@@ -23,7 +25,8 @@ pack() {
         [ -n "$found" ] || { echo "Maven has no $artifact"; exit 1; }
         cp "$found" "$out/jars/"
     done
-    "$JAVA_HOME/bin/javac" -nowarn -proc:none -d "$out/classes" -cp "$out/classes:$out/jars/*" "$here/test/EngineOnDevice.java" || exit 1
+    "$JAVA_HOME/bin/javac" -nowarn -proc:none -d "$out/classes" -cp "$out/classes:$out/jars/*" "$here/test/EngineOnDevice.java" \
+        "$here/test/Schedules.java" || exit 1
     "$JAVA_HOME/bin/jlink" --add-modules java.base,java.xml,java.naming,java.management,jdk.management,jdk.unsupported \
         --strip-debug --no-header-files --no-man-pages --compress zip-9 --vm server --output "$out/java" || exit 1
     du -sh "$out"
@@ -33,7 +36,7 @@ run() {
     mkdir -p "$1" && out=$(cd "$1" && pwd) || exit 1
     pack=$(cd "$2" && pwd) || exit 1
     shift 2
-    [ $# -gt 0 ] || set -- check host bench awq
+    [ $# -gt 0 ] || set -- check ranks host bench awq
     if [ -z "$SKEIN_FATBIN" ]; then
         sh "$here/build.sh" "$out/build" || exit 1
         SKEIN_FATBIN=$out/build/skein.fatbin
@@ -46,8 +49,15 @@ run() {
     failed=
     for what; do
         echo | tee -a "$results"
-        timeout 300 "$pack/java/bin/java" --enable-native-access=ALL-UNNAMED -XX:+UseParallelGC -Dskein.fatbin="$SKEIN_FATBIN" \
-            $SKEIN_JAVA -cp "$pack/classes:$pack/jars/*" EngineOnDevice "$what" "${SKEIN_SECONDS:-150}" \
+        program=EngineOnDevice
+        watch=
+        if [ "$what" = schedules ]; then
+            program=Schedules
+            watch="compute-sanitizer --tool memcheck --report-api-errors no --error-exitcode 9"
+            command -v compute-sanitizer >/dev/null 2>&1 || { echo "compute-sanitizer is not installed: nobody watches" >&2; watch=; }
+        fi
+        timeout 300 $watch "$pack/java/bin/java" --enable-native-access=ALL-UNNAMED -XX:+UseParallelGC -Dskein.fatbin="$SKEIN_FATBIN" \
+            $SKEIN_JAVA -cp "$pack/classes:$pack/jars/*" "$program" "$what" "${SKEIN_SECONDS:-150}" \
             >"$out/$what.md" 2>"$out/$what.log" || failed="$failed $what"
         # Java's log goes to standard output too.
         grep '^|' "$out/$what.md" | tee -a "$results"

@@ -43,6 +43,7 @@ step tests timeout 240 python3 -m unittest -v test_kernels
 for seed in 2 3; do
     SKEIN_TEST_SEED=$seed step "tests-seed-$seed" timeout 240 python3 -m unittest -v test_kernels
 done
+step ranks timeout 240 python3 -m unittest -v test_ranks
 if [ -n "$pack" ]; then
     mkdir -p "$out/classes/native/cuda" && cp "$SKEIN_FATBIN" "$out/classes/native/cuda/"
     step java timeout 150 "$pack/java/bin/java" --enable-native-access=ALL-UNNAMED -Dskein.libcuda=libcuda.so.1 \

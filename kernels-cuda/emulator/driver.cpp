@@ -1,10 +1,13 @@
 // A stand-in for libcuda.so.1: the part of the driver API that Skein calls, over host memory and emulated kernels. What a
 // caller can get wrong is refused as the real driver refuses it: no current context, a kernel that is not there, a launch
 // beyond the limits, a wait during capture. Device memory ends at a page that cannot be touched and starts as NaN.
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <functional>
 #include <map>
@@ -33,6 +36,7 @@ enum Status {
 
 constexpr size_t MEMORY = (size_t)8 << 30;
 constexpr size_t PAGE = 4096;
+constexpr unsigned LAZY_PEER_ACCESS = 1;
 constexpr unsigned MOST_SHARED = 232448;
 constexpr unsigned SHARED_BY_DEFAULT = 49152;
 
@@ -56,6 +60,15 @@ struct Function {
 struct Library {
     std::map<std::string, Function> functions;
 };
+// As large as the driver's, and passed by value as that is: where another process finds the memory.
+struct MemoryHandle {
+    int process;
+    int file;
+    uint64_t bytes;
+    uint64_t offset;
+    uint8_t rest[40];
+};
+static_assert(sizeof(MemoryHandle) == 64);
 struct Attribute {
     int id;
     int padding;
@@ -72,6 +85,7 @@ std::mutex everything;
 bool initialised;
 int retained;
 std::map<uint64_t, std::pair<void*, size_t>> allocations;  // by address: the mapping
+std::map<uint64_t, std::pair<void*, size_t>> opened;  // of other processes
 size_t allocated;
 thread_local bool context;
 Stream standard;
@@ -238,6 +252,55 @@ API cuMemFree_v2(uint64_t at) {
     munmap(found->second.first, found->second.second);
     allocations.erase(found);
     return SUCCESS;
+}
+// What the memory holds goes into a file that has no name, which takes its place.
+API cuIpcGetMemHandle(MemoryHandle* out, uint64_t at) {
+    std::lock_guard<std::mutex> lock(everything);
+    auto found = allocations.find(at);
+    if (ready() != SUCCESS || found == allocations.end()) {
+        return ready() != SUCCESS ? ready() : INVALID_VALUE;
+    }
+    auto [mapping, bytes] = found->second;
+    size_t used = bytes - PAGE;
+    int file = memfd_create("device memory", MFD_CLOEXEC);
+    if (file < 0 || ftruncate(file, used) != 0 || pwrite(file, mapping, used, 0) != (ssize_t)used ||
+        mmap(mapping, used, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) == MAP_FAILED) {
+        return OUT_OF_MEMORY;
+    }
+    *out = MemoryHandle{getpid(), file, used, at - (uint64_t)mapping, {}};
+    return SUCCESS;
+}
+API cuIpcOpenMemHandle_v2(uint64_t* out, MemoryHandle handle, unsigned flags) {
+    if (ready() != SUCCESS || flags != LAZY_PEER_ACCESS) {
+        return ready() != SUCCESS ? ready() : INVALID_VALUE;
+    }
+    if (handle.process == getpid()) {
+        return INVALID_CONTEXT;
+    }
+    std::string path = "/proc/" + std::to_string(handle.process) + "/fd/" + std::to_string(handle.file);
+    int file = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    if (file < 0) {
+        return INVALID_HANDLE;
+    }
+    void* mapping = mmap(nullptr, handle.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    close(file);
+    if (mapping == MAP_FAILED) {
+        return OUT_OF_MEMORY;
+    }
+    std::lock_guard<std::mutex> lock(everything);
+    *out = (uint64_t)mapping + handle.offset;
+    opened[*out] = {mapping, handle.bytes};
+    return SUCCESS;
+}
+API cuIpcCloseMemHandle(uint64_t at) {
+    std::lock_guard<std::mutex> lock(everything);
+    auto found = opened.find(at);
+    if (found == opened.end()) {
+        return INVALID_VALUE;
+    }
+    munmap(found->second.first, found->second.second);
+    opened.erase(found);
+    return ready();
 }
 API cuMemHostAlloc(void** out, size_t bytes, unsigned) {
     if (ready() != SUCCESS) {

@@ -7,8 +7,10 @@
 // arrive only when they are waited for; dynamic shared memory starts as NaN.
 #pragma once
 #include <math.h>
+#include <sched.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include <algorithm>
 #include <type_traits>
@@ -19,6 +21,7 @@
 #define __host__
 #define __shared__ static
 #define __restrict__
+#define __grid_constant__
 #define __launch_bounds__(...)
 #define __align__(n) alignas(n)
 

@@ -36,6 +36,9 @@ namespace attention {
 namespace sample {
 #include "sample.cu"
 }
+namespace ranks {
+#include "ranks.cu"
+}
 #ifdef SKEIN_HOPPER
 namespace matmul_hopper {
 #include "matmul_hopper.cu"

@@ -11,19 +11,23 @@ import dev.skein.worker.engine.Engine;
 import dev.skein.worker.engine.EngineException;
 import dev.skein.worker.engine.EngineOptions;
 import dev.skein.worker.engine.GenerationRequest;
+import dev.skein.worker.engine.GpuRank;
 import dev.skein.worker.engine.Sampling;
 import dev.skein.worker.engine.Samplings;
 import dev.skein.worker.engine.TestEngine;
 import dev.skein.worker.engine.TokenLogprobs;
 import dev.skein.worker.engine.TokenSink;
 import dev.skein.worker.model.Architecture;
+import dev.skein.worker.model.Checkpoint;
 import dev.skein.worker.model.DummyFolder;
 import dev.skein.worker.model.FamilyModel;
+import dev.skein.worker.model.RankCount;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -34,17 +38,31 @@ import java.util.OptionalInt;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import tools.jackson.databind.JsonNode;
 
 /**
  * The engine on a GPU: whether it says what transformers and the cores say, and how fast it is with random weights of an
- * 8B model's shape. Writes rows of Markdown. One argument: {@code check}, {@code bench}, {@code awq}, {@code mixtral}, {@code
- * host}, or {@code tiny}, a bench of a small model for machines without a GPU; then seconds after which nothing more is begun.
+ * 8B model's shape. Writes rows of Markdown. One argument: {@code check}, {@code ranks}, {@code model}, the one that
+ * the property {@code skein.model} names, {@code bench}, {@code awq}, {@code mixtral}, {@code host}, or {@code tiny}, a bench of a small
+ * model for machines without a GPU; then seconds after which nothing more is begun.
  */
 public final class EngineOnDevice {
     private static final double NANOS = 1e9;
     private static final int CONTEXT = 1024;
+    private static final Sampling GREEDY = Samplings.greedy().ends(0, true).value();
+
+    /** Ids of SmolLM2's: a beginning of a sentence, a question as its template has it, a beginning of a tale. */
+    private static final List<int[]> ENGLISH = List.of(
+            new int[] {504, 1296, 3995, 4199, 282, 4649, 359},
+            new int[] {1, 4093, 198, 4898, 314, 260, 6376, 4461, 47, 19842, 281, 582, 8510, 30, 2, 198, 1, 520, 9531, 198},
+            new int[] {
+                6403, 1980, 253, 655, 28, 281, 253, 6560, 826, 827, 7626, 28, 665, 4161, 354, 1573, 9191, 16201, 617, 761, 2093,
+                2268, 719, 3008, 30, 1963, 5738, 28, 645, 260, 28034, 282, 260, 4538, 868, 457, 1658, 87, 327, 260, 17561, 5353,
+                28, 3878, 436, 288, 325, 3984, 564, 260, 32130, 335, 260, 32350, 28, 284, 588
+            });
 
     private static final String LLAMA_8B = config("llama", "LlamaForCausalLM", 4096, 14336, 32, 32, 8, 128, 128256, "");
     private static final String AWQ_8B = config(
@@ -85,6 +103,8 @@ public final class EngineOnDevice {
         }
         switch (arguments[0]) {
             case "check" -> check();
+            case "ranks" -> ranks();
+            case "model" -> realBesideCores(Path.of(System.getProperty("skein.model")));
             case "bench" -> bench(LLAMA_8B, "8B bf16", new int[] {1, 16, 64, 256}, CONTEXT, 8192, 64);
             case "awq" -> decodeOnly(AWQ_8B, "8B AWQ", new int[] {1, 16, 64});
             case "host" -> decodeOnly(SMALL, "two small layers (what the host takes)", new int[] {1, 64, 256});
@@ -195,26 +215,115 @@ public final class EngineOnDevice {
     private static void goldens(String name) throws IOException {
         FamilyModel model = new FamilyModel(name);
         Path path = model.folder(Files.createTempDirectory(name), ElementType.F32);
-        Sampling greedy = Samplings.greedy().ends(0, true).value();
-        List<int[]> prompts = model.prompts().values().stream()
-                .map(each -> each.get("prompt").values().stream()
-                        .mapToInt(JsonNode::intValue)
-                        .toArray())
-                .toList();
-        List<List<Integer>> expected = model.prompts().values().stream()
-                .map(each -> each.get("output").values().stream()
-                        .map(JsonNode::intValue)
-                        .toList())
-                .toList();
+        List<int[]> prompts = prompts(model);
+        List<List<Integer>> expected = outputs(model);
         for (boolean graphs : new boolean[] {true, false}) {
             try (TestEngine engine = new TestEngine(path, new TestEngine.Size(8, 64, 256, 100), 256, gpu(graphs))) {
-                boolean same = engine.generate(prompts, greedy, 12).equals(expected);
+                boolean same = engine.generate(prompts, GREEDY, 12).equals(expected);
                 wrong += same ? 0 : 1;
                 row(
                         "%s, %s, %d prompts | %s | greedy ids of transformers",
                         name, graphs ? "graphs" : "eager", prompts.size(), same ? "same" : "DIFFERENT");
             }
         }
+    }
+
+    // Whether two ranks are right, each a process: on a GPU each, or taking turns on one
+
+    private static void ranks() throws IOException {
+        row("check | result | ");
+        row("--- | --- | ---");
+        for (String name : List.of("mistral", "qwen3", "qwen3moe", "qwen3moe-dense", "gemma3")) {
+            for (boolean graphs : new boolean[] {true, false}) {
+                if (!late()) {
+                    rankedGoldens(name, graphs);
+                }
+            }
+        }
+        lostRank();
+    }
+
+    private static void rankedGoldens(String name, boolean graphs) throws IOException {
+        FamilyModel model = new FamilyModel(name);
+        Path path = model.folder(Files.createTempDirectory(name), ElementType.F32);
+        long began = System.nanoTime();
+        try (Ranks ranks = new Ranks(path, Duration.ofSeconds(60), graphs)) {
+            boolean same = ranks.leader.generate(prompts(model), GREEDY, 12).equals(outputs(model));
+            wrong += same ? 0 : 1;
+            row(
+                    "%s, two ranks, %s, %d prompts | %s | greedy ids of transformers; %.1f s with the start",
+                    name,
+                    graphs ? "graphs" : "eager",
+                    model.prompts().size(),
+                    same ? "same" : "DIFFERENT",
+                    (System.nanoTime() - began) / NANOS);
+        }
+    }
+
+    private static void lostRank() throws IOException {
+        FamilyModel model = new FamilyModel("qwen3");
+        Path path = model.folder(Files.createTempDirectory("lost"), ElementType.F32);
+        List<int[]> prompts = prompts(model);
+        try (Ranks ranks = new Ranks(path, Duration.ofSeconds(30), true)) {
+            ranks.leader.generate(prompts.subList(0, 1), GREEDY, 3);
+            long killed = System.nanoTime();
+            ranks.other.kill();
+            try {
+                ranks.leader.generate(prompts.subList(0, 1), GREEDY, 100);
+            } catch (CompletionException failed) {
+                // Its engine's failure says why.
+            }
+            String said = String.valueOf(
+                    ranks.leader.engine().failure().orTimeout(60, TimeUnit.SECONDS).join().getMessage());
+            double seconds = (System.nanoTime() - killed) / NANOS;
+            boolean good = said.contains("rank 1 ") && seconds < 5;
+            wrong += good ? 0 : 1;
+            row("a rank is killed | %s | after %.2f s: %s", good ? "good" : "WRONG", seconds, said.replace('\n', ' '));
+        }
+    }
+
+    /** Two ranks of a model, the first in this process. */
+    private static final class Ranks implements AutoCloseable {
+        private static final TestEngine.Size SIZE = new TestEngine.Size(8, 64, 256, 100);
+        private static final int LENGTH = 256;
+
+        private final GpuRank other;
+        private final TestEngine leader;
+
+        Ranks(Path model, Duration limit, boolean graphs) {
+            String group = "device-" + System.nanoTime();
+            other = new GpuRank(model, SIZE, LENGTH, 2, 1, group, limit, graphs);
+            leader = new TestEngine(
+                    model,
+                    SIZE,
+                    LENGTH,
+                    new RankCount(2, 1),
+                    group,
+                    limit,
+                    CudaBackends.ofRank(0, new CudaBackends.How(graphs, true)));
+        }
+
+        @Override
+        public void close() {
+            leader.close();
+            other.close();
+        }
+    }
+
+    private static List<int[]> prompts(FamilyModel model) {
+        return model.prompts().values().stream()
+                .map(each -> each.get("prompt").values().stream()
+                        .mapToInt(JsonNode::intValue)
+                        .toArray())
+                .toList();
+    }
+
+    private static List<List<Integer>> outputs(FamilyModel model) {
+        return model.prompts().values().stream()
+                .map(each -> each.get("output").values().stream()
+                        .map(JsonNode::intValue)
+                        .toList())
+                .toList();
     }
 
     /** Random weights of a shape, on the GPU and on this machine's cores. */
@@ -224,12 +333,29 @@ public final class EngineOnDevice {
         for (int length : new int[] {7, 150, 300}) {
             prompts.add(random.ints(length, 3, 4000).toArray());
         }
-        try (Bench cores = new Bench(config, 512, 8, 512, CpuBackends.choose(CpuOptions.defaults()));
-                Bench device = new Bench(config, 512, 8, 512, gpu(true, true));
-                Bench quick = new Bench(config, 512, 8, 512, gpu(true));
-                Bench eager = new Bench(config, 512, 8, 512, gpu(false, true))) {
+        besideCores(name + ", random weights", () -> DummyFolder.open(folder(config)), prompts);
+    }
+
+    /** A model of its own, in a file; its tokenizer must be SmolLM2's. */
+    private static void realBesideCores(Path model) throws IOException {
+        row("check | result | ");
+        row("--- | --- | ---");
+        besideCores(model.getFileName().toString(), () -> Checkpoint.open(model), ENGLISH);
+    }
+
+    /** Opens a model anew. */
+    private interface Opening {
+        Checkpoint open() throws IOException;
+    }
+
+    private static void besideCores(String name, Opening model, List<int[]> prompts) throws IOException {
+        try (Bench cores = new Bench(model.open(), 512, 8, 512, CpuBackends.choose(CpuOptions.defaults()));
+                Bench device = new Bench(model.open(), 512, 8, 512, gpu(true, true));
+                Bench quick = new Bench(model.open(), 512, 8, 512, gpu(true));
+                Bench eager = new Bench(model.open(), 512, 8, 512, gpu(false, true))) {
             double worst = 0;
             double squares = 0;
+            int far = 0;
             int scored = 0;
             for (int[] prompt : prompts) {
                 List<TokenLogprobs> theirs = cores.scores(prompt);
@@ -238,6 +364,7 @@ public final class EngineOnDevice {
                     for (int i = 0; i < ours.size(); i++) {
                         double difference = Math.abs(ours.get(i).logprob() - theirs.get(i).logprob());
                         worst = Math.max(worst, difference);
+                        far += difference < 0.25 ? 0 : 1;
                         squares += difference * difference;
                         scored++;
                     }
@@ -257,10 +384,12 @@ public final class EngineOnDevice {
                 firsts += same > 0 ? 1 : 0;
             }
             double root = Math.sqrt(squares / scored);
-            boolean good = worst < 0.25 && root < 0.05 && replayed.equals(launched);
+            // Where experts are chosen, a close choice may fall the other way, which changes all after it in that row.
+            int mayBeFar = name.startsWith("mixtral") ? scored / 100 : 0;
+            boolean good = far <= mayBeFar && root < 0.05 && replayed.equals(launched);
             wrong += good ? 0 : 1;
             row(
-                    "%s, random weights | %s | %d logprobs of prompt ids, with the same bits and without: rms %.4f, at most %.4f from the cores'; of %d greedy ids"
+                    "%s | %s | %d logprobs of prompt ids, with the same bits and without: rms %.4f, at most %.4f from the cores'; of %d greedy ids"
                             + " %d come before the first other one; graphs and eager: %s",
                     name,
                     good ? "good" : "WRONG",
@@ -464,9 +593,9 @@ public final class EngineOnDevice {
         return sorted.length == 0 ? Double.NaN : sorted[sorted.length / 2];
     }
 
-    /** An engine over random weights. */
+    /** An engine over a model, mostly one of random weights. */
     private static final class Bench implements AutoCloseable {
-        private final DummyFolder folder;
+        private final Checkpoint opened;
         private final Engine engine;
         private final String backend;
         private final double loadSeconds;
@@ -475,16 +604,20 @@ public final class EngineOnDevice {
         private final long planned;
 
         Bench(String config, int length, int sequences, int tokens, Backend chosen) throws IOException {
+            this(DummyFolder.open(folder(config)), length, sequences, tokens, chosen);
+        }
+
+        Bench(Checkpoint opened, int length, int sequences, int tokens, Backend chosen) {
             long began = System.nanoTime();
             device = chosen;
-            folder = DummyFolder.open(folder(config));
-            Architecture architecture = Architecture.of(folder);
+            this.opened = opened;
+            Architecture architecture = Architecture.of(opened);
             backend = chosen.description();
             long room = architecture.cache(1).bytes();
             int wanted = Math.max(sequences * (Math.min(length, CONTEXT + 128) / KvCache.BLOCK_SIZE + 1), length / 16 + 1);
             OwnMemory memory = chosen.memory().orElse(null);
             before = memory == null ? 0 : memory.freeBytes();
-            planned = memory == null ? 0 : architecture.bytes(memory, EngineOptions.mostStep(sequences, tokens));
+            planned = memory == null ? 0 : architecture.bytes(memory, EngineOptions.mostStep(sequences, tokens)).all();
             int blocks = memory == null
                     ? wanted
                     : (int) Math.min(wanted, (memory.freeBytes() * 0.95 - planned) / room);
@@ -501,7 +634,7 @@ public final class EngineOnDevice {
         /** Between two steps, when nothing runs. */
         String memory() {
             OwnMemory memory = device.memory().orElseThrow();
-            long cache = engine.options().blocks() * Architecture.of(folder).cache(1).bytes();
+            long cache = engine.options().blocks() * Architecture.of(opened).cache(1).bytes();
             return String.format(
                     Locale.ROOT,
                     "planned %d MiB and taken %d MiB beside a cache of %d MiB; free before %d MiB",
@@ -545,7 +678,7 @@ public final class EngineOnDevice {
         @Override
         public void close() {
             engine.close();
-            folder.close();
+            opened.close();
         }
     }
 

@@ -45,6 +45,11 @@ class Map:
         return Map(device, at, (columns, rows), (2 * columns,), (64, part_rows), True)
 
 
+class MemoryHandle(ctypes.Structure):
+    """A CUipcMemHandle."""
+    _fields_ = [("bytes", ctypes.c_ubyte * 64)]
+
+
 class Device:
     """One device with the kernels of a fatbin. Arrays passed to `put` are copied up; `get` copies down."""
 
@@ -106,6 +111,19 @@ class Device:
             self.call("cuCtxSynchronize")
         return self.meeting
 
+    def handle(self, at):
+        """By which another process may open memory that is a whole allocation of some MiB."""
+        handle = MemoryHandle()
+        self.call("cuIpcGetMemHandle", ctypes.byref(handle), ctypes.c_uint64(at))
+        return bytes(handle.bytes)
+
+    def open(self, handle):
+        """Memory of another process, until this one ends."""
+        at = ctypes.c_uint64()
+        lazy_peer_access = 1
+        self.call("cuIpcOpenMemHandle_v2", ctypes.byref(at), MemoryHandle.from_buffer_copy(handle), lazy_peer_access)
+        return at.value
+
     def put(self, array):
         array = np.ascontiguousarray(array)
         at = self.allocate(array.nbytes)
@@ -136,11 +154,11 @@ class Device:
         self.owned.clear()
 
     def launch(self, name, grid, block, *arguments, shared=0, overlap=False, cluster=1):
-        """Arguments: int is a 64-bit address, np.int32, np.int64, np.float32 and Map what they are."""
+        """Arguments: int is a 64-bit address; np.int32, np.int64, np.float32, Map and structures are what they are."""
         function = self.function(name)
         if shared > 24576:  # static shared memory counts, too, towards the 48 KB that need not be asked for
             self.call("cuFuncSetAttribute", function, MAX_DYNAMIC_SHARED, shared)
-        held = [a if isinstance(a, Map) else ctypes.c_uint64(a) if isinstance(a, int) else
+        held = [a if isinstance(a, (Map, ctypes.Structure)) else ctypes.c_uint64(a) if isinstance(a, int) else
                 {np.int32: ctypes.c_int, np.int64: ctypes.c_int64, np.float32: ctypes.c_float}[type(a)](a.item())
                 for a in arguments]
         pointers = (ctypes.c_void_p * len(held))(*[a.address if isinstance(a, Map) else ctypes.addressof(a) for a in held])

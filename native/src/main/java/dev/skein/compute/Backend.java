@@ -204,7 +204,7 @@ public interface Backend extends AutoCloseable {
 
     private UnsupportedOperationException alone() {
         return new UnsupportedOperationException(
-                description() + " computes alone; a group of several ranks runs on CPUs");
+                description() + " computes this alone, not in a group of several ranks");
     }
 
     // Back to one

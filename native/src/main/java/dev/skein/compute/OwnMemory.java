@@ -21,6 +21,14 @@ public interface OwnMemory {
     long expertBytes(int rows, int columns);
 
     /**
+     * What steps take besides where there are experts.
+     *
+     * @param rows tokens of a step, as often as experts are chosen for each
+     * @param inner rows of an expert's gate
+     */
+    long expertWorkBytes(long rows, int hidden, int inner);
+
+    /**
      * What steps take beside weights, buffers and cache.
      *
      * @param vocabulary the length of a row of logits

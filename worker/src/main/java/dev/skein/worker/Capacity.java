@@ -6,6 +6,7 @@ import dev.skein.compute.StepInputs;
 import dev.skein.worker.engine.EngineOptions;
 import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Checkpoint;
+import dev.skein.worker.model.DeviceBytes;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -26,14 +27,14 @@ record Capacity(int maxModelLen, int blocks) {
      *
      * @param contextLength that the model was made for
      * @param blockBytes of a cache block over all layers
-     * @param otherBytes for weights and activations
+     * @param other what is not cache
      * @param freeBytes of memory for all of it
      * @param share of the memory of a device that may be filled; null where memory is this machine's
      */
     record Needs(
             int contextLength,
             long blockBytes,
-            long otherBytes,
+            DeviceBytes other,
             long freeBytes,
             @Nullable Share share) {
         static Needs of(Checkpoint opened, Architecture architecture, Backend backend, WorkerOptions options) {
@@ -49,7 +50,7 @@ record Capacity(int maxModelLen, int blocks) {
                     .orElseGet(() -> new Needs(
                             architecture.contextLength(),
                             block,
-                            opened.tensorBytes() + architecture.activationBytes(step),
+                            DeviceBytes.of(opened.tensorBytes(), architecture.activationBytes(step)),
                             FreeMemory.bytes(),
                             null));
         }
@@ -58,7 +59,7 @@ record Capacity(int maxModelLen, int blocks) {
         private long cacheBytes() {
             return share == null
                     ? Math.min(DEFAULT_BYTES, (long) (DEFAULT_SHARE * freeBytes))
-                    : Math.max(0, share.left(freeBytes) - otherBytes);
+                    : Math.max(0, share.left(freeBytes) - other.all());
         }
     }
 
@@ -107,11 +108,15 @@ record Capacity(int maxModelLen, int blocks) {
             return;
         }
         long left = share.left(needs.freeBytes);
-        if (needs.otherBytes + needs.blockBytes > left) {
+        if (needs.other.all() + needs.blockBytes > left) {
             throw new IllegalArgumentException(
-                    "the model does not fit on the GPU: weights and steps take %s, and of its %s, %s of them free, --gpu-memory-utilization %s leaves %s. Raise that, lower --max-num-batched-tokens %d or --max-num-seqs %d, take weights of fewer bits, or say --device cpu"
+                    "the model does not fit on the GPU: weights take %s and steps %s%s, and of its %s, %s of them free, --gpu-memory-utilization %s leaves %s. Raise that, lower --max-num-batched-tokens %d or --max-num-seqs %d, take weights of fewer bits, or say --device cpu"
                             .formatted(
-                                    size(needs.otherBytes),
+                                    size(needs.other.weights()),
+                                    size(needs.other.steps()),
+                                    needs.other.experts() == 0
+                                            ? ""
+                                            : ", those of experts %s".formatted(size(needs.other.experts())),
                                     size(share.totalBytes),
                                     size(needs.freeBytes),
                                     share.part,
@@ -145,11 +150,12 @@ record Capacity(int maxModelLen, int blocks) {
     }
 
     private void requireMemory(Needs needs) {
-        long wanted = needs.otherBytes + blocks * needs.blockBytes;
+        long wanted = needs.other.all() + blocks * needs.blockBytes;
         if (wanted > needs.freeBytes) {
             throw new IllegalArgumentException(
                     "too little memory: weights and activations take %s and the cache %s, but %s are free. Close something, take a smaller model, or lower --kv-cache-memory-bytes"
-                            .formatted(size(needs.otherBytes), size(blocks * needs.blockBytes), size(needs.freeBytes)));
+                            .formatted(
+                                    size(needs.other.all()), size(blocks * needs.blockBytes), size(needs.freeBytes)));
         }
     }
 

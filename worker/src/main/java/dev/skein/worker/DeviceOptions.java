@@ -1,5 +1,6 @@
 package dev.skein.worker;
 
+import dev.skein.compute.cuda.CudaBackends;
 import dev.skein.compute.cuda.CudaBackends.Device;
 import java.util.Locale;
 
@@ -36,6 +37,10 @@ public record DeviceOptions(Device device, double memoryShare, boolean eager, bo
             default ->
                 throw new IllegalArgumentException("--device is %s; it may be auto, cpu or cuda".formatted(name));
         };
+    }
+
+    CudaBackends.How how() {
+        return new CudaBackends.How(!eager, sameBits);
     }
 
     /** As the flag names it. */

@@ -1,11 +1,14 @@
 package dev.skein.worker;
 
 import dev.skein.compute.Backend;
+import dev.skein.compute.OwnMemory;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.collective.CollectiveException;
 import dev.skein.compute.cpu.CpuBackends;
 import dev.skein.compute.cpu.CpuOptions;
+import dev.skein.compute.cuda.CudaBackends;
 import dev.skein.protocol.tls.Encryption;
+import dev.skein.protocol.v1.GpuUse;
 import dev.skein.protocol.v1.JoinRequest;
 import dev.skein.protocol.v1.JoinResponse;
 import dev.skein.protocol.v1.RankFailed;
@@ -267,8 +270,7 @@ public final class GroupMember implements AutoCloseable {
 
     private void compute(GrpcClientRequest<JoinRequest, JoinResponse> call, Summons first, Architecture part) {
         RankWelcome told = first.told;
-        Backend backend = CpuBackends.choose(
-                CpuOptions.defaults().withIsa(CpuOptions.isa(told.getCpu())).withThreads(told.getThreads()));
+        Backend backend = backend(told, part);
         long understood = System.nanoTime();
         try (Follower follower =
                 new Follower(part, backend, limits(told.getLimits()), told.getBlocks(), (parts, of) -> {
@@ -408,6 +410,33 @@ public final class GroupMember implements AutoCloseable {
             }
             wasReady = true;
             loss = "";
+        }
+    }
+
+    private static Backend backend(RankWelcome told, Architecture part) {
+        if (!told.hasGpu()) {
+            return CpuBackends.choose(
+                    CpuOptions.defaults().withIsa(CpuOptions.isa(told.getCpu())).withThreads(told.getThreads()));
+        }
+        GpuUse gpu = told.getGpu();
+        Backend backend = CudaBackends.ofRank(told.getRank(), new CudaBackends.How(!gpu.getEager(), gpu.getSameBits()));
+        try {
+            backend.memory().ifPresent(memory -> requireRoom(memory, told, part));
+            return backend;
+        } catch (RuntimeException tooLarge) {
+            backend.close();
+            throw tooLarge;
+        }
+    }
+
+    /** The leader knows its own GPU only. */
+    private static void requireRoom(OwnMemory memory, RankWelcome told, Architecture part) {
+        long weights = part.bytes(memory, limits(told.getLimits())).all();
+        long cache = part.cache(told.getBlocks()).bytes();
+        if (weights + cache > memory.freeBytes()) {
+            throw new IllegalArgumentException(
+                    "rank %d's GPU has %d MiB free, its part of the model takes %d MiB and the cache that fits the leader's GPU %d MiB. Free some of that GPU, or lower --gpu-memory-utilization or --kv-cache-memory-bytes"
+                            .formatted(told.getRank(), memory.freeBytes() >> 20, weights >> 20, cache >> 20));
         }
     }
 

@@ -1,9 +1,12 @@
 package dev.skein.worker;
 
 import dev.skein.compute.Backend;
+import dev.skein.compute.OwnMemory;
 import dev.skein.compute.StepInputs;
 import dev.skein.compute.collective.CollectiveException;
+import dev.skein.compute.cuda.CudaBackends;
 import dev.skein.protocol.tls.Encryption;
+import dev.skein.protocol.v1.GpuUse;
 import dev.skein.protocol.v1.RankHello;
 import dev.skein.protocol.v1.RankLoaded;
 import dev.skein.protocol.v1.RankPlace;
@@ -16,6 +19,7 @@ import dev.skein.worker.engine.GroupStepper;
 import dev.skein.worker.engine.Links;
 import dev.skein.worker.engine.Stepper;
 import dev.skein.worker.model.Architecture;
+import dev.skein.worker.model.DeviceBytes;
 import dev.skein.worker.model.Fingerprint;
 import dev.skein.worker.model.RankCount;
 import dev.skein.worker.service.JoinDesk;
@@ -32,6 +36,8 @@ import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What a leader does for its group to compute: waits for the other ranks, tells each what it is and how much it may hold,
@@ -39,6 +45,8 @@ import org.jspecify.annotations.Nullable;
  * it, all meet anew when it is back.
  */
 final class Leadership implements Assembly {
+    private static final Logger log = LoggerFactory.getLogger(Leadership.class);
+
     /** Hears how the group gets over losses, on the step loop's thread. */
     interface Listener {
         void recovering(String reason);
@@ -92,19 +100,55 @@ final class Leadership implements Assembly {
         parts = whole.split(options.group().count());
     }
 
-    /** What each rank must hold. Waits until all have come. */
-    List<Capacity.Needs> needs() {
+    /**
+     * What each rank must hold. Waits until all have come.
+     *
+     * @param backend this rank's; those of the others are of its kind
+     */
+    List<Capacity.Needs> needs(Backend backend) {
         List<RankHost> hosts = hosts(desk.first().met().join());
         summons = new Summons(hosts);
-        StepInputs.Limits most = EngineOptions.mostStep(options.maxNumSeqs(), options.maxNumBatchedTokens());
+        return backend.memory()
+                .map(memory -> needsOnGpus(memory, summons.ids()))
+                .orElseGet(() -> needsOnCores(hosts));
+    }
+
+    private List<Capacity.Needs> needsOnCores(List<RankHost> hosts) {
+        StepInputs.Limits most = most();
         return parts.stream()
                 .map(part -> new Capacity.Needs(
                         part.contextLength(),
                         part.cache(1).bytes(),
-                        part.weightBytes() + part.activationBytes(most),
+                        DeviceBytes.of(part.weightBytes(), part.activationBytes(most)),
                         hosts.get(part.shard().rank()).freeBytes,
                         null))
                 .toList();
+    }
+
+    /** GPUs of a host are taken to be alike; each rank sees whether its own has room before it loads. */
+    private List<Capacity.Needs> needsOnGpus(OwnMemory memory, List<String> hosts) {
+        List<String> ids = hosts.stream().distinct().toList();
+        if (ids.size() > 1) {
+            throw new IllegalArgumentException(
+                    "--device cuda: ranks on GPUs must be on one host, and these are on %d: %s. Start all on one, or say --device cpu"
+                            .formatted(ids.size(), String.join(", ", ids)));
+        }
+        int sharing = CudaBackends.ranksOnOne(parts.size());
+        if (sharing > 1) {
+            log.warn("{} ranks share a GPU, and wait for each other in turns: that is right but slow", sharing);
+        }
+        Capacity.Share share = new Capacity.Share(
+                memory.totalBytes() / sharing, options.device().memoryShare());
+        long free = memory.freeBytes() / sharing;
+        StepInputs.Limits most = most();
+        return parts.stream()
+                .map(part -> new Capacity.Needs(
+                        part.contextLength(), part.cache(1).bytes(), part.bytes(memory, most), free, share))
+                .toList();
+    }
+
+    private StepInputs.Limits most() {
+        return EngineOptions.mostStep(options.maxNumSeqs(), options.maxNumBatchedTokens());
     }
 
     /** Ranks of one host share its memory. */
@@ -127,7 +171,7 @@ final class Leadership implements Assembly {
 
     /** Tells all others what to load, and returns what computes the steps with them. */
     Stepper stepper(EngineOptions engine, Backend backend) {
-        orders = orders(engine);
+        orders = orders(engine, backend);
         welcome(desk.first(), summons);
         return new GroupStepper(engine, parts.getFirst(), backend, this, stepTimeout());
     }
@@ -143,10 +187,10 @@ final class Leadership implements Assembly {
     }
 
     /** What is the same for all ranks and all meetings. */
-    private RankWelcome orders(EngineOptions engine) {
+    private RankWelcome orders(EngineOptions engine, Backend backend) {
         RankCount count = options.group().count();
         StepInputs.Limits limits = engine.stepLimits();
-        return RankWelcome.newBuilder()
+        RankWelcome.Builder orders = RankWelcome.newBuilder()
                 .setTensorParallelSize(count.tensor())
                 .setPipelineParallelSize(count.pipeline())
                 .setModel(options.model().toAbsolutePath().toString())
@@ -163,7 +207,15 @@ final class Leadership implements Assembly {
                 .setBlocks(engine.blocks())
                 .setStepTimeoutMillis(stepTimeout().toMillis())
                 .setRecoverMillis(options.group().recovery().toMillis())
-                .setListenAddress(options.host())
+                .setListenAddress(options.host());
+        backend.memory().ifPresent(_ -> orders.setGpu(gpu()));
+        return orders.build();
+    }
+
+    private GpuUse gpu() {
+        return GpuUse.newBuilder()
+                .setEager(options.device().eager())
+                .setSameBits(options.device().sameBits())
                 .build();
     }
 

@@ -21,6 +21,7 @@ import dev.skein.worker.model.Architecture;
 import dev.skein.worker.model.Checkpoint;
 import dev.skein.worker.model.CheckpointException;
 import dev.skein.worker.model.EmbeddingConfig;
+import dev.skein.worker.model.RankCount;
 import dev.skein.worker.service.Cards;
 import dev.skein.worker.service.JoinDesk;
 import dev.skein.worker.service.Served;
@@ -186,7 +187,7 @@ public final class Worker implements AutoCloseable {
         Leadership leadership = server.desk()
                 .map(desk -> new Leadership(options, encryption, desk, architecture, recovery(server)))
                 .orElse(null);
-        Backend backend = leadership == null ? backend(architecture) : groupBackend();
+        Backend backend = leadership == null ? backend(architecture) : groupBackend(architecture);
         long understood = System.nanoTime();
         Serving serving = leadership == null
                 ? serving(opened, architecture, backend)
@@ -250,7 +251,7 @@ public final class Worker implements AutoCloseable {
 
     /** The same, with the other ranks of its group. */
     private Serving leader(Checkpoint opened, Architecture architecture, Backend backend, Leadership leadership) {
-        EngineOptions engineOptions = engineOptions(opened, backend, leadership::needs);
+        EngineOptions engineOptions = engineOptions(opened, backend, () -> leadership.needs(backend));
         Engine engine = Engine.start(
                 engineOptions, architecture.vocabularySize(), leadership.stepper(engineOptions, backend), this::loaded);
         return serving(opened, architecture, backend, engineOptions, engine);
@@ -276,8 +277,7 @@ public final class Worker implements AutoCloseable {
         }
         Backend chosen;
         try {
-            CudaBackends.How how = new CudaBackends.How(!wanted.eager(), wanted.sameBits());
-            chosen = CudaBackends.choose(wanted.device(), how, this::cores);
+            chosen = CudaBackends.choose(wanted.device(), wanted.how(), this::cores);
         } catch (ComputeException none) {
             throw new IllegalArgumentException("--device %s: %s".formatted(wanted.name(), none.getMessage()), none);
         }
@@ -298,14 +298,36 @@ public final class Worker implements AutoCloseable {
         return CpuBackends.choose(options.cpuOptions());
     }
 
-    /** All ranks of a group compute on the same kind of device. */
-    private Backend groupBackend() {
-        if (options.device().device() == CudaBackends.Device.CUDA) {
-            throw new IllegalArgumentException(
-                    "--device cuda: a group of %d ranks runs on processors; say --device cpu or auto"
-                            .formatted(options.group().count().all()));
+    /** All ranks of a group compute on the same kind of device; on GPUs only if that is asked for. */
+    private Backend groupBackend(Architecture architecture) {
+        DeviceOptions wanted = options.device();
+        if (wanted.device() != CudaBackends.Device.CUDA) {
+            return cores();
         }
-        return cores();
+        RankCount count = options.group().count();
+        if (count.pipeline() > 1 || count.tensor() > CudaBackends.MOST_RANKS) {
+            throw new IllegalArgumentException(
+                    "--device cuda: GPUs split layers, by a --tensor-parallel-size of %d at most, and take no stages of layers; here it is %d, and --pipeline-parallel-size %d. Lower them, or say --device cpu"
+                            .formatted(CudaBackends.MOST_RANKS, count.tensor(), count.pipeline()));
+        }
+        if (!architecture.split(count).stream().allMatch(Architecture::hasWholeGroups)) {
+            throw new IllegalArgumentException(
+                    "--device cuda: with --tensor-parallel-size %d several ranks share a key/value head of which one has other query heads too, which GPUs cannot compute. Take a size that divides the model's key/value heads, or say --device cpu"
+                            .formatted(count.tensor()));
+        }
+        Backend chosen;
+        try {
+            chosen = CudaBackends.ofRank(0, wanted.how());
+        } catch (ComputeException none) {
+            throw new IllegalArgumentException(
+                    "--device cuda: %s; cpu and auto take the processor".formatted(none.getMessage()), none);
+        }
+        chosen.objection(architecture.cache(1)).ifPresent(objection -> {
+            chosen.close();
+            throw new IllegalArgumentException(
+                    "--device cuda: %s; cpu and auto take the processor".formatted(objection));
+        });
+        return chosen;
     }
 
     private EngineOptions engineOptions(Checkpoint opened, Backend backend, Supplier<List<Capacity.Needs>> ranks) {

@@ -3,6 +3,7 @@ package dev.skein.worker;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.skein.worker.model.DeviceBytes;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 
@@ -11,7 +12,7 @@ final class CapacityTest {
     private static final WorkerOptions DEFAULTS = WorkerOptions.of(Path.of("x"), "token");
     /** A block of 1 MiB, so that 16 tokens take one. */
     private static final Capacity.Needs NEEDS =
-            new Capacity.Needs(8192, MEBIBYTE, 100 * MEBIBYTE, 10_000 * MEBIBYTE, null);
+            new Capacity.Needs(8192, MEBIBYTE, DeviceBytes.of(80 * MEBIBYTE, 20 * MEBIBYTE), 10_000 * MEBIBYTE, null);
 
     @Test
     void takesFourGibibytesOrLess() {
@@ -22,7 +23,8 @@ final class CapacityTest {
     }
 
     private static Capacity.Needs needs(long freeMebibytes) {
-        return new Capacity.Needs(8192, MEBIBYTE, 100 * MEBIBYTE, freeMebibytes * MEBIBYTE, null);
+        return new Capacity.Needs(
+                8192, MEBIBYTE, DeviceBytes.of(80 * MEBIBYTE, 20 * MEBIBYTE), freeMebibytes * MEBIBYTE, null);
     }
 
     @Test
@@ -57,7 +59,7 @@ final class CapacityTest {
     void saysWhatWouldMakeAModelFitOnAGpu() {
         assertThatThrownBy(() -> Capacity.of(DEFAULTS, onGpu(9_000, 0.1)))
                 .hasMessage(
-                        "the model does not fit on the GPU: weights and steps take 100 MiB, and of its 10,000 MiB,"
+                        "the model does not fit on the GPU: weights take 80 MiB and steps 20 MiB, and of its 10,000 MiB,"
                                 + " 9,000 MiB of them free, --gpu-memory-utilization 0.1 leaves 0 KiB. Raise that, lower"
                                 + " --max-num-batched-tokens 2048 or --max-num-seqs 256, take weights of fewer bits, or say --device cpu");
         assertThatThrownBy(() -> Capacity.of(DEFAULTS, onGpu(9_000, 0.15)))
@@ -65,9 +67,26 @@ final class CapacityTest {
                 .hasMessageEndingWith("or give more with --gpu-memory-utilization, now 0.15");
     }
 
+    @Test
+    void saysWhatExpertsTakeOfAGpu() {
+        Capacity.Needs mixed = new Capacity.Needs(
+                8192,
+                MEBIBYTE,
+                new DeviceBytes(80 * MEBIBYTE, 20 * MEBIBYTE, 900 * MEBIBYTE),
+                1_000 * MEBIBYTE,
+                new Capacity.Share(1_000 * MEBIBYTE, 0.9));
+        assertThatThrownBy(() -> Capacity.of(DEFAULTS, mixed))
+                .hasMessageContaining(
+                        "weights take 80 MiB and steps 20 MiB, those of experts 900 MiB, and of its 1,000 MiB");
+    }
+
     private static Capacity.Needs onGpu(long freeMebibytes, double share) {
         return new Capacity.Needs(
-                8192, MEBIBYTE, 100 * MEBIBYTE, freeMebibytes * MEBIBYTE, new Capacity.Share(10_000 * MEBIBYTE, share));
+                8192,
+                MEBIBYTE,
+                DeviceBytes.of(80 * MEBIBYTE, 20 * MEBIBYTE),
+                freeMebibytes * MEBIBYTE,
+                new Capacity.Share(10_000 * MEBIBYTE, share));
     }
 
     @Test

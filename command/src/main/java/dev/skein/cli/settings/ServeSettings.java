@@ -185,7 +185,8 @@ public final class ServeSettings {
             "auto",
             Readers.choice("auto", "cpu", "cuda"),
             "what computes: cuda is an NVIDIA GPU of compute capability 8.0 or newer (the first that CUDA_VISIBLE_DEVICES"
-                    + " leaves), auto takes one if there is one and the processor otherwise");
+                    + " leaves, or as many as --tensor-parallel-size), auto takes one if there is one and it computes alone, and the"
+                    + " processor otherwise");
     public static final Setting<Double> GPU_MEMORY_UTILIZATION = Setting.of(
             ENGINE,
             "gpu-memory-utilization",

@@ -1,6 +1,7 @@
 package dev.skein.compute.collective;
 
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 
 /**
  * Some ranks that compute one model together. Each holds one end; the n-th call on one end meets the n-th call on every
@@ -18,6 +19,17 @@ public interface Collective extends AutoCloseable {
     int rank();
 
     int size();
+
+    /** How long a call waits for another rank. */
+    Duration limit();
+
+    /**
+     * Says whether another rank is known to be gone or the collective has failed, for who waits for the others somewhere else.
+     * Waits for nobody, and changes nothing: what a rank said before it left can still be heard.
+     *
+     * @throws CollectiveException if so
+     */
+    void check();
 
     /** {@code floats[i] = sum of floats[i] over all ranks}, rank 0's first: 32-bit floats, rounded after each addition. */
     void allReduce(MemorySegment floats, long count);

@@ -3,6 +3,7 @@ package dev.skein.compute.collective;
 import dev.skein.compute.cpu.FloatAddition;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.locks.ReentrantLock;
@@ -82,6 +83,28 @@ public final class SharedMemoryCollective implements Collective {
     @Override
     public int size() {
         return size;
+    }
+
+    @Override
+    public Duration limit() {
+        return membership.limit();
+    }
+
+    @Override
+    public void check() {
+        checkUsable();
+        for (int other = 0; other < size; other++) {
+            if (other != rank && group.hasClosed(other)) {
+                throw new CollectiveException(
+                        other, "rank %d has left the group, and rank %d needs it".formatted(other, rank));
+            }
+            if (other != rank && group.isDead(other)) {
+                throw new CollectiveException(
+                        other,
+                        "rank %d (process %d) has died, and rank %d needs it"
+                                .formatted(other, group.process(other), rank));
+            }
+        }
     }
 
     // Calls

@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.net.InetSocketAddress;
 import java.nio.channels.ServerSocketChannel;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -121,6 +122,21 @@ public final class TcpCollective implements Collective {
     @Override
     public int size() {
         return size;
+    }
+
+    @Override
+    public Duration limit() {
+        return membership.limit();
+    }
+
+    @Override
+    public void check() {
+        talking.lock();
+        try {
+            checkUsable();
+        } finally {
+            talking.unlock();
+        }
     }
 
     // Calls

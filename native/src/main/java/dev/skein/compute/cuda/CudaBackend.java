@@ -17,6 +17,7 @@ import dev.skein.compute.StepInputs.Output;
 import dev.skein.compute.StepInputs.Region;
 import dev.skein.compute.StepOutputs;
 import dev.skein.compute.Weight;
+import dev.skein.compute.collective.Collective;
 import dev.skein.compute.cpu.HostRows;
 import dev.skein.compute.cuda.CudaContext.DeviceMemory;
 import dev.skein.compute.cuda.CudaMatmul.Store;
@@ -28,6 +29,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -45,6 +47,9 @@ public final class CudaBackend implements Backend {
 
     /** So few that a row is best shared by as many threads as a block may have. */
     private static final int FEW_ROWS = 64;
+
+    /** Numbers that a thread adds at once. */
+    private static final int FOUR = 4;
 
     /** Steps that may be enqueued before the one before is finished. */
     private static final int MOST_AHEAD = 1;
@@ -67,6 +72,7 @@ public final class CudaBackend implements Backend {
     private final CudaKernel headNorm;
     private final CudaKernel ropeAndStore;
     private final CudaKernel sample;
+    private final CudaRanks ranks;
     private final CudaGraphs graphs;
     private final CudaTape tape = new CudaTape();
     private final boolean mayReplay;
@@ -123,6 +129,7 @@ public final class CudaBackend implements Backend {
         headNorm = kernels.kernel("skein_head_norm");
         ropeAndStore = kernels.kernel("skein_rope_store");
         sample = kernels.kernel("skein_sample");
+        ranks = new CudaRanks(context, stream, kernels);
         rounded = new CudaScratch(context);
         processed = new CudaScratch(context);
         weights = new CudaScratch(context);
@@ -258,6 +265,19 @@ public final class CudaBackend implements Backend {
         // What no token has filled has weight 0, but 0 times NaN is NaN.
         stream.fill(cache.memory(), 0);
         return own(cache);
+    }
+
+    @Override
+    public void join(@Nullable Collective tensor, @Nullable Collective previous, @Nullable Collective next) {
+        enter();
+        if (previous != null || next != null) {
+            throw new UnsupportedOperationException(
+                    "GPUs split layers among them, but not the model into stages of layers");
+        }
+        ranks.leave();
+        if (tensor != null) {
+            ranks.meet(tensor);
+        }
     }
 
     // A step
@@ -584,6 +604,51 @@ public final class CudaBackend implements Backend {
         }
     }
 
+    // Among ranks
+
+    @Override
+    public void zero(Buffer x) {
+        CudaBuffer to = owned(x);
+        produce(to, false, to.gathered());
+        DeviceMemory live = live(to);
+        launch(() -> stream.fill(live, 0));
+    }
+
+    @Override
+    public void allReduce(Buffer inOut) {
+        CudaBuffer to = floats(inOut);
+        if (to.columns() % FOUR != 0) {
+            throw new IllegalArgumentException(
+                    "rows of %d columns; the CUDA kernels sum up multiples of %d".formatted(to.columns(), FOUR));
+        }
+        DeviceMemory live = live(to);
+        launch(() -> ranks.allReduce(live));
+    }
+
+    @Override
+    public void gatherColumns(Buffer part, int[] columns, @Nullable Buffer all) {
+        CudaBuffer from = floats(part);
+        int count = rows(from);
+        long to = 0;
+        if (all != null) {
+            CudaBuffer whole = owned(all);
+            checkColumns(
+                    "all", whole.columns(), "all parts", IntStream.of(columns).sum());
+            checkDiffer(from, whole);
+            produce(whole, false, from.gathered());
+            to = whole.memory().address();
+        }
+        long address = to;
+        launch(() -> ranks.gatherColumns(from.memory(), columns, address, count));
+    }
+
+    /** A buffer's rows of this step, as 32-bit floats. */
+    private DeviceMemory live(CudaBuffer buffer) {
+        return new DeviceMemory(buffer.memory().address(), 4L * rows(buffer) * buffer.columns());
+    }
+
+    // Back to one
+
     @Override
     public void sample(Buffer logits) {
         CudaBuffer rows = floats(logits);
@@ -637,12 +702,24 @@ public final class CudaBackend implements Backend {
             throw new IllegalStateException("no step has begun");
         }
         if (oldest.failure != null) {
-            stream.synchronize();
-            throw oldest.failure;
+            throw ended(oldest.failure);
         }
-        oldest.done.synchronize();
+        if (ranks.met()) {
+            ranks.await(oldest.done);
+        } else {
+            oldest.done.synchronize();
+        }
         oldest.outputs.check();
         return oldest.outputs;
+    }
+
+    /** The other ranks of a group go on with a step that this one cannot finish, and wait for it. */
+    private ComputeException ended(ComputeException failure) {
+        ranks.stop();
+        stream.synchronize();
+        return !ranks.met() || failure.fatal()
+                ? failure
+                : new ComputeException(String.valueOf(failure.getMessage()), true);
     }
 
     @Override
@@ -653,6 +730,7 @@ public final class CudaBackend implements Backend {
         closed = true;
         stepping = false;
         context.enter();
+        ranks.stop();
         if (inputs != null) {
             inputs.close();
         }

@@ -2,6 +2,7 @@ package dev.skein.compute.cuda;
 
 import dev.skein.compute.Backend;
 import dev.skein.compute.ComputeException;
+import java.util.List;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -27,6 +28,9 @@ public final class CudaBackends {
         CUDA
     }
 
+    /** How many ranks may split layers among them. */
+    public static final int MOST_RANKS = CudaRanks.MOST;
+
     private CudaBackends() {}
 
     /**
@@ -50,6 +54,37 @@ public final class CudaBackends {
             when !kernels -> without(device, "built without CUDA kernels: nvcc was missing when the build ran", cores);
             case CudaProbe.Present present ->
                 opened(device, present.devices().getFirst().ordinal(), how, cores);
+        };
+    }
+
+    /**
+     * A backend for a rank of a group of which all ranks are on this host: each on a GPU of its own, or several on one where
+     * there are fewer than ranks.
+     *
+     * @throws ComputeException if no GPU can be used; the message says why
+     */
+    public static Backend ofRank(int rank, How how) {
+        List<CudaDevice> devices = usable();
+        CudaDevice device = devices.get(rank % devices.size());
+        CudaBackend backend = CudaBackend.create(device.ordinal(), how.graphs, how.sameBits);
+        log.info("rank={} gpu={} backend=\"{}\"", rank, device.ordinal(), backend.description());
+        return backend;
+    }
+
+    /**
+     * How many of so many ranks of this host are on the same GPU, where most are.
+     *
+     * @throws ComputeException if no GPU can be used; the message says why
+     */
+    public static int ranksOnOne(int ranks) {
+        return Math.ceilDiv(ranks, usable().size());
+    }
+
+    private static List<CudaDevice> usable() {
+        return switch (CudaProbe.probe()) {
+            case CudaProbe.Present present -> present.devices();
+            case CudaProbe.Absent absent ->
+                throw new ComputeException("cuda was asked for, but " + absent.reason(), true);
         };
     }
 

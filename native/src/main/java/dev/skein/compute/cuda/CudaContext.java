@@ -28,6 +28,7 @@ public final class CudaContext implements AutoCloseable {
     private final MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG, 2);
     private final Deque<Runnable> made = new ArrayDeque<>();
     private final Set<Long> memory = new LinkedHashSet<>();
+    private final Set<Long> opened = new LinkedHashSet<>();
     private final Set<CudaGraph> graphs = new LinkedHashSet<>();
     private long freed;
     private final int handle;
@@ -126,9 +127,44 @@ public final class CudaContext implements AutoCloseable {
         driver.call("cuMemFree_v2", unused.address());
     }
 
-    /** How often memory was freed: an address that was captured before the last time may be void. */
+    /** How often memory was freed or left: an address that was captured before the last time may be void. */
     long freed() {
         return freed;
+    }
+
+    /** By which another process may {@link #open} memory that is a whole allocation of some MiB. */
+    byte[] handle(DeviceMemory shared) {
+        try (Arena local = Arena.ofConfined()) {
+            MemorySegment handle = local.allocate(CudaDriver.MEMORY_HANDLE);
+            driver.call("cuIpcGetMemHandle", handle, shared.address());
+            return handle.toArray(ValueLayout.JAVA_BYTE);
+        }
+    }
+
+    /**
+     * Maps memory of another process, which may be on another GPU of this host, until {@link #leave} or the context closes.
+     *
+     * @return its address here
+     * @throws ComputeException if this GPU does not reach it
+     */
+    long open(byte[] handle) {
+        try (Arena local = Arena.ofConfined()) {
+            MemorySegment copy = local.allocate(CudaDriver.MEMORY_HANDLE);
+            copy.copyFrom(MemorySegment.ofArray(handle));
+            driver.openMemory(out, copy);
+        }
+        long address = out.get(ValueLayout.JAVA_LONG, 0);
+        opened.add(address);
+        return address;
+    }
+
+    /** Lets go of another process's memory, which nothing may use any more. */
+    void leave(long address) {
+        if (!opened.remove(address)) {
+            throw new IllegalArgumentException("%x was not opened, or was left".formatted(address));
+        }
+        freed++;
+        driver.call("cuIpcCloseMemHandle", address);
     }
 
     /** Allocates host memory that copies to and from the device need not pass through another buffer. */
@@ -216,6 +252,7 @@ public final class CudaContext implements AutoCloseable {
         while (!made.isEmpty()) {
             run(made.pop(), failures);
         }
+        opened.forEach(address -> run(() -> driver.call("cuIpcCloseMemHandle", address), failures));
         memory.forEach(address -> run(() -> driver.call("cuMemFree_v2", address), failures));
         run(() -> driver.call("cuCtxSetCurrent", 0L), failures);
         run(() -> driver.call("cuDevicePrimaryCtxRelease_v2", handle), failures);

@@ -31,6 +31,12 @@ final class CudaDriver {
 
     private static final int NOT_READY = 600;
 
+    /** {@code CUipcMemHandle}, which is passed by value. */
+    static final MemoryLayout MEMORY_HANDLE =
+            MemoryLayout.structLayout(MemoryLayout.sequenceLayout(64, ValueLayout.JAVA_BYTE));
+
+    private static final int LAZY_PEER_ACCESS = 1;
+
     /** Of {@code CUtensorMapL2promotion}. */
     private static final int PROMOTE_256 = 3;
 
@@ -207,6 +213,23 @@ final class CudaDriver {
             throw unexpected(e);
         }
         check("cuTensorMapEncodeTiled", status);
+    }
+
+    /**
+     * Maps memory that another process has on a GPU.
+     *
+     * @param out where its address is put
+     * @param handle a {@link #MEMORY_HANDLE} that the other process got
+     */
+    void openMemory(MemorySegment out, MemorySegment handle) {
+        int status;
+        try {
+            status = (int) handle("cuIpcOpenMemHandle_v2", ADDRESS, MEMORY_HANDLE, INT)
+                    .invokeExact(out, handle, LAZY_PEER_ACCESS);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+        check("cuIpcOpenMemHandle", status);
     }
 
     /** What a status means, with its name. */

@@ -16,6 +16,13 @@ final class CudaExperts {
     private static final int FEW = 8;
     private static final int MANY = 64;
 
+    /** Of each element of the rows that are brought together, between the products and behind them, and of a choice. */
+    private static final long BROUGHT_BYTES = 2;
+
+    private static final long INNER_BYTES = 2;
+    private static final long PRODUCT_BYTES = 4;
+    private static final long CHOICE_BYTES = 12;
+
     /** Elements of bf16 in 16 bytes. */
     private static final int VECTOR = 8;
 
@@ -90,8 +97,8 @@ final class CudaExperts {
         list.with(made.expert).with(slots).with(weights.count).with(made.start).with(made.list);
         list.launch(stream, 1, 1, 1, LIST_THREADS, 4 * (weights.count + 1));
 
-        DeviceMemory gated = inner.atLeast(2L * slots * weights.inner());
-        DeviceMemory out = products.atLeast(4L * slots * weights.hidden());
+        DeviceMemory gated = inner.atLeast(INNER_BYTES * slots * weights.inner());
+        DeviceMemory out = products.atLeast(PRODUCT_BYTES * slots * weights.hidden());
         if (hopper.isPresent() && tokens > FEW) {
             multiply(hopper.get(), stream, weights, x, gated, out, made, chosen, slots);
         } else {
@@ -100,6 +107,11 @@ final class CudaExperts {
         }
         mix.with(out).with(made.weight).with(chosen).with(inOut.memory()).with(weights.hidden());
         mix.launch(stream, tokens, THREADS);
+    }
+
+    /** What {@link #enqueue} makes room for, but for what grows with the number of experts. */
+    static long workBytes(long slots, int hidden, int inner) {
+        return slots * (BROUGHT_BYTES * hidden + INNER_BYTES * inner + PRODUCT_BYTES * hidden + CHOICE_BYTES);
     }
 
     private Choices choices(int slots, int count) {
@@ -119,7 +131,7 @@ final class CudaExperts {
             Choices made,
             int chosen,
             int slots) {
-        DeviceMemory rows = brought.atLeast(2L * slots * weights.hidden());
+        DeviceMemory rows = brought.atLeast(BROUGHT_BYTES * slots * weights.hidden());
         bring.with(x).with(made.list).with(chosen).with(rows).with(weights.hidden() / VECTOR);
         bring.launch(stream, slots, THREADS);
         products.enqueue(stream, weights.gateUp, weights.count, rows, gated, slots, made.start, 0, Store.GATED_SILU);

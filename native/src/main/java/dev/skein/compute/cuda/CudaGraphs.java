@@ -11,7 +11,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Steps that were captured. The first of its kind is launched kernel by kernel, and captured while the device is at work on it;
- * later ones are replayed. What the device's memory held that has been freed since may be in any of them: then all are
+ * later ones are replayed. Memory that has been freed or left since may be in any of them: then all are
  * captured anew.
  */
 final class CudaGraphs {

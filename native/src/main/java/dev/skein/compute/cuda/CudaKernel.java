@@ -113,7 +113,12 @@ public final class CudaKernel {
 
     /** The next parameter: a map, which must be this parameter of every launch, for the kernel keeps where it lies. */
     CudaKernel with(CudaMap map) {
-        pointers.setAtIndex(ValueLayout.ADDRESS, filled++, map.memory());
+        return with(map.memory());
+    }
+
+    /** The next parameter: a structure, which must be this parameter of every launch, for the kernel keeps where it lies. */
+    CudaKernel with(MemorySegment structure) {
+        pointers.setAtIndex(ValueLayout.ADDRESS, filled++, structure);
         return this;
     }
 

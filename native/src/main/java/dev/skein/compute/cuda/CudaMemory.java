@@ -8,7 +8,7 @@ import java.util.List;
 
 /** A GPU's memory, and what {@link CudaLoader} and the steps take of it. */
 record CudaMemory(CudaContext context) implements OwnMemory {
-    /** Parts and images of attention, tables of ropes, two buffers of the loader, what the driver keeps of graphs and kernels. */
+    /** Parts and images of attention, tables of ropes, two buffers of the loader, slots of other ranks, what the driver keeps of graphs and kernels. */
     private static final long FIXED =
             (CudaAttention.MOST_PARTIAL_BYTES + CudaAttention.MOST_IMAGE_BYTES) * 5 / 4 + (512L << 20);
 
@@ -36,6 +36,11 @@ record CudaMemory(CudaContext context) implements OwnMemory {
     @Override
     public long expertBytes(int rows, int columns) {
         return CudaWeight.bytes(Form.TILES, false, rows, columns);
+    }
+
+    @Override
+    public long expertWorkBytes(long rows, int hidden, int inner) {
+        return CudaExperts.workBytes(rows, hidden, inner) * 5 / 4;
     }
 
     @Override

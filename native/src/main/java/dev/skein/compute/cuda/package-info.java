@@ -14,7 +14,8 @@
  * says that the context is lost.
  *
  * <p>{@link dev.skein.compute.cuda.CudaBackend} is the {@link dev.skein.compute.Backend} made of all this: weights as tiles of
- * bf16, a residual stream of 32-bit floats, and bf16 for what products read.
+ * bf16, a residual stream of 32-bit floats, and bf16 for what products read. Several of them, in a process each, split layers among
+ * them: their kernels add up in each other's memory, and the host only tells them when to stop waiting.
  *
  * <p>The property {@code skein.libcuda} names another library to open, such as the emulator of {@code kernels-cuda}: so
  * everything here is tested on machines without a GPU.

@@ -15,8 +15,8 @@ final class RankPart implements AutoCloseable {
     private final Architecture architecture;
     private final Backend backend;
     private @Nullable Links links;
-    private @Nullable KvCache cache;
     private @Nullable ForwardPass model;
+    private @Nullable Runnable pass;
 
     /** @param backend closed with the part */
     RankPart(Architecture architecture, Backend backend) {
@@ -29,8 +29,10 @@ final class RankPart implements AutoCloseable {
     }
 
     void load(StepInputs.Limits limits, int blocks, LoadProgress progress) {
-        cache = backend.kvCache(architecture.cache(blocks));
-        model = architecture.load(backend, limits, progress);
+        KvCache cache = backend.kvCache(architecture.cache(blocks));
+        ForwardPass loaded = architecture.load(backend, limits, progress);
+        model = loaded;
+        pass = () -> loaded.enqueue(cache);
     }
 
     /** @param others closed when the part leaves them or is closed */
@@ -50,14 +52,14 @@ final class RankPart implements AutoCloseable {
 
     /** Computes what comes before the head, or enqueues it where nobody has to wait for it. */
     void begin(StepInputs inputs) {
-        if (model == null || cache == null) {
+        if (model == null || pass == null) {
             throw new IllegalStateException("rank %d has not loaded its part".formatted(shard().rank()));
         }
         backend.begin(inputs);
         if (!shard().firstStage()) {
             backend.receive(model.rows());
         }
-        model.enqueue(cache);
+        backend.enqueue(pass);
     }
 
     /** Hands the rows on, with the step that they belong to; or returns the outputs if there is nobody to go on. */

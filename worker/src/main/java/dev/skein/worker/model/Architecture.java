@@ -50,6 +50,9 @@ public interface Architecture {
     /** A cache of that many blocks: of all layers, or of one where a text is computed in one step. */
     KvCache.Shape cache(int blocks);
 
+    /** Whether the query heads that share a key and value head here are all that do, or all of them share one. */
+    boolean hasWholeGroups();
+
     /** Bytes of the weights in the files, but for the embedding table, which is read there. */
     long weightBytes();
 
@@ -57,7 +60,7 @@ public interface Architecture {
     long activationBytes(StepInputs.Limits limits);
 
     /** About how many bytes all but the cache takes on a device with its own memory, for steps within the limits. */
-    long bytes(OwnMemory memory, StepInputs.Limits limits);
+    DeviceBytes bytes(OwnMemory memory, StepInputs.Limits limits);
 
     /**
      * Copies the weights into the backend, and makes the buffers for steps within the limits. The checkpoint must stay

@@ -201,17 +201,27 @@ final class CheckedParts implements Parts {
 
     /** Bytes of all buffers, and of what a backend holds to compute experts, as {@link Backend#experts} says. */
     long bufferBytes(StepInputs.Limits limits) {
-        long token = sum(tokenColumns) + expertColumns();
-        return Float.BYTES * (limits.tokens() * token + limits.outputs() * sum(outputColumns));
+        long expert = 3L * config().hidden() + 2L * shard.expertFeedForward().size();
+        return ownBufferBytes(limits) + Float.BYTES * expertRows(limits) * expert;
     }
 
-    private long expertColumns() {
-        ModelConfig.Experts experts = config().experts();
-        return experts == null
+    /** The same of experts where a device has its own memory. */
+    long expertBytes(OwnMemory memory, StepInputs.Limits limits) {
+        long rows = expertRows(limits);
+        return rows == 0
                 ? 0
-                : experts.chosen()
-                        * (3L * config().hidden()
-                                + 2L * shard.expertFeedForward().size());
+                : memory.expertWorkBytes(
+                        rows, config().hidden(), shard.expertFeedForward().size());
+    }
+
+    /** Bytes of all buffers. */
+    long ownBufferBytes(StepInputs.Limits limits) {
+        return Float.BYTES * (limits.tokens() * sum(tokenColumns) + limits.outputs() * sum(outputColumns));
+    }
+
+    private long expertRows(StepInputs.Limits limits) {
+        ModelConfig.Experts experts = config().experts();
+        return experts == null ? 0 : (long) limits.tokens() * experts.chosen();
     }
 
     private static long sum(Map<String, Integer> columns) {

@@ -84,6 +84,11 @@ final class DescribedModel implements Architecture {
     }
 
     @Override
+    public boolean hasWholeGroups() {
+        return shard.attention(config, shard.layers().from()).hasWholeGroups();
+    }
+
+    @Override
     public long weightBytes() {
         return parts.weightBytes();
     }
@@ -94,10 +99,11 @@ final class DescribedModel implements Architecture {
     }
 
     @Override
-    public long bytes(OwnMemory memory, StepInputs.Limits limits) {
-        return parts.weightBytes(memory)
-                + parts.bufferBytes(limits)
-                + memory.workBytes(limits, config.vocabulary(), parts.largestWeight());
+    public DeviceBytes bytes(OwnMemory memory, StepInputs.Limits limits) {
+        return new DeviceBytes(
+                parts.weightBytes(memory),
+                parts.ownBufferBytes(limits) + memory.workBytes(limits, config.vocabulary(), parts.largestWeight()),
+                parts.expertBytes(memory, limits));
     }
 
     @Override

@@ -71,34 +71,62 @@ public final class TestEngine implements AutoCloseable {
         for (Architecture part : parts.subList(1, parts.size())) {
             followers.add(Thread.ofPlatform().start(() -> follow(part, options, backends.get(), group)));
         }
-        Architecture leader = parts.getFirst();
-        engine = Engine.start(
+        engine = leader(parts.getFirst(), options, backends.get(), group, LIMIT);
+    }
+
+    /** The first rank of a group of processes, each of the others of which calls {@link #follow}. */
+    public TestEngine(
+            Path model, Size size, int maxModelLen, RankCount count, String group, Duration limit, Backend backend) {
+        checkpoint = Checkpoint.open(model);
+        EngineOptions options = options(size, maxModelLen, null);
+        engine = leader(Architecture.of(checkpoint).split(count).getFirst(), options, backend, group, limit);
+    }
+
+    private static Engine leader(
+            Architecture part, EngineOptions options, Backend backend, String group, Duration limit) {
+        return Engine.start(
                 options,
-                leader.vocabularySize(),
+                part.vocabularySize(),
                 new GroupStepper(
-                        options,
-                        leader,
-                        backends.get(),
-                        () -> Links.join(leader.shard(), joining(group, leader)),
-                        LIMIT),
+                        options, part, backend, () -> Links.join(part.shard(), joining(group, part, limit)), limit),
                 (_, _) -> {});
+    }
+
+    /** Another rank of such a group, until its leader closes. */
+    static void follow(
+            Path model,
+            Size size,
+            int maxModelLen,
+            RankCount count,
+            int rank,
+            String group,
+            Duration limit,
+            Backend backend) {
+        try (Checkpoint opened = Checkpoint.open(model)) {
+            Architecture part = Architecture.of(opened).split(count).get(rank);
+            EngineOptions options = options(size, maxModelLen, null);
+            try (Follower follower =
+                    new Follower(part, backend, options.stepLimits(), options.blocks(), (_, _) -> {})) {
+                follower.run(Links.join(part.shard(), joining(group, part, limit)));
+            }
+        }
     }
 
     private void follow(Architecture part, EngineOptions options, Backend backend, String group) {
         try (Follower follower = new Follower(part, backend, options.stepLimits(), options.blocks(), (_, _) -> {})) {
-            follower.run(Links.join(part.shard(), joining(group, part)));
+            follower.run(Links.join(part.shard(), joining(group, part, LIMIT)));
         } catch (RuntimeException | Error failed) {
             broken.add(failed);
         }
     }
 
-    private static Function<Circle, Collective> joining(String group, Architecture part) {
+    private static Function<Circle, Collective> joining(String group, Architecture part, Duration limit) {
         return circle -> SharedMemoryCollective.join(new Membership(
                 group + circle.name(),
                 "a token of this test",
                 circle.place(part.shard().rank()),
                 circle.size(),
-                LIMIT));
+                limit));
     }
 
     private static EngineOptions options(Size size, int maxModelLen, @Nullable PromptLookup lookup) {
