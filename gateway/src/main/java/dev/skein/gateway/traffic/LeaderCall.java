@@ -46,6 +46,7 @@ abstract sealed class LeaderCall<Q, A> permits EmbedCall, SequenceCall {
     // Tokens of prompts, its own with them, that its leader had to compute when it was chosen.
     private long ahead;
     private long chosenAt;
+    private boolean held;
     private int losses;
     private long pause;
     private boolean over;
@@ -140,6 +141,7 @@ abstract sealed class LeaderCall<Q, A> permits EmbedCall, SequenceCall {
         charge(chosen, work);
         ahead = chosen.ahead();
         chosenAt = System.nanoTime();
+        held = false;
         calls.client().request(chosen.address(), method).onComplete(opened -> {
             if (opened.failed()) {
                 refused(chosen, String.valueOf(opened.cause().getMessage()));
@@ -299,9 +301,16 @@ abstract sealed class LeaderCall<Q, A> permits EmbedCall, SequenceCall {
     /** The prompt's part is done when the first of the answer comes, and how long that took tells how fast the leader is. */
     final void promptComputed() {
         if (charged.prompt() > 0) {
-            chosen().computed(ahead, System.nanoTime() - chosenAt);
+            if (!held) {
+                chosen().computed(ahead, System.nanoTime() - chosenAt);
+            }
             charge(chosen(), new Work(0, charged.answer()));
         }
+    }
+
+    /** Its reader lets it wait: how long it takes tells nothing of the leader. */
+    final void held() {
+        held = true;
     }
 
     private void charge(Leader at, Work work) {

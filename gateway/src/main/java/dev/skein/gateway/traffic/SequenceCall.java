@@ -65,6 +65,7 @@ public final class SequenceCall extends LeaderCall<GenerateRequest, GenerateResp
     /** No more responses until {@link #resume}; the worker stops making them once what is on the way is full. */
     public void pause() {
         paused = true;
+        held();
         if (stream != null) {
             stream.pause();
         }
@@ -104,6 +105,7 @@ public final class SequenceCall extends LeaderCall<GenerateRequest, GenerateResp
             GrpcClientResponse<GenerateRequest, GenerateResponse> response) {
         stream = response;
         if (paused) {
+            held();
             response.pause();
         }
         response.handler(message -> {
