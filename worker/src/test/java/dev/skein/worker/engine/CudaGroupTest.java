@@ -76,6 +76,26 @@ final class CudaGroupTest {
         }
     }
 
+    /** Steps that were captured know where the lost rank's memory was. */
+    @Test
+    void aRankThatComesBackIsGoneOnWith() throws Exception {
+        FamilyModel model = new FamilyModel("qwen3");
+        Path path = model.folder(folder, ElementType.F32);
+        List<int[]> prompts = lists(model, "prompt");
+        Duration limit = Duration.ofSeconds(20);
+        String second = group + "-again";
+        try (GpuRank lost = new GpuRank(path, SIZE, LENGTH, 2, 1, group, limit, true);
+                GpuRank other = new GpuRank(path, SIZE, LENGTH, 2, 1, second, Duration.ofMinutes(2), true)) {
+            try (TestEngine engine = new TestEngine(
+                    path, SIZE, LENGTH, new RankCount(2, 1), group, limit, gpu.backend(true), () -> second)) {
+                assertThat(engine.generate(prompts, GREEDY, 12)).isEqualTo(outputs(model));
+                lost.kill();
+                assertThat(engine.generate(prompts, GREEDY, 12)).isEqualTo(outputs(model));
+            }
+            assertThat(other.end()).as("the other rank's exit code").isZero();
+        }
+    }
+
     private TestEngine leader(Path path, Duration limit, boolean graphs) {
         return new TestEngine(path, SIZE, LENGTH, new RankCount(2, 1), group, limit, gpu.backend(graphs));
     }

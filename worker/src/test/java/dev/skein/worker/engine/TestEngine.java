@@ -2,6 +2,7 @@ package dev.skein.worker.engine;
 
 import dev.skein.compute.Backend;
 import dev.skein.compute.collective.Collective;
+import dev.skein.compute.collective.CollectiveException;
 import dev.skein.compute.collective.Membership;
 import dev.skein.compute.collective.SharedMemoryCollective;
 import dev.skein.compute.cpu.JavaBackend;
@@ -14,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -71,25 +73,65 @@ public final class TestEngine implements AutoCloseable {
         for (Architecture part : parts.subList(1, parts.size())) {
             followers.add(Thread.ofPlatform().start(() -> follow(part, options, backends.get(), group)));
         }
-        engine = leader(parts.getFirst(), options, backends.get(), group, LIMIT);
+        Architecture part = parts.getFirst();
+        engine = leader(part, options, backends.get(), () -> meet(part, group, LIMIT), LIMIT);
     }
 
     /** The first rank of a group of processes, each of the others of which calls {@link #follow}. */
     public TestEngine(
             Path model, Size size, int maxModelLen, RankCount count, String group, Duration limit, Backend backend) {
         checkpoint = Checkpoint.open(model);
-        EngineOptions options = options(size, maxModelLen, null);
-        engine = leader(Architecture.of(checkpoint).split(count).getFirst(), options, backend, group, limit);
+        Architecture part = Architecture.of(checkpoint).split(count).getFirst();
+        engine = leader(part, options(size, maxModelLen, null), backend, () -> meet(part, group, limit), limit);
+    }
+
+    /**
+     * The same, of a group that gets over losses.
+     *
+     * @param next starts other ranks in place of those lost, and returns the name of their group
+     */
+    TestEngine(
+            Path model,
+            Size size,
+            int maxModelLen,
+            RankCount count,
+            String group,
+            Duration limit,
+            Backend backend,
+            Supplier<String> next) {
+        checkpoint = Checkpoint.open(model);
+        Architecture part = Architecture.of(checkpoint).split(count).getFirst();
+        engine = leader(part, options(size, maxModelLen, null), backend, anew(part, group, limit, next), limit);
     }
 
     private static Engine leader(
-            Architecture part, EngineOptions options, Backend backend, String group, Duration limit) {
+            Architecture part, EngineOptions options, Backend backend, Assembly assembly, Duration limit) {
         return Engine.start(
                 options,
                 part.vocabularySize(),
-                new GroupStepper(
-                        options, part, backend, () -> Links.join(part.shard(), joining(group, part, limit)), limit),
+                new GroupStepper(options, part, backend, assembly, limit),
                 (_, _) -> {});
+    }
+
+    private static Assembly anew(Architecture part, String group, Duration limit, Supplier<String> next) {
+        return new Assembly() {
+            private String now = group;
+
+            @Override
+            public Links meet() {
+                return TestEngine.meet(part, now, limit);
+            }
+
+            @Override
+            public CompletableFuture<Void> regather(CollectiveException loss) {
+                now = next.get();
+                return CompletableFuture.completedFuture(null);
+            }
+        };
+    }
+
+    private static Links meet(Architecture part, String group, Duration limit) {
+        return Links.join(part.shard(), joining(group, part, limit));
     }
 
     /** Another rank of such a group, until its leader closes. */
@@ -107,14 +149,14 @@ public final class TestEngine implements AutoCloseable {
             EngineOptions options = options(size, maxModelLen, null);
             try (Follower follower =
                     new Follower(part, backend, options.stepLimits(), options.blocks(), (_, _) -> {})) {
-                follower.run(Links.join(part.shard(), joining(group, part, limit)));
+                follower.run(meet(part, group, limit));
             }
         }
     }
 
     private void follow(Architecture part, EngineOptions options, Backend backend, String group) {
         try (Follower follower = new Follower(part, backend, options.stepLimits(), options.blocks(), (_, _) -> {})) {
-            follower.run(Links.join(part.shard(), joining(group, part, LIMIT)));
+            follower.run(meet(part, group, LIMIT));
         } catch (RuntimeException | Error failed) {
             broken.add(failed);
         }
