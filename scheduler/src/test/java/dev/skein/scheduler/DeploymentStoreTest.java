@@ -102,9 +102,11 @@ class DeploymentStoreTest {
             second.follow(news::add);
             first.put(new Wish(wanted("chat", 1), 1, List.of(), 0), 1);
             assertThat(news.poll(JOIN_SECONDS, TimeUnit.SECONDS)).isNotNull();
+            for (DeploymentStore member : List.of(first, second, stranger)) {
+                member.joined().get(JOIN_SECONDS, TimeUnit.SECONDS);
+            }
             assertThat(first.whole()).isTrue();
             assertThat(second.whole()).isTrue();
-            stranger.joined().get(JOIN_SECONDS, TimeUnit.SECONDS);
             assertThat(stranger.whole()).isFalse();
             assertThat(stranger.follow(wish -> {})).isEmpty();
         }
