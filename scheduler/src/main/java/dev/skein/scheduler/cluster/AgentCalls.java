@@ -21,6 +21,7 @@ import io.vertx.grpc.client.GrpcClientRequest;
 import io.vertx.grpc.client.GrpcClientResponse;
 import io.vertx.grpc.common.GrpcStatus;
 import io.vertx.grpc.common.ServiceMethod;
+import java.net.ConnectException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
@@ -132,9 +133,18 @@ final class AgentCalls {
     }
 
     private <Q, A> Future<GrpcClientRequest<Q, A>> request(Line used, ServiceMethod<A, Q> method) {
-        return used.client().request(address, method).map(request -> {
+        return open(used, method).map(request -> {
             request.headers().set("authorization", "Bearer " + token);
             return request;
         });
+    }
+
+    private <Q, A> Future<GrpcClientRequest<Q, A>> open(Line used, ServiceMethod<A, Q> method) {
+        try {
+            return used.client().request(address, method);
+        } catch (IllegalStateException closed) {
+            return Future.failedFuture(
+                    new ConnectException("the connections to " + address + " were closed meanwhile"));
+        }
     }
 }
